@@ -1,0 +1,366 @@
+//! `Blob`: what is stored and sent, as a rope of real and virtual segments.
+//!
+//! What recovery depends on (headers, checksums, index blocks, reservation objects) is real bytes. Bulk record data is
+//! a *virtual* segment: an identity and a range of it, so that a gibibyte costs forty bytes. Both kinds can be cut,
+//! torn, rotted, checksummed and compared alike, so a torn write shows whichever kind it hits.
+
+use bytes::{Bytes, BytesMut};
+use smallvec::SmallVec;
+use std::fmt;
+use std::ops::Range;
+
+/// One piece of a [`Blob`].
+#[derive(Clone, PartialEq, Eq)]
+pub enum Segment {
+    /// Bytes that exist.
+    Real(Bytes),
+    /// The bytes `from .. from + len` of the data that `identity` names. Two ranges of one identity that touch are
+    /// one range; different identities never hold equal bytes.
+    Virtual {
+        /// Which data: a batch's identity, a segment's, anything unique in the world.
+        identity: u64,
+        /// First byte, counted from the start of the named data.
+        from: u64,
+        /// How many bytes.
+        len: u64,
+    },
+    /// A run of zero bytes: what was never written.
+    Zero(u64),
+}
+
+impl Segment {
+    /// Length in bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            Segment::Real(bytes) => bytes.len() as u64,
+            Segment::Virtual { len, .. } | Segment::Zero(len) => *len,
+        }
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes in `range`, counted from this segment's start.
+    ///
+    /// # Panics
+    /// When the range leaves the segment.
+    pub fn slice(&self, range: Range<u64>) -> Segment {
+        assert!(range.start <= range.end && range.end <= self.len(), "{range:?} of {} bytes", self.len());
+        match self {
+            Segment::Real(bytes) => Segment::Real(bytes.slice(range.start as usize..range.end as usize)),
+            Segment::Virtual { identity, from, .. } => {
+                Segment::Virtual { identity: *identity, from: from + range.start, len: range.end - range.start }
+            }
+            Segment::Zero(_) => Segment::Zero(range.end - range.start),
+        }
+    }
+}
+
+impl fmt::Debug for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Segment::Real(bytes) if bytes.len() <= 24 => write!(f, "{bytes:?}"),
+            Segment::Real(bytes) => write!(f, "{:?}..({} bytes)", bytes.slice(..24), bytes.len()),
+            Segment::Virtual { identity, from, len } => write!(f, "#{identity:x}[{from}..{}]", from + len),
+            Segment::Zero(len) => write!(f, "0x{len}"),
+        }
+    }
+}
+
+/// An immutable string of bytes, real, virtual or both. Cloning and slicing copy no payload.
+#[derive(Clone, Default)]
+pub struct Blob {
+    // Invariant: no empty segment; neighbours that could be one segment (virtual or zero) are one.
+    segments: SmallVec<[Segment; 2]>,
+    len: u64,
+}
+
+impl Blob {
+    /// The empty blob.
+    pub fn new() -> Blob {
+        Blob::default()
+    }
+
+    /// Real bytes.
+    pub fn real(bytes: impl Into<Bytes>) -> Blob {
+        Blob::from(Segment::Real(bytes.into()))
+    }
+
+    /// The first `len` bytes of the data that `identity` names.
+    pub fn named(identity: u64, len: u64) -> Blob {
+        Blob::from(Segment::Virtual { identity, from: 0, len })
+    }
+
+    /// A run of zero bytes.
+    pub fn zeros(len: u64) -> Blob {
+        Blob::from(Segment::Zero(len))
+    }
+
+    /// Length in bytes.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The pieces, in order.
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// Adds a piece at the end.
+    pub fn push(&mut self, segment: Segment) {
+        let added = segment.len();
+        if added == 0 {
+            return;
+        }
+        self.len += added;
+        match (self.segments.last_mut(), &segment) {
+            (Some(Segment::Zero(len)), Segment::Zero(more)) => *len += more,
+            (
+                Some(Segment::Virtual { identity, from, len }),
+                Segment::Virtual { identity: other, from: next, len: more },
+            ) if identity == other && *from + *len == *next => *len += more,
+            _ => self.segments.push(segment),
+        }
+    }
+
+    /// Adds all of another blob at the end.
+    pub fn append(&mut self, other: &Blob) {
+        for segment in &other.segments {
+            self.push(segment.clone());
+        }
+    }
+
+    /// The bytes in `range`.
+    ///
+    /// # Panics
+    /// When the range leaves the blob.
+    pub fn slice(&self, range: Range<u64>) -> Blob {
+        assert!(range.start <= range.end && range.end <= self.len, "{range:?} of a blob of {} bytes", self.len);
+        let mut out = Blob::new();
+        let mut at = 0;
+        for segment in &self.segments {
+            let end = at + segment.len();
+            let (from, to) = (range.start.max(at), range.end.min(end));
+            if from < to {
+                out.push(segment.slice(from - at..to - at));
+            }
+            at = end;
+            if at >= range.end {
+                break;
+            }
+        }
+        out
+    }
+
+    /// The bytes, when every one of them is real (or zero); `None` when a part is virtual.
+    pub fn to_bytes(&self) -> Option<Bytes> {
+        if let [Segment::Real(bytes)] = self.segments.as_slice() {
+            return Some(bytes.clone());
+        }
+        let mut out = BytesMut::with_capacity(self.len as usize);
+        for segment in &self.segments {
+            match segment {
+                Segment::Real(bytes) => out.extend_from_slice(bytes),
+                Segment::Zero(len) => out.resize(out.len() + *len as usize, 0),
+                Segment::Virtual { .. } => return None,
+            }
+        }
+        Some(out.freeze())
+    }
+
+    /// CRC-32C over the content. Real and zero bytes count as themselves; a maximal virtual range counts as its
+    /// identity, start and length, so that any tear, shift or rot of it shows too.
+    pub fn crc32c(&self) -> u32 {
+        const ZEROS: [u8; 4096] = [0; 4096];
+        let mut crc = 0;
+        for segment in &self.segments {
+            match segment {
+                Segment::Real(bytes) => crc = crc32c::crc32c_append(crc, bytes),
+                Segment::Zero(len) => {
+                    let mut left = *len as usize;
+                    while left > 0 {
+                        let n = left.min(ZEROS.len());
+                        crc = crc32c::crc32c_append(crc, &ZEROS[..n]);
+                        left -= n;
+                    }
+                }
+                Segment::Virtual { identity, from, len } => {
+                    let mut words = [0u8; 24];
+                    words[..8].copy_from_slice(&identity.to_le_bytes());
+                    words[8..16].copy_from_slice(&from.to_le_bytes());
+                    words[16..].copy_from_slice(&len.to_le_bytes());
+                    crc = crc32c::crc32c_append(crc, &words);
+                }
+            }
+        }
+        crc
+    }
+
+    /// The same blob with the byte at `at` changed: what bit rot does. Rotting a byte twice restores it.
+    ///
+    /// # Panics
+    /// When `at` is outside.
+    pub fn rotted(&self, at: u64) -> Blob {
+        let mut out = self.slice(0..at);
+        let byte = self.slice(at..at + 1);
+        out.push(match &byte.segments[0] {
+            Segment::Real(bytes) => Segment::Real(Bytes::copy_from_slice(&[bytes[0] ^ 0x10])),
+            Segment::Zero(_) => Segment::Real(Bytes::from_static(&[0x10])),
+            Segment::Virtual { identity, from, len } => {
+                Segment::Virtual { identity: identity ^ ROT, from: *from, len: *len }
+            }
+        });
+        out.append(&self.slice(at + 1..self.len));
+        out
+    }
+}
+
+/// Marks the identity of a virtual byte that has rotted.
+const ROT: u64 = 1 << 63;
+
+impl From<Segment> for Blob {
+    fn from(segment: Segment) -> Blob {
+        let mut out = Blob::new();
+        out.push(segment);
+        out
+    }
+}
+
+impl FromIterator<Segment> for Blob {
+    fn from_iter<I: IntoIterator<Item = Segment>>(iter: I) -> Blob {
+        let mut out = Blob::new();
+        iter.into_iter().for_each(|segment| out.push(segment));
+        out
+    }
+}
+
+impl PartialEq for Blob {
+    /// By content: how real bytes are cut into segments does not matter.
+    fn eq(&self, other: &Blob) -> bool {
+        if self.len != other.len {
+            return false;
+        }
+        let mut at = 0;
+        let (mut left, mut right) = (Cursor::new(&self.segments), Cursor::new(&other.segments));
+        while at < self.len {
+            let step = left.left().min(right.left());
+            if !same(&left.take(step), &right.take(step)) {
+                return false;
+            }
+            at += step;
+        }
+        true
+    }
+}
+impl Eq for Blob {}
+
+fn same(a: &Segment, b: &Segment) -> bool {
+    match (a, b) {
+        (Segment::Real(bytes), Segment::Zero(_)) | (Segment::Zero(_), Segment::Real(bytes)) => {
+            bytes.iter().all(|&b| b == 0)
+        }
+        _ => a == b,
+    }
+}
+
+/// Walks segments in steps of any size.
+struct Cursor<'a> {
+    segments: &'a [Segment],
+    used: u64,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(segments: &'a [Segment]) -> Cursor<'a> {
+        Cursor { segments, used: 0 }
+    }
+    fn left(&self) -> u64 {
+        self.segments[0].len() - self.used
+    }
+    fn take(&mut self, n: u64) -> Segment {
+        let piece = self.segments[0].slice(self.used..self.used + n);
+        self.used += n;
+        if self.left() == 0 {
+            self.segments = &self.segments[1..];
+            self.used = 0;
+        }
+        piece
+    }
+}
+
+impl fmt::Debug for Blob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Blob({} bytes: ", self.len)?;
+        f.debug_list().entries(&self.segments).finish()?;
+        f.write_str(")")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn segment() -> impl Strategy<Value = Segment> {
+        prop_oneof![
+            prop::collection::vec(0u8..3, 0..9).prop_map(|v| Segment::Real(v.into())),
+            (1u64..3, 0u64..4, 0u64..9).prop_map(|(identity, from, len)| Segment::Virtual { identity, from, len }),
+            (0u64..9).prop_map(Segment::Zero),
+        ]
+    }
+
+    fn blob() -> impl Strategy<Value = Blob> {
+        prop::collection::vec(segment(), 0..6).prop_map(|v| v.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn cutting_and_joining_gives_the_same_blob(b in blob(), cut in 0u64..40) {
+            let cut = cut.min(b.len());
+            let mut joined = b.slice(0..cut);
+            joined.append(&b.slice(cut..b.len()));
+            prop_assert_eq!(&joined, &b);
+            prop_assert_eq!(joined.crc32c(), b.crc32c());
+        }
+
+        #[test]
+        fn rot_always_shows_and_twice_restores(b in blob(), at in 0u64..40) {
+            prop_assume!(!b.is_empty());
+            let at = at % b.len();
+            let rotted = b.rotted(at);
+            prop_assert_eq!(rotted.len(), b.len());
+            prop_assert_ne!(&rotted, &b);
+            prop_assert_ne!(rotted.crc32c(), b.crc32c());
+            prop_assert_eq!(rotted.rotted(at), b);
+        }
+
+        #[test]
+        fn equal_blobs_have_equal_checksums(a in blob(), b in blob()) {
+            if a == b {
+                prop_assert_eq!(a.crc32c(), b.crc32c());
+            }
+        }
+    }
+
+    #[test]
+    fn real_zeros_equal_a_zero_run() {
+        assert_eq!(Blob::real(vec![0u8; 5000]), Blob::zeros(5000));
+        assert_eq!(Blob::real(vec![0u8; 5000]).crc32c(), Blob::zeros(5000).crc32c());
+        assert_ne!(Blob::named(1, 3), Blob::zeros(3));
+    }
+
+    #[test]
+    fn only_real_content_becomes_bytes() {
+        let mut b = Blob::real("ab");
+        b.append(&Blob::zeros(2));
+        assert_eq!(b.to_bytes().unwrap(), Bytes::from_static(b"ab\0\0"));
+        b.append(&Blob::named(1, 1));
+        assert_eq!(b.to_bytes(), None);
+    }
+}

@@ -1,0 +1,119 @@
+//! A sparse, overwritable string of bytes: the content of a file or a raw device.
+
+use crate::blob::{Blob, Segment};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// Byte offset -> piece. Holes read as zeros.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extents {
+    // Invariant: pieces do not overlap and are not empty.
+    pieces: BTreeMap<u64, Segment>,
+}
+
+impl Extents {
+    /// Nothing but holes.
+    pub fn new() -> Extents {
+        Extents::default()
+    }
+
+    /// Puts `data` at `offset`, over whatever was there.
+    pub fn write(&mut self, offset: u64, data: &Blob) {
+        self.clear(offset..offset + data.len());
+        let mut at = offset;
+        for segment in data.segments() {
+            self.pieces.insert(at, segment.clone());
+            at += segment.len();
+        }
+    }
+
+    /// The bytes in `range`; what was never written is zero.
+    pub fn read(&self, range: Range<u64>) -> Blob {
+        let mut out = Blob::new();
+        let mut at = range.start;
+        for (start, piece) in self.overlapping(&range) {
+            if start > at {
+                out.push(Segment::Zero(start - at));
+                at = start;
+            }
+            let end = (start + piece.len()).min(range.end);
+            out.push(piece.slice(at - start..end - start));
+            at = end;
+        }
+        out.push(Segment::Zero(range.end.saturating_sub(at)));
+        out
+    }
+
+    /// Makes a hole of `range` (trim, discard, truncate).
+    pub fn clear(&mut self, range: Range<u64>) {
+        if range.is_empty() {
+            return;
+        }
+        let touched: Vec<u64> = self.overlapping(&range).map(|(start, _)| start).collect();
+        for start in touched {
+            let piece = self.pieces.remove(&start).expect("listed above");
+            let end = start + piece.len();
+            if start < range.start {
+                self.pieces.insert(start, piece.slice(0..range.start - start));
+            }
+            if end > range.end {
+                self.pieces.insert(range.end, piece.slice(range.end - start..end - start));
+            }
+        }
+    }
+
+    /// The end of the last piece; zero when there is none.
+    pub fn end(&self) -> u64 {
+        self.pieces.last_key_value().map_or(0, |(start, piece)| start + piece.len())
+    }
+
+    /// How many bytes are held, holes not counted.
+    pub fn allocated(&self) -> u64 {
+        self.pieces.values().map(Segment::len).sum()
+    }
+
+    fn overlapping(&self, range: &Range<u64>) -> impl Iterator<Item = (u64, &Segment)> {
+        let first = match self.pieces.range(..=range.start).next_back() {
+            Some((&start, piece)) if start + piece.len() > range.start => start,
+            _ => range.start,
+        };
+        let end = range.end.max(first);
+        self.pieces.range(first..end).map(|(&start, piece)| (start, piece))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn extents_equal_a_flat_array(ops in prop::collection::vec((0u64..60, 0u64..20, any::<bool>()), 0..40)) {
+            let mut flat = vec![0u8; 100];
+            let mut extents = Extents::new();
+            for (i, (offset, len, write)) in ops.into_iter().enumerate() {
+                let range = offset..offset + len;
+                let byte = (i + 1) as u8;
+                if write {
+                    extents.write(offset, &Blob::real(vec![byte; len as usize]));
+                } else {
+                    extents.clear(range.clone());
+                }
+                flat[range.start as usize..range.end as usize].fill(if write { byte } else { 0 });
+                prop_assert_eq!(extents.read(0..100), Blob::real(flat.clone()));
+                prop_assert_eq!(extents.read(offset..70), Blob::real(flat[offset as usize..70].to_vec()));
+            }
+        }
+    }
+
+    #[test]
+    fn the_end_and_the_holes_are_counted_right() {
+        let mut e = Extents::new();
+        e.write(10, &Blob::named(1, 10));
+        e.write(30, &Blob::named(2, 5));
+        assert_eq!((e.end(), e.allocated()), (35, 15));
+        e.clear(15..32);
+        assert_eq!((e.end(), e.allocated()), (35, 8));
+    }
+}
