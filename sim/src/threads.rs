@@ -1,0 +1,154 @@
+//! Threads: the only place that makes them.
+//!
+//! A world runs on one thread from its first event to its last, and each world gets a fresh one: what a thread keeps
+//! (hash seeds, allocator caches) then cannot leak from one run into the next.
+#![allow(clippy::disallowed_methods)]
+
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc;
+
+/// A run that panicked: a bug in wavetank or in a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Panicked {
+    /// What the panic said.
+    pub message: String,
+}
+
+/// Runs `f` on a thread of its own.
+///
+/// # Errors
+/// When it panics.
+///
+/// # Panics
+/// When the operating system gives no thread.
+pub fn on_fresh_thread<R: Send>(f: impl FnOnce() -> R + Send) -> Result<R, Panicked> {
+    std::thread::scope(|scope| {
+        let handle = std::thread::Builder::new()
+            .name("world".into())
+            .spawn_scoped(scope, || catch_unwind(AssertUnwindSafe(f)))
+            .expect("the system gives a thread");
+        handle.join().expect("panics are caught inside").map_err(|panic| Panicked { message: panic_message(&*panic) })
+    })
+}
+
+/// Runs `f(item)` for every item, each on a fresh thread, at most `jobs` at once (capped at the machine's cores), and
+/// calls `done` with each result in the order of the items, on the calling thread.
+///
+/// The order of results never depends on `jobs`. `done` returns `false` to start no further runs.
+pub fn run_many<I, R>(
+    jobs: usize,
+    items: &[I],
+    f: impl Fn(&I) -> R + Sync,
+    mut done: impl FnMut(&I, Result<R, Panicked>) -> bool,
+) where
+    I: Sync,
+    R: Send,
+{
+    let jobs = jobs.clamp(1, cores()).min(items.len().max(1));
+    let next = AtomicUsize::new(0);
+    // The receiver takes results in order, so a slow early seed must not let the fast ones pile up without bound.
+    let (send, receive) = mpsc::sync_channel::<(usize, Result<R, Panicked>)>(jobs * 4);
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            let (send, next, f) = (send.clone(), &next, &f);
+            std::thread::Builder::new()
+                .name("runner".into())
+                .spawn_scoped(scope, move || {
+                    loop {
+                        let index = next.fetch_add(1, Relaxed);
+                        let Some(item) = items.get(index) else { return };
+                        let result = on_fresh_thread(|| f(item));
+                        if send.send((index, result)).is_err() {
+                            return;
+                        }
+                    }
+                })
+                .expect("the system gives a thread");
+        }
+        drop(send);
+        let mut early = std::collections::BTreeMap::new();
+        let mut expected = 0;
+        for (index, result) in receive {
+            early.insert(index, result);
+            while let Some(result) = early.remove(&expected) {
+                if !done(&items[expected], result) {
+                    next.store(items.len(), Relaxed);
+                    return;
+                }
+                expected += 1;
+            }
+        }
+    });
+}
+
+/// Runs two producers beside a consumer on this thread, for [`lockstep`](crate::lockstep). A producer's panic counts only
+/// when the consumer found nothing.
+pub(crate) fn three<R>(
+    first: impl FnOnce() -> Result<(), Panicked> + Send,
+    second: impl FnOnce() -> Result<(), Panicked> + Send,
+    consumer: impl FnOnce() -> Option<R>,
+) -> Result<Option<R>, Panicked> {
+    std::thread::scope(|scope| {
+        let producers = [scope.spawn(first), scope.spawn(second)];
+        let found = consumer();
+        let ends = producers.map(|producer| producer.join().expect("panics are caught inside"));
+        if found.is_none() {
+            ends.into_iter().collect::<Result<(), _>>()?;
+        }
+        Ok(found)
+    })
+}
+
+/// How many threads the machine runs at once.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_string());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_in_order_whatever_the_jobs_and_a_panic_is_one_result() {
+        for jobs in [1, 2, 8] {
+            let items: Vec<u64> = (0..50).collect();
+            let mut seen = Vec::new();
+            let work = |i: &u64| {
+                assert!(*i != 13, "unlucky");
+                i * i
+            };
+            run_many(jobs, &items, work, |i, result| {
+                match result {
+                    Ok(square) => assert_eq!(square, i * i),
+                    Err(panic) => assert_eq!((*i, panic.message.as_str()), (13, "unlucky")),
+                }
+                seen.push(*i);
+                true
+            });
+            assert_eq!(seen, items);
+        }
+    }
+
+    #[test]
+    fn done_can_end_it() {
+        let items: Vec<u32> = (0..1000).collect();
+        let mut seen = 0;
+        run_many(
+            2,
+            &items,
+            |i| *i,
+            |_, _| {
+                seen += 1;
+                seen < 5
+            },
+        );
+        assert_eq!(seen, 5);
+    }
+}
