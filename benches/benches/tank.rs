@@ -82,7 +82,7 @@ fn tank(seed: u64) -> u64 {
         limits,
         None,
         |_, core| {
-            for node in 0..NODES {
+            for _ in 0..NODES {
                 let node = core.create_node("machine");
                 let first = Msg { from: node.0, kind: 1, number: 0, bytes: 1_024 };
                 core.schedule_to(Nanos::ZERO, core.incarnation(node), first);

@@ -74,6 +74,6 @@ pub use nanos::Nanos;
 pub use node::NodeState;
 pub use node_id::{Incarnation, NodeEpoch, NodeId};
 pub use queue::EventId;
-pub use tank::{Core, CoreGuard, Dispatch, EndReason, Limits, Observer, Outcome, Tank, run};
+pub use tank::{Admission, Core, CoreGuard, Dispatch, EndReason, Limits, Observer, Outcome, Tank, run};
 pub use threads::{Panicked, cores, on_fresh_thread, run_many};
 pub use trace::{Event, Record, What};

@@ -24,6 +24,8 @@ pub(crate) struct Node<T> {
     pub(crate) epoch: NodeEpoch,
     pub(crate) state: NodeState,
     pub(crate) clock: NodeClock,
+    /// Still paused, but what waited is being delivered.
+    pub(crate) going_on: bool,
     /// What surfaced while the node was paused.
     pub(crate) held: VecDeque<T>,
     pub(crate) gate: Arc<NodeGate>,
@@ -47,6 +49,7 @@ impl<T> Nodes<T> {
             epoch: NodeEpoch(1),
             state: NodeState::Up,
             clock: NodeClock::default(),
+            going_on: false,
             held: VecDeque::new(),
             gate,
             guests: Vec::new(),

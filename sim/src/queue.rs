@@ -68,19 +68,6 @@ impl<T: Copy> Queue<T> {
     #[inline]
     pub(crate) fn push(&mut self, at: Nanos, item: T) -> EventId {
         let tie = u64::from(self.ties.bits32()) & ((1 << 24) - 1);
-        self.push_with_tie(at, tie, item)
-    }
-
-    /// Schedules items at one instant in the order given, as a block of one tie-break.
-    pub(crate) fn push_in_order(&mut self, at: Nanos, items: impl IntoIterator<Item = T>) {
-        let tie = u64::from(self.ties.bits32()) & ((1 << 24) - 1);
-        for item in items {
-            self.push_with_tie(at, tie, item);
-        }
-    }
-
-    #[inline]
-    fn push_with_tie(&mut self, at: Nanos, tie: u64, item: T) -> EventId {
         let key = tie << SEQUENCE_BITS | self.sequence;
         self.sequence += 1;
         assert!(self.sequence < 1 << SEQUENCE_BITS, "more than 2^40 events in one run");
@@ -197,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_times_are_ordered_by_the_seed_and_blocks_stay_in_order() {
+    fn equal_times_are_ordered_by_the_seed() {
         let order = |seed| {
             let mut q = queue(seed);
             for n in 0..20 {
@@ -208,12 +195,6 @@ mod tests {
         assert_eq!(order(1), order(1));
         assert_ne!(order(1), order(2));
         assert_ne!(order(1), (0..20).collect::<Vec<_>>());
-        let mut q = queue(3);
-        q.push_in_order(Nanos(5), 0..20);
-        assert_eq!(
-            std::iter::from_fn(|| q.pop_before(Nanos::MAX)).map(|(_, n)| n).collect::<Vec<_>>(),
-            (0..20).collect::<Vec<_>>()
-        );
     }
 
     #[test]

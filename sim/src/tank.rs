@@ -82,6 +82,17 @@ pub struct Outcome<E> {
     pub marks: Marks,
 }
 
+/// Whether an event may reach a life of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It is up.
+    Deliver,
+    /// It is paused: the event must wait behind what already waits, see [`Core::hold`].
+    Hold,
+    /// That life is over.
+    Dead,
+}
+
 /// What the tank needs of a world.
 pub trait Dispatch<E: Event>: Send {
     /// An event is due. `to` is the life that it is for, which is up; `None` for the world's own events.
@@ -106,6 +117,7 @@ struct Pending<E> {
 enum Due<E> {
     Event(E),
     Wake(SleeperId),
+    Resume,
 }
 
 const WORLD: Incarnation = Incarnation { node: NodeId(u32::MAX), epoch: NodeEpoch(0) };
@@ -238,7 +250,7 @@ impl<E: Event> Core<E> {
     pub fn cancel(&mut self, id: EventId) -> Option<E> {
         match self.queue.cancel(id)?.what {
             Due::Event(event) => Some(event),
-            Due::Wake(_) => unreachable!("a sleep's id never leaves its future"),
+            Due::Wake(_) | Due::Resume => unreachable!("these ids never leave the tank"),
         }
     }
 
@@ -316,7 +328,7 @@ impl<E: Event> Core<E> {
             self.discarded += 1;
             match due {
                 Due::Event(event) => discard(event),
-                Due::Wake(_) => {}
+                Due::Wake(_) | Due::Resume => {}
             }
         }
         self.orders.push(Order::Kill(node));
@@ -342,29 +354,52 @@ impl<E: Event> Core<E> {
     pub fn pause(&mut self, node: NodeId) {
         let life = self.nodes.incarnation(node);
         let found = self.nodes.get_mut(node);
-        if found.state != NodeState::Up {
+        if found.state == NodeState::Down || (found.state == NodeState::Paused && !found.going_on) {
             return;
         }
         found.state = NodeState::Paused;
+        found.going_on = false;
         found.gate.pause();
         self.orders.push(Order::Pause(node));
         self.record(Record { at: self.now, to: Some(life), what: What::Paused });
     }
 
-    /// Lets a paused node go on: what waited reaches it now, in the order in which it surfaced. Nothing happens unless
-    /// it is paused.
+    /// Lets a paused node go on: what waited reaches it in the order in which it surfaced, before anything newer.
+    /// Nothing happens unless it is paused.
     pub fn resume(&mut self, node: NodeId) {
         let life = self.nodes.incarnation(node);
         let found = self.nodes.get_mut(node);
-        if found.state != NodeState::Paused {
-            return;
+        if found.state == NodeState::Paused {
+            // It stays paused until then, so that nothing newer overtakes what waits.
+            self.queue.push(self.now, Pending { to: life, what: Due::Resume });
         }
-        found.state = NodeState::Up;
-        found.gate.resume();
-        let held = std::mem::take(&mut found.held);
-        self.queue.push_in_order(self.now, held.into_iter().map(|what| Pending { to: life, what }));
-        self.orders.push(Order::Resume(node));
-        self.record(Record { at: self.now, to: Some(life), what: What::Resumed });
+    }
+
+    /// What may happen to an event that the world delivers by itself, without having scheduled it for the node.
+    #[inline]
+    pub fn admission(&self, to: Incarnation) -> Admission {
+        let node = self.nodes.get(to.node);
+        match node.state {
+            NodeState::Up if node.epoch == to.epoch => Admission::Deliver,
+            NodeState::Paused if node.epoch == to.epoch => Admission::Hold,
+            NodeState::Up | NodeState::Paused | NodeState::Down => Admission::Dead,
+        }
+    }
+
+    /// Puts an event behind what already waits for a paused node.
+    ///
+    /// # Panics
+    /// When that life is not paused.
+    pub fn hold(&mut self, to: Incarnation, event: E) {
+        assert_eq!(self.admission(to), Admission::Hold, "{to} is not paused");
+        self.nodes.get_mut(to.node).held.push_back(Due::Event(event));
+    }
+
+    /// Puts an event that the world delivers by itself into the trace and the digest.
+    #[inline]
+    pub fn note(&mut self, to: Incarnation, event: E) {
+        self.events += 1;
+        self.record(Record { at: self.now, to: Some(to), what: What::Event(event) });
     }
 
     /// Puts a future into a node's present life. It runs when the world's present call has returned.
@@ -412,6 +447,10 @@ impl<E: Event> Core<E> {
 
     #[inline]
     fn step(&mut self, world: &mut dyn Dispatch<E>) {
+        if self.events >= self.limits.events_max && self.queue.len() > 0 {
+            self.end = Some(EndReason::EventCap);
+            return;
+        }
         let Some((at, Pending { to, what })) = self.queue.pop_before(self.limits.time_max) else {
             self.end = Some(if self.queue.len() == 0 { EndReason::Idle } else { EndReason::TimeCap });
             if self.queue.len() > 0 {
@@ -432,18 +471,39 @@ impl<E: Event> Core<E> {
                 world.discard(self, to, event);
             }
         } else if node.state == NodeState::Paused {
-            node.held.push_back(what);
-        } else {
+            match what {
+                Due::Resume => self.go_on(world, to),
+                Due::Event(_) | Due::Wake(_) => node.held.push_back(what),
+            }
+        } else if !matches!(what, Due::Resume) {
             self.deliver(world, Some(to), what);
+        }
+    }
+
+    /// Delivers what a paused node missed, and only then lets new events reach it directly.
+    fn go_on(&mut self, world: &mut dyn Dispatch<E>, life: Incarnation) {
+        let node = self.nodes.get_mut(life.node);
+        node.going_on = true;
+        node.gate.resume();
+        self.orders.push(Order::Resume(life.node));
+        self.record(Record { at: self.now, to: Some(life), what: What::Resumed });
+        while self.end.is_none() && self.admission(life) == Admission::Hold {
+            let node = self.nodes.get_mut(life.node);
+            if !node.going_on {
+                return;
+            }
+            match node.held.pop_front() {
+                Some(due) => self.deliver(world, Some(life), due),
+                None => {
+                    node.state = NodeState::Up;
+                    node.going_on = false;
+                }
+            }
         }
     }
 
     #[inline]
     fn deliver(&mut self, world: &mut dyn Dispatch<E>, to: Option<Incarnation>, what: Due<E>) {
-        if self.events == self.limits.events_max {
-            self.end = Some(EndReason::EventCap);
-            return;
-        }
         self.events += 1;
         match what {
             Due::Event(event) => {
@@ -456,6 +516,7 @@ impl<E: Event> Core<E> {
                     waker.wake();
                 }
             }
+            Due::Resume => unreachable!("a resumption is for a paused node"),
         }
     }
 
@@ -467,6 +528,8 @@ impl<E: Event> Core<E> {
     }
 
     fn outcome(&mut self) -> Outcome<E> {
+        // What follows is clearing up, which nobody observes.
+        self.observer = None;
         Outcome {
             reason: self.end.clone().expect("the run is over"),
             now: self.now,
