@@ -1,2 +1,216 @@
-//! wip
-fn main() {}
+//! The `wavetank` command: arguments, progress, text, exit codes. Nothing is computed here.
+
+mod exit;
+mod progress;
+mod text;
+
+use clap::{Args, Parser, Subcommand};
+use exit::Exit;
+use progress::Progress;
+use std::ops::Range;
+use std::process::ExitCode;
+use wavetank_sim::{Digest, Marks, cores};
+use wavetank_workloads::harbour::Mutant;
+use wavetank_workloads::lab;
+use wavetank_workloads::scenario::{RunOptions, Scenario};
+
+/// Makes waves for streaming platforms, and tells what holds.
+#[derive(Parser)]
+#[command(version, about, after_help = exit::HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run one seed and report
+    Run {
+        #[command(flatten)]
+        what: What,
+        /// The seed
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Print log lines with virtual time, as `RUST_LOG` says (default: info)
+        #[arg(long)]
+        log: bool,
+    },
+    /// Run many seeds; a seed's digest never depends on --jobs
+    Sweep {
+        #[command(flatten)]
+        what: What,
+        /// Seeds, from..to (to is not included)
+        #[arg(long, default_value = "0..200", value_parser = text::seeds)]
+        seeds: Range<u64>,
+        /// Runs at once, at most one a core [default: all cores]
+        #[arg(long)]
+        jobs: Option<usize>,
+        /// Print each seed's digest on a line of its own, and nothing else, to standard output
+        #[arg(long)]
+        digests: bool,
+    },
+    /// Run one seed twice side by side and name the first event that differs
+    Diverge {
+        #[command(flatten)]
+        what: What,
+        /// The seed
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Plant a divergence, to see it caught
+        #[arg(long, hide = true)]
+        planted: bool,
+    },
+    /// List scenarios and mutants
+    List,
+}
+
+#[derive(Args)]
+struct What {
+    /// The scenario: see `wavetank list`
+    #[arg(default_value = "harbour", value_parser = Scenario::by_name)]
+    scenario: Scenario,
+    /// Switch a known bug on: see `wavetank list`
+    #[arg(long, value_parser = Mutant::by_name)]
+    mutant: Option<Mutant>,
+}
+
+impl What {
+    fn options(&self) -> RunOptions {
+        RunOptions { mutant: self.mutant, planted_divergence: false }
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Held }.into();
+        }
+    };
+    match cli.command {
+        Command::Run { what, seed, log } => run(&what, seed, log),
+        Command::Sweep { what, seeds, jobs, digests } => sweep(&what, seeds, jobs.unwrap_or_else(cores), digests),
+        Command::Diverge { what, seed, planted } => {
+            diverge(what.scenario, seed, RunOptions { planted_divergence: planted, ..what.options() })
+        }
+        Command::List => list(),
+    }
+    .into()
+}
+
+fn run(what: &What, seed: u64, log: bool) -> Exit {
+    if log {
+        progress::install_log();
+    }
+    match lab::run(what.scenario, seed, &what.options()) {
+        Ok(report) => {
+            print!("{}", text::report(what.scenario, &report));
+            Exit::of(&report.findings)
+        }
+        Err(panic) => bug(seed, &panic.message),
+    }
+}
+
+fn sweep(what: &What, seeds: Range<u64>, jobs: usize, digests: bool) -> Exit {
+    let progress = Progress::start(seeds.end - seeds.start);
+    let mut all = Totals::default();
+    lab::sweep(what.scenario, seeds.clone(), jobs, &what.options(), |seed, result| {
+        let report = match result {
+            Ok(report) => report,
+            Err(panic) => {
+                all.exit = all.exit.max(bug(seed, &panic.message));
+                return true;
+            }
+        };
+        if digests {
+            println!("{seed} {}", report.digest);
+        }
+        all.add(&report);
+        if !report.findings.is_empty() {
+            eprint!("{}", text::failure(what.scenario, what.mutant.map(Mutant::name), &report));
+        }
+        progress.step(all.failed);
+        true
+    });
+    let took = progress.finish();
+    if !digests {
+        print!("{}", text::totals(what.scenario, &all.as_text(seeds)));
+        print!("{}", text::marks(&all.marks));
+    }
+    eprintln!("{}", text::pace(all.seeds, all.events, took));
+    if all.exit == Exit::Held
+        && what.mutant.is_none()
+        && all.seeds >= text::SEEDS_FOR_MARKS
+        && all.marks.missing().next().is_some()
+    {
+        eprintln!("the sweep did not reach every situation that it must reach");
+        return Exit::ExpectationMissed;
+    }
+    all.exit
+}
+
+/// A sweep's sums.
+#[derive(Default)]
+struct Totals {
+    seeds: u64,
+    failed: u64,
+    events: u64,
+    virtual_secs: f64,
+    digest: Digest,
+    marks: Marks,
+    exit: Exit,
+}
+
+impl Totals {
+    fn add(&mut self, report: &lab::RunReport) {
+        self.seeds += 1;
+        self.failed += u64::from(!report.findings.is_empty());
+        self.events += report.events;
+        self.virtual_secs += report.now.as_secs_f64();
+        self.digest.mix_bytes(report.digest.to_string().as_bytes());
+        self.marks.merge(&report.marks);
+        self.exit = self.exit.max(Exit::of(&report.findings));
+    }
+
+    fn as_text(&self, seeds: Range<u64>) -> Vec<(&'static str, String)> {
+        vec![
+            ("seeds", format!("{}..{}", seeds.start, seeds.end)),
+            ("failed", self.failed.to_string()),
+            ("events", self.events.to_string()),
+            ("virtual time", format!("{:.1} s", self.virtual_secs)),
+            ("digest of all", self.digest.to_string()),
+        ]
+    }
+}
+
+fn diverge(scenario: Scenario, seed: u64, options: RunOptions) -> Exit {
+    match lab::find_divergence(scenario, seed, &options) {
+        Ok(None) => {
+            println!("seed {seed}: two runs are the same to the last event");
+            Exit::Held
+        }
+        Ok(Some(divergence)) => {
+            println!("seed {seed}: {divergence}");
+            Exit::Violation
+        }
+        Err(panic) => bug(seed, &panic.message),
+    }
+}
+
+fn list() -> Exit {
+    println!("scenarios");
+    for scenario in Scenario::ALL {
+        println!("  {:<20} {}", scenario.name(), scenario.summary());
+    }
+    println!("mutants (known bugs; a sweep with one must fail)");
+    for mutant in Mutant::ALL {
+        println!("  {:<20} {}", mutant.name(), mutant.summary());
+    }
+    Exit::Held
+}
+
+fn bug(seed: u64, message: &str) -> Exit {
+    eprintln!("seed {seed}: a bug in wavetank itself: {message}");
+    Exit::Bug
+}

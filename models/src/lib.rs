@@ -1,5 +1,15 @@
-//! Models of clouds and of what runs on them.
+//! **wavetank-models**: clouds, what runs on them, and the world that holds both.
+//!
+//! * [`cloud`]: hosts, networks, volumes, file shares, object stores, profiles, prices. Each device is a state machine
+//!   without I/O that opens with its contract of faults.
+//! * [`world`]: processes on hosts, stepped by the tank of `wavetank-sim`.
+//! * [`fault`], [`anomaly`]: what can be broken for a while, and what can go wrong with one operation.
+//! * [`blob`], [`extents`]: what is stored and sent.
+
+pub mod anomaly;
 pub mod blob;
 pub mod cloud;
 pub mod extents;
 pub mod fault;
+pub mod message;
+pub mod world;

@@ -1,1 +1,9 @@
-//! wip
+//! **wavetank-traces**: the vocabulary that models, checkers and reports share.
+//!
+//! This crate knows no model: what it holds is as true of a real cluster's history as of a simulated one's.
+
+mod finding;
+mod ids;
+
+pub use finding::{Finding, Severity};
+pub use ids::{Offset, TopicPartition};

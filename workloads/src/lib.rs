@@ -1,1 +1,9 @@
-//! wip
+//! **wavetank-workloads**: scenarios, and the lab that runs them.
+//!
+//! * [`scenario`]: the scenarios there are.
+//! * [`lab`]: one run, many runs, two runs in lockstep.
+//! * [`harbour`]: the built-in scenario: a small durable log service on every device of the cloud, under a storm.
+
+pub mod harbour;
+pub mod lab;
+pub mod scenario;

@@ -3,7 +3,17 @@
 //! Every device is a state machine without I/O and without a clock: it is told `now`, asked for something, and answers
 //! with [`Output`]s. Its driver (the [`World`](crate), or a test) keeps time and brings the wake-ups back.
 
+pub mod data_file;
+pub mod express;
+pub mod host;
+pub mod instance;
 pub mod latency;
+pub mod network;
+pub mod nfs;
+pub mod object_store;
+pub mod price;
+pub mod profile;
+pub mod volume;
 
 use wavetank_sim::Nanos;
 

@@ -1,0 +1,89 @@
+//! What people read: 80 columns.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::time::Duration;
+use wavetank_sim::Marks;
+use wavetank_workloads::lab::RunReport;
+use wavetank_workloads::scenario::Scenario;
+
+/// A sweep of fewer seeds is not expected to reach every situation.
+pub const SEEDS_FOR_MARKS: u64 = 200;
+
+/// Reads `from..to`.
+pub fn seeds(text: &str) -> Result<Range<u64>, String> {
+    let wrong = || format!("'{text}' is no range of seeds: write from..to, for example 0..200");
+    let (from, to) = text.split_once("..").ok_or_else(wrong)?;
+    let range = from.parse().map_err(|_| wrong())?..to.parse().map_err(|_| wrong())?;
+    if range.is_empty() { Err(format!("'{text}' holds no seed: the second number must be larger")) } else { Ok(range) }
+}
+
+/// One run.
+pub fn report(scenario: Scenario, report: &RunReport) -> String {
+    let mut out = totals(
+        scenario,
+        &[
+            ("seed", report.seed.to_string()),
+            ("ended", format!("{} at {} s", report.reason, report.now)),
+            ("events", report.events.to_string()),
+            ("digest", report.digest.to_string()),
+        ],
+    );
+    for line in &report.drawn {
+        let _ = writeln!(out, "  drawn          {line}");
+    }
+    out += &marks(&report.marks);
+    out += &findings(report);
+    out
+}
+
+/// One failure within a sweep, with the command that shows it again.
+pub fn failure(scenario: Scenario, mutant: Option<&str>, report: &RunReport) -> String {
+    let mutant = mutant.map(|name| format!(" --mutant {name}")).unwrap_or_default();
+    let again = format!("  again: wavetank run {} --seed {}{mutant}\n", scenario.name(), report.seed);
+    format!("seed {}\n{}{again}", report.seed, findings_only(report))
+}
+
+/// A heading and lines of name and value.
+pub fn totals(scenario: Scenario, lines: &[(&'static str, String)]) -> String {
+    let mut out = format!("{}\n", scenario.name());
+    for (name, value) in lines {
+        let _ = writeln!(out, "  {name:<14} {value}");
+    }
+    out
+}
+
+/// Situations and how often each was reached.
+pub fn marks(marks: &Marks) -> String {
+    let mut out = String::from("  reached\n");
+    for (name, count) in marks.iter() {
+        let _ = writeln!(out, "    {count:>10}  {name}");
+    }
+    out
+}
+
+/// How fast it went: wall time, so for standard error only.
+pub fn pace(seeds: u64, events: u64, took: Duration) -> String {
+    let secs = took.as_secs_f64().max(1e-9);
+    format!(
+        "{seeds} seeds in {secs:.1} s: {:.0} seeds/min, {:.2} M events/s",
+        seeds as f64 / secs * 60.0,
+        events as f64 / secs / 1e6
+    )
+}
+
+fn findings_only(report: &RunReport) -> String {
+    report.findings.iter().map(|finding| format!("  {finding}\n")).collect()
+}
+
+fn findings(report: &RunReport) -> String {
+    if report.findings.is_empty() {
+        return "  everything held\n".into();
+    }
+    let mut out = findings_only(report);
+    out += "  what led here\n";
+    for line in &report.led_here {
+        let _ = writeln!(out, "    {line}");
+    }
+    out
+}

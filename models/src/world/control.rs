@@ -1,0 +1,264 @@
+//! Breaking things, and mending them.
+
+use super::{Event, ExpressId, ShareId, StoreId, VolumeId, World};
+use crate::cloud::express::ExpressFault;
+use crate::cloud::host::HostFault;
+use crate::cloud::network::{AzId, Death, HostId};
+use crate::cloud::nfs::NfsFault;
+use crate::cloud::object_store::ObjectStoreFault;
+use crate::cloud::volume::{Survival, VolumeFault};
+use crate::fault::{Fault, FaultId};
+use wavetank_sim::{Core, DriftPpb, Incarnation, Nanos, NodeId, NodeState};
+use wavetank_traces::{Finding, Severity};
+
+/// A promise that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// When it showed.
+    pub at: Nanos,
+    /// Who noticed; `None` for the world's own checks.
+    pub by: Option<Incarnation>,
+    /// What.
+    pub why: String,
+}
+
+impl Failure {
+    /// As a finding, with names for people.
+    pub fn as_finding(&self, core: &Core<Event>) -> Finding {
+        let by = self.by.map_or_else(|| "the world".into(), |by| format!("{} ({by})", core.node_name(by.node)));
+        Finding { severity: Severity::Violation, at_ns: self.at.0, by, why: self.why.clone() }
+    }
+}
+
+/// One timed step of a plan.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// The process ends at once (SIGKILL, out of memory): its memory is gone, the host's page cache is not.
+    Kill(NodeId),
+    /// A dead process is started again. Nothing happens while it lives, or while its host is off.
+    Restart(NodeId),
+    /// The process is stopped (SIGSTOP, a debugger).
+    Pause(NodeId),
+    /// It goes on.
+    Resume(NodeId),
+    /// The host loses power, with everything on it: page caches are gone. Processes stay down.
+    PowerLoss(HostId, Survival),
+    /// The instance is gone for good: local disks too.
+    InstanceLost(HostId, Survival),
+    /// The node's wall clock jumps by nanoseconds.
+    JumpClock(NodeId, i64),
+    /// The node's clocks drift from now on.
+    DriftClock(NodeId, DriftPpb),
+    /// A fault begins.
+    Inject(FaultId, Fault),
+    /// A fault ends.
+    Heal(FaultId),
+    /// From now on operations meet nothing beyond the ordinary.
+    EndAnomalies,
+}
+
+impl World {
+    /// Does what a plan says, now.
+    pub fn act(&mut self, core: &mut Core<Event>, action: &Action) {
+        tracing::info!(?action, "plan");
+        match action {
+            Action::Kill(node) => self.kill(core, *node),
+            Action::Restart(node) => self.restart(core, *node),
+            Action::Pause(node) => core.pause(*node),
+            Action::Resume(node) => core.resume(*node),
+            Action::PowerLoss(host, survival) => self.power_loss(core, *host, *survival),
+            Action::InstanceLost(host, survival) => self.instance_lost(core, *host, *survival),
+            Action::JumpClock(node, by) => core.jump_clock(*node, *by),
+            Action::DriftClock(node, drift) => core.set_clock_drift(*node, *drift),
+            Action::Inject(id, fault) => self.inject(core, *id, fault.clone()),
+            Action::Heal(id) => self.heal(core, *id),
+            Action::EndAnomalies => self.anomalies.end(),
+        }
+    }
+
+    /// Ends a process. Its peers' kernels learn of it, its unsynced writes stay in the page cache, requests that left
+    /// it go on.
+    pub fn kill(&mut self, core: &mut Core<Event>, node: NodeId) {
+        self.end_life(core, node, Death::Process);
+    }
+
+    /// Starts a dead process again. Nothing happens while it lives.
+    pub fn restart(&mut self, core: &mut Core<Event>, node: NodeId) {
+        if core.node_state(node) == NodeState::Down {
+            let life = core.restart(node);
+            self.begin_life(core, life);
+        }
+    }
+
+    /// Turns a host off: every process on it dies without a word, and its page caches are gone.
+    pub fn power_loss(&mut self, core: &mut Core<Event>, host: HostId, survival: Survival) {
+        for node in self.nodes_on(host) {
+            self.end_life(core, node, Death::Host);
+        }
+        for volume in self.volumes_at(host) {
+            self.with_volume(core, volume, |device, now, out| {
+                device.power_loss(now, host, survival, out);
+            });
+        }
+    }
+
+    /// Loses an instance for good: as [`power_loss`](World::power_loss), and its local disks are empty afterwards.
+    pub fn instance_lost(&mut self, core: &mut Core<Event>, host: HostId, survival: Survival) {
+        for node in self.nodes_on(host) {
+            self.end_life(core, node, Death::Host);
+        }
+        for volume in self.volumes_at(host) {
+            self.with_volume(core, volume, |device, now, out| {
+                device.instance_lost(now, host, survival, out);
+            });
+        }
+    }
+
+    fn end_life(&mut self, core: &mut Core<Event>, node: NodeId, death: Death) {
+        if core.node_state(node) == NodeState::Down {
+            return;
+        }
+        let life = core.incarnation(node);
+        let mut freed = Vec::new();
+        core.kill(node, |event| freed.push(event));
+        freed.into_iter().for_each(|event| self.free_payload(event));
+        self.nodes[node.0 as usize].process = None;
+        self.with_network(core, |network, now, out| network.endpoint_died(now, life, death, out));
+        self.with_host(core, self.host_of(node), |host, now, out| host.process_died(now, life, out));
+        self.tell_devices_of_death(core, life, death);
+    }
+
+    fn tell_devices_of_death(&mut self, core: &mut Core<Event>, life: Incarnation, death: Death) {
+        for id in (0..self.volumes.len() as u32).map(VolumeId) {
+            self.with_volume(core, id, |device, now, out| device.process_crash(now, life, out));
+        }
+        for id in (0..self.stores.len() as u32).map(StoreId) {
+            self.with_store(core, id, |device, _, _| device.owner_died(life));
+        }
+        for id in (0..self.expresses.len() as u32).map(ExpressId) {
+            self.with_express(core, id, |device, _, _| device.owner_died(life));
+        }
+        for id in (0..self.shares.len() as u32).map(ShareId) {
+            if death == Death::Process {
+                self.with_share(core, id, |device, _, _| device.process_died(life));
+            }
+        }
+    }
+
+    // ---- faults ----
+
+    /// A fresh name for a fault.
+    pub fn next_fault_id(&mut self) -> FaultId {
+        self.next_fault += 1;
+        FaultId(self.next_fault)
+    }
+
+    /// A fault begins.
+    ///
+    /// # Panics
+    /// When the id holds already.
+    pub fn inject(&mut self, core: &mut Core<Event>, id: FaultId, fault: Fault) {
+        self.next_fault = self.next_fault.max(id.0);
+        assert!(self.faults.insert(id, fault.clone()).is_none(), "{id} holds already");
+        match fault {
+            Fault::Network(fault) => self.with_network(core, |device, now, out| device.inject(now, id, fault, out)),
+            Fault::Host(host, fault) => {
+                if fault == HostFault::Pause {
+                    self.nodes_on(host).into_iter().for_each(|node| core.pause(node));
+                }
+                self.with_host(core, host, |device, now, out| device.inject(now, id, fault, out));
+            }
+            Fault::Volume(volume, fault) => {
+                self.with_volume(core, volume, |device, now, out| device.inject(now, id, fault, out));
+            }
+            Fault::Object(store, fault) => {
+                self.with_store(core, store, |device, now, out| device.inject(now, id, fault, out));
+            }
+            Fault::Express(store, fault) => {
+                self.with_express(core, store, |device, now, out| device.inject(now, id, fault, out));
+            }
+            Fault::Nfs(share, fault) => {
+                self.with_share(core, share, |device, now, out| device.inject(now, id, fault, out));
+            }
+            Fault::AzDown(az) => self.az_down(core, id, az),
+        }
+    }
+
+    /// A fault ends. Nothing happens when it does not hold.
+    pub fn heal(&mut self, core: &mut Core<Event>, id: FaultId) {
+        let Some(fault) = self.faults.remove(&id) else { return };
+        match fault {
+            Fault::Network(_) => self.with_network(core, |device, now, out| device.heal(now, id, out)),
+            Fault::Host(host, fault) => {
+                self.with_host(core, host, |device, now, out| device.heal(now, id, out));
+                let still = |other: &Fault| *other == Fault::Host(host, HostFault::Pause);
+                if fault == HostFault::Pause && !self.faults.values().any(still) {
+                    self.nodes_on(host).into_iter().for_each(|node| core.resume(node));
+                }
+            }
+            Fault::Volume(volume, _) => self.with_volume(core, volume, |device, now, out| device.heal(now, id, out)),
+            Fault::Object(store, _) => self.with_store(core, store, |device, now, out| device.heal(now, id, out)),
+            Fault::Express(store, _) => self.with_express(core, store, |device, now, out| device.heal(now, id, out)),
+            Fault::Nfs(share, _) => self.with_share(core, share, |device, now, out| device.heal(now, id, out)),
+            Fault::AzDown(_) => self.az_up(core, id),
+        }
+    }
+}
+
+/// Whole hosts and zones.
+impl World {
+    pub(super) fn nodes_on(&self, host: HostId) -> Vec<NodeId> {
+        (0..self.nodes.len() as u32).map(NodeId).filter(|node| self.host_of(*node) == host).collect()
+    }
+
+    fn volumes_at(&self, host: HostId) -> Vec<VolumeId> {
+        (0..self.volumes.len() as u32).map(VolumeId).filter(|id| self.volume(*id).is_attached_to(host)).collect()
+    }
+
+    fn hosts_in(&self, az: AzId) -> Vec<HostId> {
+        let topology = self.network.topology();
+        (0..self.hosts.len() as u32).map(HostId).filter(|host| topology.az_of(*host) == az).collect()
+    }
+
+    fn az_down(&mut self, core: &mut Core<Event>, id: FaultId, az: AzId) {
+        let mut ran = Vec::new();
+        for host in self.hosts_in(az) {
+            ran.extend(self.nodes_on(host).into_iter().filter(|node| core.node_state(*node) != NodeState::Down));
+            self.power_loss(core, host, Survival::Drawn);
+        }
+        self.dark_azs.insert(id, ran);
+        for volume in (0..self.volumes.len() as u32).map(VolumeId) {
+            self.with_volume(core, volume, |device, now, out| device.inject(now, id, VolumeFault::AzDown { az }, out));
+        }
+        for store in (0..self.stores.len() as u32).map(StoreId) {
+            let fault = ObjectStoreFault::Outage { az: Some(az.0) };
+            self.with_store(core, store, |device, now, out| device.inject(now, id, fault, out));
+        }
+        for store in (0..self.expresses.len() as u32).map(ExpressId) {
+            if self.express(store).az() == az.0 {
+                self.with_express(core, store, |device, now, out| device.inject(now, id, ExpressFault::AzDown, out));
+            }
+        }
+        for share in (0..self.shares.len() as u32).map(ShareId) {
+            self.with_share(core, share, |device, now, out| device.inject(now, id, NfsFault::AzDown { az: az.0 }, out));
+        }
+    }
+
+    fn az_up(&mut self, core: &mut Core<Event>, id: FaultId) {
+        for volume in (0..self.volumes.len() as u32).map(VolumeId) {
+            self.with_volume(core, volume, |device, now, out| device.heal(now, id, out));
+        }
+        for store in (0..self.stores.len() as u32).map(StoreId) {
+            self.with_store(core, store, |device, now, out| device.heal(now, id, out));
+        }
+        for store in (0..self.expresses.len() as u32).map(ExpressId) {
+            self.with_express(core, store, |device, now, out| device.heal(now, id, out));
+        }
+        for share in (0..self.shares.len() as u32).map(ShareId) {
+            self.with_share(core, share, |device, now, out| device.heal(now, id, out));
+        }
+        for node in self.dark_azs.remove(&id).expect("a zone that went dark") {
+            self.restart(core, node);
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! Between the world and its devices: what is asked goes down, what is done comes up.
+
+use super::{
+    ATTEMPT_TIMEOUT, Event, ExpressId, Input, JobKey, MessageKey, RequestKey, ShareId, StoreId, VolumeId, World,
+};
+use crate::anomaly::Entity;
+use crate::cloud::Output;
+use crate::cloud::express::ExpressStore;
+use crate::cloud::host::{Host, HostDone, HostOutput};
+use crate::cloud::network::{self, Direction, Endpoint, HostId, LinkClass, Network, NetworkOutput, ResetReason};
+use crate::cloud::nfs::{NfsDone, NfsOp, NfsOutput, NfsShare};
+use crate::cloud::object_store::{BucketId, ObjectDone, ObjectError, ObjectOp, ObjectOutput, ObjectStore};
+use crate::cloud::volume::{Volume, VolumeOp, VolumeOutput};
+use slotmap::Key;
+use wavetank_sim::{Core, Incarnation, Nanos};
+
+/// Something asked of a storage device, on its way through the host's network card.
+pub(crate) struct Request {
+    pub(crate) from: Incarnation,
+    pub(crate) token: u64,
+    pub(crate) asked: Asked,
+}
+
+pub(crate) enum Asked {
+    Volume(VolumeId, VolumeOp),
+    Object(StoreId, BucketId, ObjectOp),
+    Express(ExpressId, BucketId, ObjectOp),
+    Nfs(ShareId, NfsOp),
+}
+
+/// A device with the wake-ups and answers it gives: one line each, the same shape for all.
+macro_rules! with_device {
+    ($name:ident, $field:ident, $id:ty, $device:ty, $output:ty, $scratch:ident, $event:expr, $done:ident) => {
+        pub(super) fn $name(
+            &mut self,
+            core: &mut Core<Event>,
+            id: $id,
+            act: impl FnOnce(&mut $device, Nanos, &mut Vec<$output>),
+        ) {
+            let mut out = std::mem::take(&mut self.scratch.$scratch);
+            act(&mut self.$field[id.0 as usize], core.now(), &mut out);
+            for output in out.drain(..) {
+                match output {
+                    Output::Wake { at, step } => drop(core.schedule(at, $event(id, step))),
+                    Output::Done(done) => self.$done(core, id, done),
+                }
+            }
+            self.scratch.$scratch = out;
+        }
+    };
+}
+
+impl World {
+    with_device!(
+        with_host,
+        hosts,
+        HostId,
+        Host<JobKey>,
+        HostOutput<JobKey>,
+        host,
+        |host, step| Event::Host { host, step },
+        host_done
+    );
+    with_device!(
+        with_volume,
+        volumes,
+        VolumeId,
+        Volume,
+        VolumeOutput,
+        volume,
+        |volume, step| Event::Volume { volume, step },
+        volume_done
+    );
+    with_device!(
+        with_store,
+        stores,
+        StoreId,
+        ObjectStore,
+        ObjectOutput,
+        object,
+        |store, step| Event::Object { store, step },
+        object_done
+    );
+    with_device!(
+        with_express,
+        expresses,
+        ExpressId,
+        ExpressStore,
+        ObjectOutput,
+        express,
+        |store, step| Event::Express { store, step },
+        express_done
+    );
+    with_device!(
+        with_share,
+        shares,
+        ShareId,
+        NfsShare,
+        NfsOutput,
+        nfs,
+        |share, step| Event::Nfs { share, step },
+        nfs_done
+    );
+
+    pub(super) fn with_network(
+        &mut self,
+        core: &mut Core<Event>,
+        act: impl FnOnce(&mut Network<MessageKey>, Nanos, &mut Vec<NetworkOutput<MessageKey>>),
+    ) {
+        let mut out = std::mem::take(&mut self.scratch.network);
+        act(&mut self.network, core.now(), &mut out);
+        for output in out.drain(..) {
+            match output {
+                Output::Wake { at, step } => drop(core.schedule(at, Event::Network(step))),
+                Output::Done(done) => self.network_done(core, done),
+            }
+        }
+        self.scratch.network = out;
+    }
+
+    fn network_done(&mut self, core: &mut Core<Event>, done: network::Done<MessageKey>) {
+        use network::Done;
+        match done {
+            Done::Connected { conn, at } => self.arrived(core, at, conn, 0, Input::Connected { conn }),
+            Done::Accepted { conn, at, from } => {
+                self.arrived(core, at, conn, 0, Input::Accepted { conn, from: from.incarnation.node });
+            }
+            Done::Deliver { conn, to, msg, bytes } => {
+                let message = self.messages.remove(msg).expect("a message is delivered once");
+                self.arrived(core, to, conn, bytes, Input::Message { conn, message });
+            }
+            Done::Discarded { msg } => drop(self.messages.remove(msg).expect("a message ends once")),
+            // An orderly end is read after what was sent before it.
+            Done::Reset { conn, at, why: why @ ResetReason::ClosedByPeer } => {
+                self.arrived(core, at, conn, 0, Input::Reset { conn, why });
+            }
+            // A reset throws away what the socket still held.
+            Done::Reset { conn, at, why } => {
+                let flow = conn.data().as_ffi();
+                self.with_host(core, at.host, |host, now, out| host.connection_closed(now, at.incarnation, flow, out));
+                self.inbox.push_back((at.incarnation, Input::Reset { conn, why }));
+            }
+            Done::Closed { conn } => drop(self.ids.conns.remove(conn)),
+        }
+    }
+
+    /// Something arrived at a host's socket: its threads have their turn first.
+    fn arrived(&mut self, core: &mut Core<Event>, to: Endpoint, conn: network::ConnId, bytes: u64, input: Input) {
+        let job = self.jobs.insert((to.incarnation, input));
+        let flow = conn.data().as_ffi();
+        self.with_host(core, to.host, |host, now, out| host.submit(now, job, to.incarnation, flow, bytes, out));
+    }
+
+    fn host_done(&mut self, _: &mut Core<Event>, _: HostId, done: HostDone<JobKey>) {
+        match done {
+            HostDone::Serve { job, .. } => {
+                let served = self.jobs.remove(job).expect("a job is served once");
+                self.inbox.push_back(served);
+            }
+            HostDone::Discarded { job, .. } => drop(self.jobs.remove(job).expect("a job ends once")),
+        }
+    }
+}
+
+/// How long a blocked request to a volume or a file share waits before it tries the way again: the first
+/// retransmission timeouts of TCP and of NFS over it. The kernel's block and NFS layers hide the outage: the caller
+/// hangs ("hard" mount; `nvme_core.io_timeout` at its maximum, as EBS's documentation recommends).
+const HARD_RETRY: Nanos = Nanos::secs(1);
+
+/// How an unreachable service shows.
+enum Unreachable {
+    /// The caller's library gives up and says so.
+    Answer(Input),
+    /// The caller hangs until the way is back.
+    Hang,
+}
+
+impl World {
+    /// Sends a request on its way: is there one, and when is the network card free?
+    pub(super) fn request(&mut self, core: &mut Core<Event>, request: Request) {
+        let host = self.host_of(request.from.node);
+        let Some((class, upload_bytes)) = self.way(&request.asked) else {
+            return self.submit(core, request);
+        };
+        if !self.network.reachable_one_way(host, class, Direction::Out) {
+            return self.no_way_out(core, request);
+        }
+        let begins = self.card_is_free_at(core.now(), host, class, Direction::Out, upload_bytes);
+        if begins > core.now() {
+            let request = self.requests.insert(request);
+            core.schedule(begins, Event::Request { request });
+        } else {
+            self.submit(core, request);
+        }
+    }
+
+    /// The card is free for a request that waited for it, or a hanging one tries again.
+    pub(super) fn request_passed(&mut self, core: &mut Core<Event>, key: RequestKey) {
+        let request = self.requests.remove(key).expect("a request passes once");
+        if !core.is_alive(request.from) {
+            // It never left the host.
+            return;
+        }
+        let host = self.host_of(request.from.node);
+        match self.way(&request.asked) {
+            Some((class, _)) if !self.network.reachable_one_way(host, class, Direction::Out) => {
+                self.no_way_out(core, request);
+            }
+            _ => self.submit(core, request),
+        }
+    }
+
+    fn no_way_out(&mut self, core: &mut Core<Event>, request: Request) {
+        let from = request.from;
+        match unreachable(&request) {
+            Unreachable::Answer(input) => self.answer_at(core, core.now() + ATTEMPT_TIMEOUT, from, input),
+            Unreachable::Hang => {
+                let request = self.requests.insert(request);
+                core.schedule(core.now() + HARD_RETRY, Event::Request { request });
+            }
+        }
+    }
+
+    /// Over which kind of link a request goes, and how many bytes; `None` for what is in the host itself.
+    fn way(&self, asked: &Asked) -> Option<(LinkClass, u64)> {
+        match asked {
+            Asked::Volume(volume, _) => self.volume(*volume).is_remote().then_some((LinkClass::BlockStorage, 0)),
+            Asked::Object(_, _, op) => Some((LinkClass::ObjectStorage, op.upload_len())),
+            Asked::Express(_, _, op) => Some((LinkClass::ObjectStorage, op.upload_len())),
+            Asked::Nfs(_, op) => Some((LinkClass::FileStorage, op.upload_len())),
+        }
+    }
+
+    /// When the host's card begins to pass those bytes, which it does from then on. A device's own latency contains the
+    /// passing itself, so only the waiting counts here, and what a grey link adds.
+    fn card_is_free_at(
+        &mut self,
+        now: Nanos,
+        host: HostId,
+        class: LinkClass,
+        direction: Direction,
+        bytes: u64,
+    ) -> Nanos {
+        let grey = self.network.grey_factor(host, class, direction);
+        let mut begins = now;
+        if bytes > 0 && class != LinkClass::BlockStorage {
+            let done = self.network.charge(now, host, class, direction, bytes);
+            let alone = Nanos::transfer(bytes, self.network.topology().nic(host).bandwidth_bytes_per_sec);
+            begins = now.max(done.saturating_sub(alone));
+        }
+        if grey.latency.0 != grey.latency.1 {
+            begins += self.network.draw_latency(host, class, direction);
+        }
+        begins
+    }
+
+    fn submit(&mut self, core: &mut Core<Event>, Request { from, token, asked }: Request) {
+        let az = self.network.topology().az_of(self.host_of(from.node)).0;
+        match asked {
+            Asked::Volume(volume, op) => {
+                let fate = self.anomalies.volume(Entity::Volume(volume.0), op.name());
+                let owner = crate::cloud::volume::Owner { host: self.host_of(from.node), incarnation: from };
+                self.with_volume(core, volume, |device, now, out| device.submit(now, owner, token, op, fate, out));
+            }
+            Asked::Object(store, bucket, op) => {
+                let fate = self.anomalies.object(Entity::Object(store.0), op.name());
+                let caller = crate::cloud::object_store::Caller { token, owner: from, from_az: az };
+                self.with_store(core, store, |device, now, out| device.submit(now, caller, bucket, op, fate, out));
+            }
+            Asked::Express(store, bucket, op) => {
+                let fate = self.anomalies.object(Entity::Express(store.0), op.name());
+                let caller = crate::cloud::object_store::Caller { token, owner: from, from_az: az };
+                self.with_express(core, store, |device, now, out| device.submit(now, caller, bucket, op, fate, out));
+            }
+            Asked::Nfs(share, op) => {
+                let fate = self.anomalies.nfs(Entity::Nfs(share.0), op.name());
+                self.with_share(core, share, |device, now, out| device.submit(now, token, from, az, op, fate, out));
+            }
+        }
+    }
+
+    /// Brings a storage service's answer to its process: through the card, if the way is there.
+    fn answered(&mut self, core: &mut Core<Event>, to: Incarnation, class: LinkClass, bytes: u64, input: Input) {
+        if !core.is_alive(to) {
+            return;
+        }
+        let host = self.host_of(to.node);
+        if !self.network.reachable_one_way(host, class, Direction::In) {
+            return self.no_way_back(core, to, input);
+        }
+        let begins = self.card_is_free_at(core.now(), host, class, Direction::In, bytes);
+        if begins > core.now() {
+            self.answer_at(core, begins, to, input);
+        } else {
+            self.inbox.push_back((to, input));
+        }
+    }
+
+    /// What was asked has been done, but the answer can't come through.
+    fn no_way_back(&mut self, core: &mut Core<Event>, to: Incarnation, input: Input) {
+        match input {
+            Input::Object(done) => {
+                let lost = Input::Object(ObjectDone { result: Err(ObjectError::TimedOut), ..done });
+                self.answer_at(core, core.now() + ATTEMPT_TIMEOUT, to, lost);
+            }
+            Input::Express(done) => {
+                let lost = Input::Express(ObjectDone { result: Err(ObjectError::TimedOut), ..done });
+                self.answer_at(core, core.now() + ATTEMPT_TIMEOUT, to, lost);
+            }
+            // The kernel repeats the request until the answer comes through.
+            other => self.answer_at(core, core.now() + HARD_RETRY, to, other),
+        }
+    }
+
+    fn answer_at(&mut self, core: &mut Core<Event>, at: Nanos, to: Incarnation, input: Input) {
+        let (kind, word) = (input.kind(), input.fingerprint());
+        let input = self.held.insert(input);
+        core.schedule_to(at, to, Event::Input { input, kind, word });
+    }
+
+    fn volume_done(&mut self, core: &mut Core<Event>, id: VolumeId, done: crate::cloud::volume::VolumeDone) {
+        let to = done.owner.incarnation;
+        if self.volume(id).is_remote() {
+            self.answered(core, to, LinkClass::BlockStorage, 0, Input::Volume(done));
+        } else {
+            self.inbox.push_back((to, Input::Volume(done)));
+        }
+    }
+
+    fn object_done(&mut self, core: &mut Core<Event>, _: StoreId, done: ObjectDone) {
+        let bytes = done.download_len();
+        self.answered(core, done.owner, LinkClass::ObjectStorage, bytes, Input::Object(done));
+    }
+
+    fn express_done(&mut self, core: &mut Core<Event>, _: ExpressId, done: ObjectDone) {
+        let bytes = done.download_len();
+        self.answered(core, done.owner, LinkClass::ObjectStorage, bytes, Input::Express(done));
+    }
+
+    fn nfs_done(&mut self, core: &mut Core<Event>, _: ShareId, done: NfsDone) {
+        let bytes = done.download_len();
+        self.answered(core, done.owner, LinkClass::FileStorage, bytes, Input::Nfs(done));
+    }
+}
+
+fn unreachable(request: &Request) -> Unreachable {
+    let (token, owner) = (request.token, request.from);
+    match &request.asked {
+        Asked::Object(..) => {
+            Unreachable::Answer(Input::Object(ObjectDone { token, owner, result: Err(ObjectError::TimedOut) }))
+        }
+        Asked::Express(..) => {
+            Unreachable::Answer(Input::Express(ObjectDone { token, owner, result: Err(ObjectError::TimedOut) }))
+        }
+        Asked::Volume(..) | Asked::Nfs(..) => Unreachable::Hang,
+    }
+}

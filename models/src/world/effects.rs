@@ -1,0 +1,95 @@
+//! Carrying out what a step wished for.
+
+use super::devices::{Asked, Request};
+use super::{Effect, Event, Failure, Input, World};
+use crate::cloud::host::WorkPool;
+use crate::cloud::network::ResetReason;
+use wavetank_sim::{Core, Incarnation, Nanos, NodeId};
+
+impl World {
+    pub(super) fn carry_out(&mut self, core: &mut Core<Event>, me: Incarnation, effects: &mut Vec<Effect>) {
+        for effect in effects.drain(..) {
+            if let Effect::Exit { why } = effect {
+                tracing::warn!(process = core.node_name(me.node), %me, why, "exit");
+                self.exit(core, me.node);
+                break;
+            }
+            self.carry_out_one(core, me, effect);
+        }
+    }
+
+    fn carry_out_one(&mut self, core: &mut Core<Event>, me: Incarnation, effect: Effect) {
+        match effect {
+            Effect::SetTimer { timer, after, token } => self.set_timer(core, me, timer, after, token),
+            Effect::CancelTimer { timer } => {
+                if let Some(event) = self.ids.timers.remove(timer) {
+                    core.cancel(event);
+                }
+            }
+            Effect::Connect { conn, to } => self.connect(core, me, conn, to),
+            Effect::Send { conn, message } => {
+                let bytes = message.wire_bytes();
+                let key = self.messages.insert(message);
+                self.with_network(core, |network, now, out| network.send(now, conn, me, key, bytes, out));
+            }
+            Effect::Close { conn } => {
+                self.with_network(core, |network, now, out| network.close(now, conn, me, out));
+            }
+            Effect::Volume { volume, token, op } => {
+                self.request(core, Request { from: me, token, asked: Asked::Volume(volume, op) });
+            }
+            Effect::Object { store, bucket, token, op } => {
+                self.request(core, Request { from: me, token, asked: Asked::Object(store, bucket, op) });
+            }
+            Effect::Express { store, bucket, token, op } => {
+                self.request(core, Request { from: me, token, asked: Asked::Express(store, bucket, op) });
+            }
+            Effect::Nfs { share, token, op } => {
+                self.request(core, Request { from: me, token, asked: Asked::Nfs(share, op) });
+            }
+            Effect::Work { token, service } => {
+                let job = self.jobs.insert((me, Input::Worked { token }));
+                self.with_host(core, self.host_of(me.node), |host, now, out| {
+                    host.work(now, job, me, WorkPool::Background, service, out);
+                });
+            }
+            Effect::Exit { .. } => unreachable!("handled by the caller: nothing comes after it"),
+            Effect::Mark { name } => core.mark(name),
+            Effect::Fail { why } => {
+                tracing::error!(process = core.node_name(me.node), %me, why, "a promise was broken");
+                self.failures.push(Failure { at: core.now(), by: Some(me), why: why.clone() });
+                if self.stop_at_failure {
+                    core.stop(why);
+                }
+            }
+            Effect::Stop { why } => core.stop(why),
+        }
+    }
+
+    fn exit(&mut self, core: &mut Core<Event>, node: NodeId) {
+        self.kill(core, node);
+        if let Some(after) = self.supervised.get(&node) {
+            self.plan(core, core.now() + *after, super::Action::Restart(node));
+        }
+    }
+
+    fn set_timer(&mut self, core: &mut Core<Event>, me: Incarnation, timer: super::TimerId, after: Nanos, token: u64) {
+        let at = core.now().saturating_add(core.clock(me.node).true_span(after));
+        let event = core.schedule_to(at, me, Event::Timer { timer, token });
+        // Set and taken back within one step: the entry is gone, and the event will find it so.
+        if let Some(entry) = self.ids.timers.get_mut(timer) {
+            *entry = event;
+        }
+    }
+
+    fn connect(&mut self, core: &mut Core<Event>, me: Incarnation, conn: crate::cloud::network::ConnId, to: NodeId) {
+        if to == me.node {
+            // A process reaches itself without a network; a connection to oneself is a mistake that is answered.
+            self.ids.conns.remove(conn);
+            self.inbox.push_back((me, Input::Reset { conn, why: ResetReason::Refused }));
+            return;
+        }
+        let (from, target) = (self.endpoint(me), (self.host_of(to), to));
+        self.with_network(core, |network, now, out| network.connect(now, conn, from, target, out));
+    }
+}

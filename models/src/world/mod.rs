@@ -1,0 +1,266 @@
+//! The world: processes on hosts in a cloud, held together by the tank.
+//!
+//! ```text
+//!   Process::step(cx, input) --effects--> World --submit--> device --Output::Wake--> Tank
+//!        ^                                  ^                  |                       |
+//!        '----------- inbox <---------------'<---Output::Done--'<--------step----------'
+//! ```
+//!
+//! The world owns every process, every device and every payload; the tank owns time. An event is a small copy that says
+//! which device is due; the device answers with outputs; what is done becomes an [`Input`] in the inbox, and when the
+//! device has finished the inbox is delivered, in order, by stepping the processes it is for. Nothing recurses: a step's
+//! effects are carried out after it, and what these answer at once goes into the inbox again.
+//!
+//! What reaches a process, and when:
+//! * inputs and timers of its own life only; a paused process gets them when it goes on, in order;
+//! * messages after its host's network and request-handler threads have had their turn ([`host`](crate::cloud::host));
+//!   answers of devices at once (an I/O completion is cheap beside the I/O).
+//!
+//! Simpler than reality: a process's own step takes no time (what it costs is the host's service time per request, or
+//! [`Cx::work`]); the traffic of network-attached volumes does not share the host's network card (EBS-optimised
+//! instances have bandwidth of their own for it).
+
+mod build;
+mod control;
+mod devices;
+mod effects;
+mod event;
+mod guest;
+mod process;
+
+pub use build::{Behaviour, CloudSpec, Factory, launch};
+pub use control::{Action, Failure};
+pub use event::{Event, InputKey, RequestKey};
+pub use guest::Guest;
+pub use process::{
+    Cx, Detached, Effect, ExpressId, Ids, Input, InputKind, Process, ShareId, StoreId, TimerId, VolumeId,
+};
+
+use crate::anomaly::Anomalies;
+use crate::cloud::express::ExpressStore;
+use crate::cloud::host::{Host, HostOutput};
+use crate::cloud::network::{Endpoint, HostId, Network, NetworkOutput};
+use crate::cloud::nfs::{NfsOutput, NfsShare};
+use crate::cloud::object_store::{ObjectOutput, ObjectStore};
+use crate::cloud::volume::{Volume, VolumeOutput};
+use crate::fault::{Fault, FaultId};
+use crate::message::Message;
+use slotmap::{Key, SlotMap};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, Weak};
+use wavetank_sim::{Admission, Core, Dispatch, Incarnation, Nanos, NodeId, Stream, Tank};
+
+slotmap::new_key_type! {
+    /// A message on its way.
+    pub(crate) struct MessageKey;
+    /// An input that waits for its host's threads.
+    pub(crate) struct JobKey;
+}
+
+/// How long a client waits for a storage service that it cannot reach before it gives up an attempt: the AWS SDK's
+/// `apiCallAttemptTimeout` as S3 clients of streaming platforms set it (facts on AutoMQ's S3 client: attempt 10 s).
+pub const ATTEMPT_TIMEOUT: Nanos = Nanos::secs(10);
+
+/// One node: where it runs and what it is.
+struct Slot {
+    host: HostId,
+    factory: Factory,
+    process: Option<Box<dyn Process>>,
+    random: Stream,
+}
+
+/// Everything there is. See the [module docs](self).
+pub struct World {
+    /// For guests: the world that they live in.
+    me: Weak<Mutex<World>>,
+    tank: Weak<Tank<Event>>,
+    network: Network<MessageKey>,
+    hosts: Vec<Host<JobKey>>,
+    volumes: Vec<Volume>,
+    stores: Vec<ObjectStore>,
+    expresses: Vec<ExpressStore>,
+    shares: Vec<NfsShare>,
+    nodes: Vec<Slot>,
+    ids: Ids,
+    messages: SlotMap<MessageKey, Message>,
+    jobs: SlotMap<JobKey, (Incarnation, Input)>,
+    held: SlotMap<InputKey, Input>,
+    requests: SlotMap<RequestKey, devices::Request>,
+    inbox: VecDeque<(Incarnation, Input)>,
+    faults: BTreeMap<FaultId, Fault>,
+    next_fault: u32,
+    /// What ran in a zone when it went dark.
+    dark_azs: BTreeMap<FaultId, Vec<NodeId>>,
+    /// How soon a node's supervisor starts it again after it has ended itself.
+    supervised: BTreeMap<NodeId, Nanos>,
+    anomalies: Anomalies,
+    plan: Vec<Action>,
+    failures: Vec<Failure>,
+    stop_at_failure: bool,
+    scratch: Scratch,
+}
+
+/// Buffers that keep their capacity, so that a step allocates nothing.
+#[derive(Default)]
+struct Scratch {
+    effects: Vec<Effect>,
+    network: Vec<NetworkOutput<MessageKey>>,
+    host: Vec<HostOutput<JobKey>>,
+    volume: Vec<VolumeOutput>,
+    object: Vec<ObjectOutput>,
+    express: Vec<ObjectOutput>,
+    nfs: Vec<NfsOutput>,
+}
+
+impl Dispatch<Event> for World {
+    fn dispatch(&mut self, core: &mut Core<Event>, to: Option<Incarnation>, event: Event) {
+        match event {
+            Event::Boot => self.step(core, to.expect("a boot is a node's"), Input::Boot),
+            Event::Timer { timer, token } => {
+                // A timer that was taken back while its node was paused is gone from the table.
+                if self.ids.timers.remove(timer).is_some() {
+                    self.step(core, to.expect("a timer is a node's"), Input::Timer { timer, token });
+                }
+            }
+            Event::Input { input, .. } => {
+                let input = self.held.remove(input).expect("an input is delivered once");
+                self.step(core, to.expect("an input is a node's"), input);
+            }
+            Event::Network(step) => self.with_network(core, |network, now, out| network.step(now, step, out)),
+            Event::Host { host, step } => self.with_host(core, host, |device, now, out| device.step(now, step, out)),
+            Event::Volume { volume, step } => {
+                self.with_volume(core, volume, |device, now, out| device.step(now, step, out));
+            }
+            Event::Object { store, step } => {
+                self.with_store(core, store, |device, now, out| device.step(now, step, out));
+            }
+            Event::Express { store, step } => {
+                self.with_express(core, store, |device, now, out| device.step(now, step, out));
+            }
+            Event::Nfs { share, step } => self.with_share(core, share, |device, now, out| device.step(now, step, out)),
+            Event::Request { request } => self.request_passed(core, request),
+            Event::Plan { action } => {
+                let action = self.plan[action as usize].clone();
+                self.act(core, &action);
+            }
+        }
+        self.deliver_inbox(core);
+    }
+
+    fn discard(&mut self, _: &mut Core<Event>, _: Incarnation, event: Event) {
+        self.free_payload(event);
+    }
+}
+
+impl World {
+    /// Steps a process and carries out what it wishes.
+    fn step(&mut self, core: &mut Core<Event>, me: Incarnation, input: Input) {
+        let slot = &mut self.nodes[me.node.0 as usize];
+        let mut process = slot.process.take().expect("a process is not stepped within its own step");
+        let mut effects = std::mem::take(&mut self.scratch.effects);
+        debug_assert!(effects.is_empty(), "effects of an earlier step were left over");
+        let (clock, now) = (core.clock(me.node), core.now());
+        process.step(
+            &mut Cx {
+                me,
+                monotonic: clock.monotonic(now),
+                wall: clock.wall(now),
+                random: &mut slot.random,
+                ids: &mut self.ids,
+                effects: &mut effects,
+            },
+            input,
+        );
+        slot.process = Some(process);
+        self.carry_out(core, me, &mut effects);
+        self.scratch.effects = effects;
+    }
+
+    /// Delivers what devices have answered, and what that leads to at once.
+    fn deliver_inbox(&mut self, core: &mut Core<Event>) {
+        while let Some((to, input)) = self.inbox.pop_front() {
+            let (kind, word) = (input.kind(), input.fingerprint());
+            match core.admission(to) {
+                Admission::Deliver => {
+                    core.note(to, Event::Input { input: InputKey::null(), kind, word });
+                    self.step(core, to, input);
+                }
+                Admission::Hold => {
+                    let input = self.held.insert(input);
+                    core.hold(to, Event::Input { input, kind, word });
+                }
+                Admission::Dead => {}
+            }
+        }
+    }
+
+    /// Frees what an event that will never be dispatched has in the slabs.
+    fn free_payload(&mut self, event: Event) {
+        match event {
+            Event::Timer { timer, .. } => {
+                self.ids.timers.remove(timer);
+            }
+            Event::Input { input, .. } => {
+                self.held.remove(input);
+            }
+            Event::Boot => {}
+            Event::Network(_)
+            | Event::Host { .. }
+            | Event::Volume { .. }
+            | Event::Object { .. }
+            | Event::Express { .. }
+            | Event::Nfs { .. }
+            | Event::Request { .. }
+            | Event::Plan { .. } => unreachable!("{event:?} is the world's own and never discarded"),
+        }
+    }
+
+    fn endpoint(&self, me: Incarnation) -> Endpoint {
+        Endpoint { host: self.host_of(me.node), incarnation: me }
+    }
+
+    /// Where a node runs.
+    pub fn host_of(&self, node: NodeId) -> HostId {
+        self.nodes[node.0 as usize].host
+    }
+
+    /// The network: what passed, what is connected.
+    pub fn network(&self) -> &Network<impl Copy + use<>> {
+        &self.network
+    }
+
+    /// A volume, for looking at.
+    pub fn volume(&self, id: VolumeId) -> &Volume {
+        &self.volumes[id.0 as usize]
+    }
+
+    /// An object store, for looking at.
+    pub fn store(&self, id: StoreId) -> &ObjectStore {
+        &self.stores[id.0 as usize]
+    }
+
+    /// An express store, for looking at.
+    pub fn express(&self, id: ExpressId) -> &ExpressStore {
+        &self.expresses[id.0 as usize]
+    }
+
+    /// A file share, for looking at.
+    pub fn share(&self, id: ShareId) -> &NfsShare {
+        &self.shares[id.0 as usize]
+    }
+
+    /// The anomalies that were drawn so far, or are to be replayed.
+    pub fn anomalies(&self) -> &Anomalies {
+        &self.anomalies
+    }
+
+    /// Promises that were broken.
+    pub fn failures(&self) -> &[Failure] {
+        &self.failures
+    }
+
+    /// How many payloads the world holds: zero when nothing is on its way.
+    pub fn payloads(&self) -> usize {
+        self.messages.len() + self.jobs.len() + self.held.len() + self.requests.len()
+    }
+}

@@ -1,0 +1,227 @@
+//! The built-in scenario: a harbour in a storm.
+//!
+//! Three zones, a host each. On every host a **pier** keeps a durable log on an EBS gp3 volume (buffered appends, group
+//! commit by fsync, recovery by checksum, upload of full segments to the object store under `If-None-Match`); a
+//! **boat** in another zone appends to it, numbered from 1, and believes what it was told; a **watchman**, a guest in
+//! plain async code, keeps a log book on the NFS share and on the express store of its zone.
+//!
+//! The storm kills processes, cuts power, darkens zones, pauses, partitions, clogs and greys links, resets connections,
+//! stalls and breaks volumes, browns stores out, fails servers over, bends clocks, and gives single operations fates
+//! from the whole lattice. Then everything is healed, and:
+//!
+//! * **safety**: whatever a pier acknowledged it has, in order, after any crash; whatever it recorded as uploaded is in
+//!   the store; whatever a watchman was told is durable reads back;
+//! * **liveness**: within a minute of virtual time of the heal every boat has delivered all its cargo.
+
+mod boat;
+mod ledger;
+mod mutant;
+mod pier;
+mod record;
+mod storm;
+mod watchman;
+
+pub use mutant::Mutant;
+
+use crate::lab::RunReport;
+use crate::scenario::RunOptions;
+use ledger::Ledger;
+use std::sync::{Arc, Mutex};
+use storm::Storm;
+use wavetank_models::cloud::express::{ExpressProfile, ExpressStore};
+use wavetank_models::cloud::host::HostSpec;
+use wavetank_models::cloud::network::{AzId, HostId, NetworkProfile, NicSpec};
+use wavetank_models::cloud::nfs::{NfsShare, NfsSpec};
+use wavetank_models::cloud::object_store::{BucketId, ObjectStore, ObjectStoreProfile};
+use wavetank_models::cloud::volume::{Volume, VolumeFormat, VolumeSpec};
+use wavetank_models::world::{
+    Action, Behaviour, CloudSpec, Event, ExpressId, Guest, ShareId, StoreId, VolumeId, World, launch,
+};
+use wavetank_sim::{Choices, Core, EndReason, Limits, Nanos, NodeId, Observer, Outcome};
+use wavetank_traces::{Finding, Severity};
+
+/// How much cargo each boat delivers.
+const CARGO: u64 = 150;
+/// When the storm is over.
+const STORM_ENDS: Nanos = Nanos::secs(40);
+/// How long after it everything must be live again: the slowest recovery allowed here is an NFS lease (90 s) that a
+/// dead holder left behind, and a zone's volumes coming back.
+const QUIESCE: Nanos = Nanos::secs(180);
+
+/// What the processes of one zone work with.
+#[derive(Clone, Copy, Debug)]
+struct Berth {
+    az: AzId,
+    host: HostId,
+    volume: VolumeId,
+    store: StoreId,
+    bucket: BucketId,
+    express: ExpressId,
+    express_bucket: BucketId,
+    share: ShareId,
+}
+
+/// Everything a storm can aim at.
+struct Harbour {
+    berths: Vec<Berth>,
+    piers: Vec<NodeId>,
+    boats: Vec<NodeId>,
+    watchmen: Vec<NodeId>,
+}
+
+impl Harbour {
+    fn all_nodes(&self) -> Vec<NodeId> {
+        [&self.piers[..], &self.boats, &self.watchmen].concat()
+    }
+
+    fn nodes_on(&self, world: &World, host: HostId) -> Vec<NodeId> {
+        self.all_nodes().into_iter().filter(|node| world.host_of(*node) == host).collect()
+    }
+}
+
+/// Runs one seed on this thread.
+pub fn run(seed: u64, options: &RunOptions, observer: Option<Observer<Event>>) -> RunReport {
+    let limits = Limits { events_max: 2_000_000, time_max: STORM_ENDS + QUIESCE, ..Limits::default() };
+    let (cloud, azs, hosts) = map();
+    let ledger = Arc::new(Mutex::new(Ledger::new(azs.len(), CARGO)));
+    let planted = options.planted_divergence.then(planted_divergence);
+    let storm = Storm::draw(&Choices::new(seed));
+    let drawn = storm.describe();
+    launch(
+        seed,
+        limits,
+        observer,
+        cloud,
+        |world, core, _| {
+            ledger::declare_marks(core.marks());
+            let berths = build_devices(world, core, &azs, &hosts);
+            let harbour = build_nodes(world, core, berths, &ledger, options);
+            storm.put_on_plan(world, core, &harbour);
+            for (n, boat) in planted.into_iter().flatten().enumerate() {
+                // Only the order of these touches the run, and no seed decides it.
+                let at = Nanos::millis(700 + n as u64);
+                world.plan(core, at, Action::Pause(harbour.boats[boat]));
+                world.plan(core, at, Action::Resume(harbour.boats[boat]));
+            }
+        },
+        |world, core, outcome| report(seed, world, core, outcome, &ledger, drawn),
+    )
+}
+
+fn map() -> (CloudSpec, [AzId; 3], Vec<HostId>) {
+    let (mut cloud, azs) = CloudSpec::three_azs(NetworkProfile::assumed());
+    let nic = NicSpec { bandwidth_bytes_per_sec: 1_250_000_000, single_flow_bytes_per_sec: 625_000_000 };
+    let host = |az: &AzId| cloud.host(*az, nic, HostSpec::kafka(4)).expect("Kafka's defaults make sense");
+    let hosts = azs.iter().map(host).collect();
+    (cloud, azs, hosts)
+}
+
+fn build_devices(world: &mut World, core: &mut Core<Event>, azs: &[AzId], hosts: &[HostId]) -> Vec<Berth> {
+    let choices = *core.choices();
+    let mut store = ObjectStore::new(ObjectStoreProfile::assumed(), &choices, 0);
+    let bucket = store.create_bucket(core.now());
+    let store = world.add_store(store);
+    let share = world.add_share(NfsShare::new(share_spec(), &choices, 0));
+    let berth = |(n, (az, host)): (usize, (&AzId, &HostId))| {
+        let spec = VolumeSpec::gp3(*az, VolumeFormat::FileSystem, 1 << 30);
+        let mut volume = Volume::new(spec, &choices, n as u64);
+        volume.attach_at_start(*host, *az).expect("a fresh volume in the host's zone");
+        let mut express = ExpressStore::new(ExpressProfile::assumed(), az.0, &choices, n as u64);
+        let express_bucket = express.create_bucket(core.now());
+        Berth {
+            az: *az,
+            host: *host,
+            volume: world.add_volume(volume),
+            store,
+            bucket,
+            express: world.add_express(express),
+            express_bucket,
+            share,
+        }
+    };
+    azs.iter().zip(hosts).enumerate().map(berth).collect()
+}
+
+/// A share whose server keeps unstable writes in memory only, as RFC 8881 allows.
+fn share_spec() -> NfsSpec {
+    // Shorter than the longest pause, so that leases are lost.
+    let lease_time = Nanos::secs(5);
+    NfsSpec {
+        nvram: false,
+        lease_time,
+        grace_period: Nanos::secs(5),
+        ..NfsSpec::fsx_ontap_multi_az(512 << 20, 1 << 30)
+    }
+}
+
+fn build_nodes(
+    world: &mut World,
+    core: &mut Core<Event>,
+    berths: Vec<Berth>,
+    ledger: &Arc<Mutex<Ledger>>,
+    options: &RunOptions,
+) -> Harbour {
+    let (mut piers, mut boats, mut watchmen) = (Vec::new(), Vec::new(), Vec::new());
+    let mutant = options.mutant;
+    for (n, berth) in berths.iter().enumerate() {
+        let berth = *berth;
+        let factory = Box::new(move |_| Behaviour::Machine(Box::new(pier::Pier::new(n, berth, mutant))));
+        piers.push(world.add_node(core, &format!("pier-{n}"), berth.host, factory));
+    }
+    for n in 0..berths.len() {
+        // A boat is at home in the next zone: its connection crosses.
+        let (home, pier, ledger) = (berths[(n + 1) % berths.len()].host, piers[n], ledger.clone());
+        let factory = Box::new(move |_| Behaviour::Machine(Box::new(boat::Boat::new(n, pier, ledger.clone()))));
+        boats.push(world.add_node(core, &format!("boat-{n}"), home, factory));
+    }
+    for (n, berth) in berths.iter().enumerate() {
+        let (berth, ledger) = (*berth, ledger.clone());
+        let factory = Box::new(move |_| {
+            let ledger = ledger.clone();
+            Guest::behaviour(move |guest| watchman::watch(guest, n, berth, ledger, mutant))
+        });
+        watchmen.push(world.add_node(core, &format!("watchman-{n}"), berth.host, factory));
+    }
+    for node in piers.iter().chain(&boats).chain(&watchmen) {
+        world.supervise(*node, Nanos::secs(1));
+    }
+    Harbour { berths, piers, boats, watchmen }
+}
+
+fn report(
+    seed: u64,
+    world: &mut World,
+    core: &mut Core<Event>,
+    outcome: Outcome<Event>,
+    ledger: &Mutex<Ledger>,
+    drawn: Vec<String>,
+) -> RunReport {
+    let mut findings: Vec<Finding> = world.failures().iter().map(|failure| failure.as_finding(core)).collect();
+    if findings.is_empty() && !matches!(outcome.reason, EndReason::Stopped(_)) {
+        let late = ledger.lock().expect("the ledger outlives the run").unfinished();
+        let why = format!("{} ended the run with cargo not delivered: {}", outcome.reason, late.join(", "));
+        findings.push(Finding { severity: Severity::Stall, at_ns: outcome.now.0, by: "the harbour".into(), why });
+    }
+    let mut marks = outcome.marks;
+    ledger::mark_devices(world, &mut marks);
+    let led_here = if findings.is_empty() { Vec::new() } else { outcome.ring.iter().map(|r| r.to_string()).collect() };
+    RunReport {
+        seed,
+        reason: outcome.reason,
+        now: outcome.now,
+        events: outcome.events,
+        digest: outcome.digest,
+        marks,
+        findings,
+        drawn,
+        led_here,
+    }
+}
+
+/// The classic mistake: the order in which a randomly seeded map yields its keys. Made outside the run's thread
+/// context, where hash seeds are really random.
+#[allow(clippy::disallowed_types)]
+fn planted_divergence() -> Vec<usize> {
+    let map: std::collections::HashMap<usize, ()> = (0..64).map(|n| (n, ())).collect();
+    map.into_keys().map(|n| n % 3).collect()
+}

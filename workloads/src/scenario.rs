@@ -1,0 +1,74 @@
+//! The scenarios there are, by name.
+
+use crate::harbour::{self, Mutant};
+use crate::lab::RunReport;
+use wavetank_models::world::Event;
+use wavetank_sim::Observer;
+
+/// A scenario: what runs, and what it is exposed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scenario {
+    /// See [`harbour`].
+    Harbour,
+}
+
+impl Scenario {
+    /// All of them.
+    pub const ALL: [Scenario; 1] = [Scenario::Harbour];
+
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scenario::Harbour => "harbour",
+        }
+    }
+
+    /// One line for people.
+    pub fn summary(self) -> &'static str {
+        match self {
+            Scenario::Harbour => {
+                "a durable log service in three zones, on EBS, an NFS share and object stores, under a storm"
+            }
+        }
+    }
+
+    /// The scenario of that name.
+    ///
+    /// # Errors
+    /// When there is none: says which there are.
+    pub fn by_name(name: &str) -> Result<Scenario, UnknownName> {
+        let known = Scenario::ALL.iter().map(|s| s.name());
+        Scenario::ALL.into_iter().find(|s| s.name() == name).ok_or_else(|| UnknownName::new("scenario", name, known))
+    }
+
+    /// Runs it on this thread.
+    pub fn run(self, seed: u64, options: &RunOptions, observer: Option<Observer<Event>>) -> RunReport {
+        match self {
+            Scenario::Harbour => harbour::run(seed, options, observer),
+        }
+    }
+}
+
+/// What can be set for a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunOptions {
+    /// A known bug to switch on.
+    pub mutant: Option<Mutant>,
+    /// For tests of the divergence finder only: something that no seed decides.
+    pub planted_divergence: bool,
+}
+
+/// A name that nobody knows.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown {kind} '{name}': there is {known}")]
+pub struct UnknownName {
+    kind: &'static str,
+    name: String,
+    known: String,
+}
+
+impl UnknownName {
+    pub(crate) fn new<'a>(kind: &'static str, name: &str, known: impl Iterator<Item = &'a str>) -> UnknownName {
+        UnknownName { kind, name: name.into(), known: known.collect::<Vec<_>>().join(", ") }
+    }
+}
