@@ -26,9 +26,7 @@ impl Scenario {
     /// One line for people.
     pub fn summary(self) -> &'static str {
         match self {
-            Scenario::Harbour => {
-                "a durable log service in three zones, on EBS, an NFS share and object stores, under a storm"
-            }
+            Scenario::Harbour => "a durable log on EBS, NFS and object stores in a storm",
         }
     }
 

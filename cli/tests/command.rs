@@ -1,0 +1,88 @@
+//! The command as a user runs it: processes, text, exit codes. First of all the meta-test: the same seeds give the same
+//! digests in two processes, whatever the number of jobs.
+
+use std::process::{Command, Output};
+
+fn wavetank(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_wavetank")).args(args).output().expect("the binary is built with its tests")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("text is UTF-8")
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().expect("not ended by a signal")
+}
+
+#[test]
+fn two_hundred_seeds_have_the_same_digests_in_two_processes_with_one_or_two_jobs() {
+    let one = wavetank(&["sweep", "--seeds", "0..200", "--jobs", "1", "--digests"]);
+    let two = wavetank(&["sweep", "--seeds", "0..200", "--jobs", "2", "--digests"]);
+    assert_eq!((code(&one), code(&two)), (0, 0), "{}", String::from_utf8_lossy(&one.stderr));
+    let (one, two) = (stdout(&one), stdout(&two));
+    let mut digests: Vec<&str> = one.lines().filter_map(|line| line.split_once(' ')).map(|(_, d)| d).collect();
+    assert_eq!(digests.len(), 200);
+    assert_eq!(one, two);
+    digests.sort_unstable();
+    digests.dedup();
+    assert_eq!(digests.len(), 200, "different seeds have different digests");
+}
+
+#[test]
+fn a_planted_divergence_is_caught_and_its_first_event_named() {
+    let clean = wavetank(&["diverge", "--seed", "3"]);
+    assert_eq!(code(&clean), 0, "{}", stdout(&clean));
+    // Each run orders a randomly seeded map; that two orders agree has a chance of 1 in 10^50.
+    let planted = wavetank(&["diverge", "--seed", "3", "--planted"]);
+    let text = stdout(&planted);
+    assert_eq!(code(&planted), 3, "{text}");
+    assert!(text.contains("first run: 0.7") && text.contains("second run: 0.7") && text.contains("Paused"), "{text}");
+}
+
+#[test]
+fn every_mutant_is_caught() {
+    let list = stdout(&wavetank(&["list"]));
+    let mutants: Vec<&str> = list
+        .lines()
+        .skip_while(|line| !line.starts_with("mutants"))
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(mutants.len() >= 6, "{list}");
+    for mutant in mutants {
+        let sweep = wavetank(&["sweep", "--seeds", "0..300", "--mutant", mutant]);
+        assert_eq!(code(&sweep), 3, "{mutant} was not caught");
+        let advice = String::from_utf8_lossy(&sweep.stderr).into_owned();
+        let again = advice.lines().find_map(|line| line.trim().strip_prefix("again: wavetank ")).expect("a command");
+        let replayed = wavetank(&again.split(' ').collect::<Vec<_>>());
+        assert_eq!(code(&replayed), 3, "`{again}` does not show the failure again");
+        assert!(stdout(&replayed).contains("what led here"));
+    }
+}
+
+#[test]
+fn bad_usage_is_exit_code_one_and_says_what_would_be_right() {
+    for (args, advice) in [
+        (&["run", "marina"][..], "harbour"),
+        (&["sweep", "--seeds", "5"], "0..200"),
+        (&["sweep", "--seeds", "5..5"], "must be larger"),
+        (&["run", "--mutant", "x"], "ack-before-sync"),
+        (&["sail"], "unrecognized"),
+    ] {
+        let output = wavetank(args);
+        assert_eq!(code(&output), 1, "{args:?}");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(text.contains(advice), "{args:?}: {text}");
+    }
+    assert_eq!(code(&wavetank(&["--help"])), 0);
+}
+
+#[test]
+fn a_report_fits_eighty_columns() {
+    for args in [&["run", "--seed", "7"][..], &["sweep", "--seeds", "0..20"], &["list"]] {
+        for line in stdout(&wavetank(args)).lines() {
+            assert!(line.chars().count() <= 80, "{args:?}: {line}");
+        }
+    }
+}
