@@ -7,7 +7,10 @@ mod text;
 use clap::{Args, Parser, Subcommand};
 use exit::Exit;
 use progress::Progress;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use wavetank_sim::{Digest, Marks, cores};
 use wavetank_workloads::harbour::Mutant;
@@ -34,6 +37,9 @@ enum Command {
         /// Print log lines with virtual time, as `RUST_LOG` says (default: info)
         #[arg(long)]
         log: bool,
+        /// Write every event, with virtual time and node, to this file
+        #[arg(long, value_name = "FILE")]
+        trace: Option<PathBuf>,
     },
     /// Run many seeds; a seed's digest never depends on --jobs
     Sweep {
@@ -89,7 +95,7 @@ fn main() -> ExitCode {
         }
     };
     match cli.command {
-        Command::Run { what, seed, log } => run(&what, seed, log),
+        Command::Run { what, seed, log, trace } => run(&what, seed, log, trace.as_deref()),
         Command::Sweep { what, seeds, jobs, digests } => sweep(&what, seeds, jobs.unwrap_or_else(cores), digests),
         Command::Diverge { what, seed, planted } => {
             diverge(what.scenario, seed, RunOptions { planted_divergence: planted, ..what.options() })
@@ -99,11 +105,30 @@ fn main() -> ExitCode {
     .into()
 }
 
-fn run(what: &What, seed: u64, log: bool) -> Exit {
+fn run(what: &What, seed: u64, log: bool, trace: Option<&Path>) -> Exit {
     if log {
         progress::install_log();
     }
-    match lab::run(what.scenario, seed, &what.options()) {
+    let result = match trace {
+        None => lab::run(what.scenario, seed, &what.options()),
+        Some(path) => match File::create(path) {
+            Ok(file) => {
+                let mut file = BufWriter::new(file);
+                lab::trace(what.scenario, seed, &what.options(), move |line| match writeln!(file, "{line}") {
+                    Ok(()) => true,
+                    Err(error) => {
+                        eprintln!("the trace ends here: {error}");
+                        false
+                    }
+                })
+            }
+            Err(error) => {
+                eprintln!("can't write the trace to {}: {error}", path.display());
+                return Exit::Usage;
+            }
+        },
+    };
+    match result {
         Ok(report) => {
             print!("{}", text::report(what.scenario, &report));
             Exit::of(&report.findings)
@@ -201,11 +226,11 @@ fn diverge(scenario: Scenario, seed: u64, options: RunOptions) -> Exit {
 fn list() -> Exit {
     println!("scenarios");
     for scenario in Scenario::ALL {
-        println!("  {:<20} {}", scenario.name(), scenario.summary());
+        println!("  {:<24} {}", scenario.name(), scenario.summary());
     }
     println!("mutants (known bugs; a sweep with one must fail)");
     for mutant in Mutant::ALL {
-        println!("  {:<20} {}", mutant.name(), mutant.summary());
+        println!("  {:<24} {}", mutant.name(), mutant.summary());
     }
     Exit::Held
 }

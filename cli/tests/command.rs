@@ -41,6 +41,16 @@ fn a_planted_divergence_is_caught_and_its_first_event_named() {
 }
 
 #[test]
+fn a_trace_holds_every_event_and_changes_nothing() {
+    let file = std::env::temp_dir().join(format!("wavetank-trace-{}", std::process::id()));
+    let traced = wavetank(&["run", "--seed", "4", "--trace", file.to_str().expect("a path of text")]);
+    let trace = std::fs::read_to_string(&file).expect("the trace was written");
+    std::fs::remove_file(&file).expect("it can go");
+    assert_eq!(stdout(&traced), stdout(&wavetank(&["run", "--seed", "4"])));
+    assert!(trace.lines().count() > 1_000 && trace.contains("Boot") && trace.contains("Volume"), "{trace}");
+}
+
+#[test]
 fn every_mutant_is_caught() {
     let list = stdout(&wavetank(&["list"]));
     let mutants: Vec<&str> = list

@@ -6,7 +6,7 @@
 //! a storm of cancelled timeouts never makes the heap more than twice as large as what is pending.
 
 use crate::{Choices, Domain, Nanos, Stream};
-use std::cmp::Reverse;
+use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 /// A scheduled entry, for cancelling it. Never reused within a run.
@@ -27,8 +27,40 @@ const FREE: u64 = u64::MAX;
 /// Below this many dead keys a sweep is not worth its pass.
 const DEAD_KEYS_MIN: usize = 64;
 
-/// (time, key, slot): the order is the tuple's. The key is unique, so the slot never decides.
-type Entry = Reverse<(u64, u64, u32)>;
+/// What the heap sifts. `std`'s heap gives the greatest first, so the order is turned round.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    at: u64,
+    /// Unique, so the slot never decides.
+    key: u64,
+    slot: u32,
+}
+
+impl Entry {
+    /// Time, then key, as one number: one comparison without a branch.
+    #[inline]
+    fn rank(&self) -> u128 {
+        u128::from(self.at) << 64 | u128::from(self.key)
+    }
+}
+
+impl Ord for Entry {
+    #[inline]
+    fn cmp(&self, other: &Entry) -> Ordering {
+        other.rank().cmp(&self.rank())
+    }
+}
+
+impl PartialOrd for Entry {
+    #[inline]
+    fn partial_cmp(&self, other: &Entry) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+    #[inline]
+    fn le(&self, other: &Entry) -> bool {
+        self.rank() >= other.rank()
+    }
+}
 
 struct Slot<T> {
     /// The key of the entry that lives here, or `FREE`.
@@ -82,7 +114,7 @@ impl<T: Copy> Queue<T> {
                 u32::try_from(self.slots.len() - 1).expect("more than 2^32 events pending")
             }
         };
-        self.heap.push(Reverse((at.0, key, slot)));
+        self.heap.push(Entry { at: at.0, key, slot });
         EventId { key, slot }
     }
 
@@ -104,7 +136,7 @@ impl<T: Copy> Queue<T> {
 
     fn sweep(&mut self) {
         let slots = &self.slots;
-        self.heap.retain(|Reverse((_, key, slot))| slots[*slot as usize].key == *key);
+        self.heap.retain(|entry| slots[entry.slot as usize].key == entry.key);
         self.dead = 0;
     }
 
@@ -112,7 +144,7 @@ impl<T: Copy> Queue<T> {
     #[inline]
     pub(crate) fn next_at(&mut self) -> Option<Nanos> {
         loop {
-            let &Reverse((at, key, slot)) = self.heap.peek()?;
+            let &Entry { at, key, slot } = self.heap.peek()?;
             if self.slots[slot as usize].key == key {
                 return Some(Nanos(at));
             }
@@ -127,7 +159,7 @@ impl<T: Copy> Queue<T> {
         if self.next_at()? > limit {
             return None;
         }
-        let Reverse((at, _, slot)) = self.heap.pop()?;
+        let Entry { at, slot, .. } = self.heap.pop()?;
         let found = &mut self.slots[slot as usize];
         found.key = FREE;
         self.free.push(slot);

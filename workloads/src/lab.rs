@@ -3,7 +3,9 @@
 use crate::scenario::{RunOptions, Scenario};
 use std::ops::Range;
 use wavetank_models::world::Event;
-use wavetank_sim::{Digest, Divergence, EndReason, Marks, Nanos, Panicked, lockstep, on_fresh_thread, run_many};
+use wavetank_sim::{
+    Digest, Divergence, EndReason, Marks, Nanos, Panicked, Record, lockstep, on_fresh_thread, run_many,
+};
 use wavetank_traces::Finding;
 
 /// What one run came to.
@@ -35,6 +37,21 @@ pub struct RunReport {
 /// When the run panics: a bug in wavetank.
 pub fn run(scenario: Scenario, seed: u64, options: &RunOptions) -> Result<RunReport, Panicked> {
     on_fresh_thread(|| scenario.run(seed, options, None))
+}
+
+/// Runs one seed on a fresh thread and hands over every record, as a line, as it happens: the full trace. `each` returns
+/// `false` to end the run.
+///
+/// # Errors
+/// When the run panics: a bug in wavetank.
+pub fn trace(
+    scenario: Scenario,
+    seed: u64,
+    options: &RunOptions,
+    mut each: impl FnMut(String) -> bool + Send + 'static,
+) -> Result<RunReport, Panicked> {
+    let observer = Box::new(move |record: &Record<Event>| each(record.to_string()));
+    on_fresh_thread(|| scenario.run(seed, options, Some(observer)))
 }
 
 /// Runs a range of seeds, at most `jobs` at once, and hands over each report in the order of seeds. `each` returns

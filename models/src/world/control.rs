@@ -45,6 +45,9 @@ pub enum Action {
     PowerLoss(HostId, Survival),
     /// The instance is gone for good: local disks too.
     InstanceLost(HostId, Survival),
+    /// A zone is gone for good: its instances with their local disks, its express stores' content. Its zonal volumes
+    /// are out of reach until the fault of that id is healed, which stands for a restore by the provider.
+    AzLost(FaultId, AzId),
     /// The node's wall clock jumps by nanoseconds.
     JumpClock(NodeId, i64),
     /// The node's clocks drift from now on.
@@ -68,6 +71,7 @@ impl World {
             Action::Resume(node) => core.resume(*node),
             Action::PowerLoss(host, survival) => self.power_loss(core, *host, *survival),
             Action::InstanceLost(host, survival) => self.instance_lost(core, *host, *survival),
+            Action::AzLost(id, az) => self.az_lost(core, *id, *az),
             Action::JumpClock(node, by) => core.jump_clock(*node, *by),
             Action::DriftClock(node, drift) => core.set_clock_drift(*node, *drift),
             Action::Inject(id, fault) => self.inject(core, *id, fault.clone()),
@@ -241,6 +245,16 @@ impl World {
         }
         for share in (0..self.shares.len() as u32).map(ShareId) {
             self.with_share(core, share, |device, now, out| device.inject(now, id, NfsFault::AzDown { az: az.0 }, out));
+        }
+    }
+
+    fn az_lost(&mut self, core: &mut Core<Event>, id: FaultId, az: AzId) {
+        for host in self.hosts_in(az) {
+            self.instance_lost(core, host, Survival::Drawn);
+        }
+        self.inject(core, id, Fault::AzDown(az));
+        for store in self.expresses.iter_mut().filter(|store| store.az() == az.0) {
+            store.az_lost(core.now());
         }
     }
 

@@ -255,11 +255,11 @@ impl World {
     }
 
     fn submit(&mut self, core: &mut Core<Event>, Request { from, token, asked }: Request) {
-        let az = self.network.topology().az_of(self.host_of(from.node)).0;
+        let az = self.az_of(from.node).0;
         match asked {
             Asked::Volume(volume, op) => {
                 let fate = self.anomalies.volume(Entity::Volume(volume.0), op.name());
-                let owner = crate::cloud::volume::Owner { host: self.host_of(from.node), incarnation: from };
+                let owner = self.volume_owner(from);
                 self.with_volume(core, volume, |device, now, out| device.submit(now, owner, token, op, fate, out));
             }
             Asked::Object(store, bucket, op) => {

@@ -4,6 +4,7 @@ use super::devices::{Asked, Request};
 use super::{Effect, Event, Failure, Input, World};
 use crate::cloud::host::WorkPool;
 use crate::cloud::network::ResetReason;
+use crate::cloud::volume::{Owner, Survival};
 use wavetank_sim::{Core, Incarnation, Nanos, NodeId};
 
 impl World {
@@ -38,6 +39,20 @@ impl World {
             Effect::Volume { volume, token, op } => {
                 self.request(core, Request { from: me, token, asked: Asked::Volume(volume, op) });
             }
+            Effect::Attach { volume, token } => {
+                let (owner, az) = (self.volume_owner(me), self.az_of(me.node));
+                self.with_volume(core, volume, |device, now, out| device.attach(now, owner, token, az, out));
+            }
+            Effect::Detach { volume, token } => {
+                let owner = self.volume_owner(me);
+                self.with_volume(core, volume, |device, now, out| device.detach(now, owner, token, out));
+            }
+            Effect::ForceDetach { volume, token, victim } => {
+                let owner = self.volume_owner(me);
+                self.with_volume(core, volume, |device, now, out| {
+                    device.force_detach(now, owner, token, victim, Survival::Drawn, out);
+                });
+            }
             Effect::Object { store, bucket, token, op } => {
                 self.request(core, Request { from: me, token, asked: Asked::Object(store, bucket, op) });
             }
@@ -64,6 +79,10 @@ impl World {
             }
             Effect::Stop { why } => core.stop(why),
         }
+    }
+
+    pub(super) fn volume_owner(&self, me: Incarnation) -> Owner {
+        Owner { host: self.host_of(me.node), incarnation: me }
     }
 
     fn exit(&mut self, core: &mut Core<Event>, node: NodeId) {

@@ -39,7 +39,7 @@ pub use process::{
 use crate::anomaly::Anomalies;
 use crate::cloud::express::ExpressStore;
 use crate::cloud::host::{Host, HostOutput};
-use crate::cloud::network::{Endpoint, HostId, Network, NetworkOutput};
+use crate::cloud::network::{AzId, Endpoint, HostId, Network, NetworkOutput};
 use crate::cloud::nfs::{NfsOutput, NfsShare};
 use crate::cloud::object_store::{ObjectOutput, ObjectStore};
 use crate::cloud::volume::{Volume, VolumeOutput};
@@ -222,6 +222,11 @@ impl World {
     /// Where a node runs.
     pub fn host_of(&self, node: NodeId) -> HostId {
         self.nodes[node.0 as usize].host
+    }
+
+    /// In which zone a node runs.
+    pub fn az_of(&self, node: NodeId) -> AzId {
+        self.network.topology().az_of(self.host_of(node))
     }
 
     /// The network: what passed, what is connected.

@@ -4,7 +4,7 @@
 //! its [`Cx`], which only writes the wish down: the world carries wishes out after the step. So a process can be tested
 //! without a world: make a `Cx` with [`Cx::detached`], step, look at the effects.
 
-use crate::cloud::network::{ConnId, ResetReason};
+use crate::cloud::network::{ConnId, HostId, ResetReason};
 use crate::cloud::nfs::{NfsDone, NfsOp};
 use crate::cloud::object_store::{BucketId, ObjectDone, ObjectOp};
 use crate::cloud::volume::{VolumeDone, VolumeOp};
@@ -148,6 +148,9 @@ pub enum Effect {
     Send { conn: ConnId, message: Message },
     Close { conn: ConnId },
     Volume { volume: VolumeId, token: u64, op: VolumeOp },
+    Attach { volume: VolumeId, token: u64 },
+    Detach { volume: VolumeId, token: u64 },
+    ForceDetach { volume: VolumeId, token: u64, victim: HostId },
     Object { store: StoreId, bucket: BucketId, token: u64, op: ObjectOp },
     Express { store: ExpressId, bucket: BucketId, token: u64, op: ObjectOp },
     Nfs { share: ShareId, token: u64, op: NfsOp },
@@ -275,6 +278,24 @@ impl<'a> Cx<'a> {
     /// Asks a volume for something; [`Input::Volume`] with this token answers.
     pub fn volume(&mut self, volume: VolumeId, token: u64, op: VolumeOp) {
         self.effects.push(Effect::Volume { volume, token, op });
+    }
+
+    /// Asks the cloud's control plane to attach a volume to this process's host; [`Input::Volume`] with this token answers
+    /// when the device is usable.
+    pub fn attach(&mut self, volume: VolumeId, token: u64) {
+        self.effects.push(Effect::Attach { volume, token });
+    }
+
+    /// Asks the control plane to detach a volume from this process's host in good order: everything dirty is written
+    /// first. [`Input::Volume`] with this token answers.
+    pub fn detach(&mut self, volume: VolumeId, token: u64) {
+        self.effects.push(Effect::Detach { volume, token });
+    }
+
+    /// Asks the control plane to take a volume away from another host, whatever that host is doing; until the answer
+    /// comes the victim may still write. [`Input::Volume`] with this token answers.
+    pub fn force_detach(&mut self, volume: VolumeId, token: u64, victim: HostId) {
+        self.effects.push(Effect::ForceDetach { volume, token, victim });
     }
 
     /// Asks an object store for something; [`Input::Object`] with this token answers.
