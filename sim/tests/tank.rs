@@ -386,6 +386,13 @@ fn same_seed_same_digest_and_other_seed_other_digest() {
 }
 
 #[test]
+fn a_pinned_digest_holds_in_every_build_and_on_every_machine() {
+    // Change it only with the tank's own behaviour, and say so in the commit.
+    let outcome = on_fresh_thread(|| busy(42, None, None)).unwrap();
+    assert_eq!((outcome.events, outcome.digest.to_string().as_str()), (700, "8bd05c895eceb9415c8542f5dfb2f7ea"));
+}
+
+#[test]
 fn lockstep_is_silent_on_equal_runs_and_names_the_first_difference() {
     let equal = lockstep(|o| drop(busy(3, Some(o), None)), |o| drop(busy(3, Some(o), None))).unwrap();
     assert!(equal.is_none(), "{}", equal.unwrap());
