@@ -26,7 +26,7 @@ impl Scenario {
     /// One line for people.
     pub fn summary(self) -> &'static str {
         match self {
-            Scenario::Harbour => "a durable log on EBS, NFS and object stores in a storm",
+            Scenario::Harbour => "a durable log service on all devices, in a storm",
         }
     }
 

@@ -48,7 +48,7 @@ impl Mutant {
             Mutant::AckBeforeSync => "a pier acknowledges what only the page cache holds",
             Mutant::TrustTornTail => "recovery checks no checksum",
             Mutant::RetryFailedSync => "a failed fsync is tried again and believed",
-            Mutant::RecoverFromCache => "recovery believes the page cache after a failed fsync",
+            Mutant::RecoverFromCache => "recovery believes the cache after an fsync error",
             Mutant::TimeoutMeansUploaded => "an upload that timed out counts as done",
             Mutant::NoCommit => "a watchman believes an unstable NFS write",
         }
