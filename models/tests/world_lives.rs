@@ -342,7 +342,9 @@ fn a_zone_that_comes_back_starts_what_ran_there_and_its_volumes_hold_what_was_sy
 fn nothing_starts_on_a_host_that_is_off_until_its_zone_is_back() {
     let log = Log::default();
     let exits = actor(&log, |cx, input| match input {
-        Input::Boot if cx.me().epoch.0 == 1 => drop(cx.set_timer(ms(900), 1)),
+        Input::Boot if cx.me().epoch.0 == 1 => {
+                cx.set_timer(ms(900), 1);
+            }
         Input::Timer { .. } => cx.exit("enough"),
         _ => (),
     });
@@ -487,7 +489,9 @@ fn a_power_loss_takes_what_the_kernel_still_had_of_dead_processes_and_silences_t
             }
         });
         let connects = actor(&log, |cx, input| match input {
-            Input::Boot => drop(cx.set_timer(ms(300), 1)),
+            Input::Boot => {
+                cx.set_timer(ms(300), 1);
+            }
             Input::Timer { .. } => drop(cx.connect(A)),
             _ => (),
         });
