@@ -20,11 +20,7 @@ const A: NodeId = NodeId(0);
 const B: NodeId = NodeId(1);
 
 /// Asks, at each of the given times, for what `wish` says of the time's number.
-fn asks_at(
-    log: &Log,
-    times: &[Nanos],
-    wish: impl FnMut(&mut Cx<'_>, u64) + Clone + Send + 'static,
-) -> Factory {
+fn asks_at(log: &Log, times: &[Nanos], wish: impl FnMut(&mut Cx<'_>, u64) + Clone + Send + 'static) -> Factory {
     let (times, mut wish) = (times.to_vec(), wish);
     actor(log, move |cx, input| match input {
         Input::Boot => {
@@ -48,8 +44,8 @@ fn a_store_beyond_a_cut_is_not_asked_or_does_it_and_cannot_say_so() {
             |world, core, sea| {
                 let at = sea.clone();
                 let puts = asks_at(&log, &[ms(1), Nanos::secs(60)], move |cx, n| {
-                    cx.object(at.store, at.bucket, n, put(&format!("k{n}"), 10));
-                    cx.express(at.express, at.express_bucket, n, put(&format!("k{n}"), 10));
+                    cx.object(at.store, at.bucket, n, put(&format!("k{n}"), 0));
+                    cx.express(at.express, at.express_bucket, n, put(&format!("k{n}"), 0));
                 });
                 world.add_node(core, "puts", sea.hosts[0], puts);
                 fault_between(world, core, fault, us(500), Nanos::secs(30));
@@ -117,7 +113,10 @@ fn faults_of_one_kind_add_up_while_they_hold_and_leave_nothing_behind() {
                 let faults = [
                     Fault::Host(sea.hosts[0], HostFault::Slow { num: times, den: 1 }),
                     Fault::Volume(sea.ebs, VolumeFault::Slow { latency_factor: times, throughput_divisor: 1 }),
-                    Fault::Object(sea.store, ObjectStoreFault::Brownout { az: None, latency_percent: percent, error_ppm: 0 }),
+                    Fault::Object(
+                        sea.store,
+                        ObjectStoreFault::Brownout { az: None, latency_percent: percent, error_ppm: 0 },
+                    ),
                     Fault::Express(sea.express, ExpressFault::Brownout { latency_percent: percent, error_ppm: 0 }),
                     Fault::Nfs(sea.share, NfsFault::Slow { num: times, den: 1 }),
                 ];
@@ -133,7 +132,11 @@ fn faults_of_one_kind_add_up_while_they_hold_and_leave_nothing_behind() {
             let what = if answer == "worked" { format!("worked {n}") } else { format!("{answer} {n} ok") };
             log.times(A, 1, &what)[0] - asked[n]
         };
-        assert_eq!([0, 1, 2, 3, 4].map(took), [1, 2, 6, 3, 1].map(|times| healthy * times), "{answer}");
+        for (n, times) in [1, 2, 6, 3, 1].into_iter().enumerate() {
+            // A stretched thread's clock counts in whole steps of its own.
+            let (took, expected) = (took(n), healthy * times);
+            assert!(took.0.abs_diff(expected.0) < 10, "{answer} {n} took {took:?}, not {expected:?}");
+        }
     }
     let took = [0, 1, 2, 3, 4].map(|n: usize| log.times(A, 1, &format!("volume {n} ok"))[0] - asked[n]);
     assert!(took[0] < took[1] && took[1] < took[3] && took[3] < took[2] && took[4] == took[0], "{took:?}");
@@ -258,7 +261,12 @@ fn rates() -> AnomalyRates {
         ..ObjectRates::default()
     };
     AnomalyRates {
-        volume: VolumeRates { io_error_ppm: 100_000, io_error_applied_ppm: 100_000, late_ppm: 200_000, late_max: ms(300) },
+        volume: VolumeRates {
+            io_error_ppm: 100_000,
+            io_error_applied_ppm: 100_000,
+            late_ppm: 200_000,
+            late_max: ms(300),
+        },
         express: object.clone(),
         object,
         nfs: NfsRates { request_lost_ppm: 100_000, reply_lost_ppm: 100_000, delay_ppm: 100_000, io_error_ppm: 100_000 },
@@ -385,5 +393,5 @@ fn a_process_that_closes_a_connection_hears_no_more_of_it_than_was_read_already(
     );
     let heard = log.texts(A, 1).iter().filter(|what| what.starts_with("message")).count();
     assert!((1..=2).contains(&heard), "{heard} messages, the first of which closed the connection");
-    assert_eq!(log.texts(B, 1).last().map(String::as_str), Some("reset ClosedByPeer"));
+    assert_eq!(log.times(B, 1, "reset ClosedByPeer").len(), 1);
 }

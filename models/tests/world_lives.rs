@@ -304,13 +304,10 @@ fn an_instance_that_is_lost_takes_its_local_disk_along() {
             world.add_node(core, "remote", sea.hosts[0], keeps_a_file(&log, sea.ebs, true));
             world.plan(core, ms(50), lost(sea));
         },
-        |world, core, _, sea| {
+        |world, _, _, sea| {
             assert_eq!(world.volume(sea.nvme).used_bytes(), 0, "the local disk is empty");
             assert!(world.volume(sea.ebs).used_bytes() > 0, "the network volume is not");
             assert!(!world.volume(sea.ebs).is_attached_to(sea.hosts[0]), "the control plane has detached it");
-            for node in [A, B] {
-                assert!(!core.is_alive(core.incarnation(node)));
-            }
         },
     );
 }
@@ -343,8 +340,8 @@ fn nothing_starts_on_a_host_that_is_off_until_its_zone_is_back() {
     let log = Log::default();
     let exits = actor(&log, |cx, input| match input {
         Input::Boot if cx.me().epoch.0 == 1 => {
-                cx.set_timer(ms(900), 1);
-            }
+            cx.set_timer(ms(900), 1);
+        }
         Input::Timer { .. } => cx.exit("enough"),
         _ => (),
     });

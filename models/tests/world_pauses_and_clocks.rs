@@ -70,8 +70,17 @@ fn what_waited_for_a_stopped_process_comes_in_order_and_before_anything_newer() 
         assert!(lines.windows(2).all(|pair| pair[0].at <= pair[1].at));
         // In the order in which it surfaced while the process stood still.
         let order = [
-            "message 5", "timer 6", "message 6", "timer 7", "message 7", "timer 8", "message 8", "message 9",
-            "message 10", "message 11", "timer 12",
+            "message 5",
+            "timer 6",
+            "message 6",
+            "timer 7",
+            "message 7",
+            "timer 8",
+            "message 8",
+            "message 9",
+            "message 10",
+            "message 11",
+            "timer 12",
         ];
         let waited: Vec<_> = lines.iter().filter(|line| line.at == resumed).map(|line| line.what.clone()).collect();
         assert_eq!(waited.len(), order.len() + 4, "seed {seed}: {waited:?}");
@@ -145,7 +154,10 @@ fn a_host_pause_stops_its_threads_and_what_they_hold_comes_in_order() {
     );
     assert_eq!(log.times(A, 1, "worked 7"), [ms(17)], "ten milliseconds of work and seven of standing still");
     let messages: Vec<_> = log.of(A).into_iter().filter(|line| line.what.starts_with("message")).collect();
-    assert_eq!(messages.iter().map(|line| line.what.clone()).collect::<Vec<_>>(), (1..=20).map(|n| format!("message {n}")).collect::<Vec<_>>());
+    assert_eq!(
+        messages.iter().map(|line| line.what.clone()).collect::<Vec<_>>(),
+        (1..=20).map(|n| format!("message {n}")).collect::<Vec<_>>()
+    );
     assert!(messages.iter().all(|line| line.at < us(5_050) || line.at > us(12_050)), "{messages:?}");
     assert!(messages[5].at < us(12_200), "its threads go on at once: {messages:?}");
 }
@@ -241,10 +253,7 @@ fn a_stopped_process_learns_afterwards_that_its_peer_gave_up() {
     );
     let lines = log.of(A);
     let texts: Vec<_> = lines.iter().map(|line| line.what.as_str()).collect();
-    assert_eq!(
-        texts[..6],
-        ["boot", "accepted n1", "message 1", "reset ClosedByPeer", "accepted n1", "message 2"]
-    );
+    assert_eq!(texts[..6], ["boot", "accepted n1", "message 1", "reset ClosedByPeer", "accepted n1", "message 2"]);
     assert_eq!((lines[1].at, lines[2].at, lines[5].at), (us(100), ms(50), ms(50)));
     let heard: Vec<_> = log.texts(B, 1).into_iter().filter(|what| what.starts_with("message")).collect();
     assert_eq!(heard, ["message 102"], "the answer to the first request went nowhere");

@@ -266,8 +266,9 @@ impl World {
         &self.failures
     }
 
-    /// How many payloads the world holds: zero when nothing is on its way.
+    /// How many payloads and names the world holds beyond open connections: zero when nothing is on its way.
     pub fn payloads(&self) -> usize {
-        self.messages.len() + self.jobs.len() + self.held.len() + self.requests.len()
+        let payloads = self.messages.len() + self.jobs.len() + self.held.len() + self.requests.len();
+        payloads + self.ids.timers.len() + self.ids.conns.len() - self.network.connection_count()
     }
 }

@@ -78,7 +78,8 @@ impl Chart {
         finish: impl FnOnce(&mut World, &mut Core<Event>, Outcome<Event>, &Sea) -> R,
     ) -> R {
         let (mut cloud, azs) = CloudSpec::three_azs(NetworkProfile::assumed());
-        let hosts = [0, 0, 1, 2].map(|az: usize| cloud.host(azs[az], self.nic, self.host.clone()).expect("a sane host"));
+        let hosts =
+            [0, 0, 1, 2].map(|az: usize| cloud.host(azs[az], self.nic, self.host.clone()).expect("a sane host"));
         let place = Arc::new(Mutex::new(None));
         let placed = place.clone();
         launch(
