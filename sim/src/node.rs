@@ -2,6 +2,7 @@
 
 use crate::clock::NodeClock;
 use crate::guest::{GuestTask, NodeGate};
+use crate::queue::EventId;
 use crate::{Incarnation, NodeEpoch, NodeId};
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -24,6 +25,8 @@ pub(crate) struct Node<T> {
     pub(crate) epoch: NodeEpoch,
     pub(crate) state: NodeState,
     pub(crate) clock: NodeClock,
+    /// Still paused, but its resumption is scheduled.
+    pub(crate) resuming: Option<EventId>,
     /// Still paused, but what waited is being delivered.
     pub(crate) going_on: bool,
     /// What surfaced while the node was paused.
@@ -49,6 +52,7 @@ impl<T> Nodes<T> {
             epoch: NodeEpoch(1),
             state: NodeState::Up,
             clock: NodeClock::default(),
+            resuming: None,
             going_on: false,
             held: VecDeque::new(),
             gate,

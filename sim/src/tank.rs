@@ -319,6 +319,7 @@ impl<E: Event> Core<E> {
             return;
         }
         found.state = NodeState::Down;
+        found.resuming = None;
         found.gate.resume();
         for task in found.guests.drain(..).filter_map(|task| task.upgrade()) {
             task.mark_queued();
@@ -350,10 +351,14 @@ impl<E: Event> Core<E> {
         life
     }
 
-    /// Stops a node from moving: what is meant for it waits, in order. Nothing happens unless it is up.
+    /// Stops a node from moving: what is meant for it waits, in order. Nothing happens unless it is up; a resumption
+    /// that has not begun yet is taken back.
     pub fn pause(&mut self, node: NodeId) {
         let life = self.nodes.incarnation(node);
         let found = self.nodes.get_mut(node);
+        if let Some(resumption) = found.resuming.take() {
+            self.queue.cancel(resumption);
+        }
         if found.state == NodeState::Down || (found.state == NodeState::Paused && !found.going_on) {
             return;
         }
@@ -369,9 +374,9 @@ impl<E: Event> Core<E> {
     pub fn resume(&mut self, node: NodeId) {
         let life = self.nodes.incarnation(node);
         let found = self.nodes.get_mut(node);
-        if found.state == NodeState::Paused {
+        if found.state == NodeState::Paused && found.resuming.is_none() && !found.going_on {
             // It stays paused until then, so that nothing newer overtakes what waits.
-            self.queue.push(self.now, Pending { to: life, what: Due::Resume });
+            found.resuming = Some(self.queue.push(self.now, Pending { to: life, what: Due::Resume }));
         }
     }
 
@@ -483,6 +488,7 @@ impl<E: Event> Core<E> {
     /// Delivers what a paused node missed, and only then lets new events reach it directly.
     fn go_on(&mut self, world: &mut dyn Dispatch<E>, life: Incarnation) {
         let node = self.nodes.get_mut(life.node);
+        node.resuming = None;
         node.going_on = true;
         node.gate.resume();
         self.orders.push(Order::Resume(life.node));

@@ -193,6 +193,36 @@ fn a_pause_within_the_resumption_holds_the_rest() {
 }
 
 #[test]
+fn a_pause_right_after_a_resumption_takes_it_back_and_a_second_resumption_is_none() {
+    // Both within one call of the world: the resumption has not begun yet.
+    let seen = simple(&[0, 10, 50, 90], |_, core, n| match n {
+        0 => drop(note(core, 20, 1)),
+        1 => core.pause(NODE),
+        2 => {
+            core.resume(NODE);
+            core.pause(NODE);
+        }
+        _ => core.resume(NODE),
+    });
+    assert_eq!(seen.notes(), [(90, 1, 1)]);
+    // What was asked for twice does not end a pause that began in between.
+    let seen = simple(&[0, 10, 50, 90], |_, core, n| match n {
+        0 => {
+            let to = core.incarnation(NODE);
+            core.schedule_to(Nanos(20), to, Ev::Script(77));
+            note(core, 30, 1);
+        }
+        1 | 77 => core.pause(NODE),
+        2 => {
+            core.resume(NODE);
+            core.resume(NODE);
+        }
+        _ => core.resume(NODE),
+    });
+    assert_eq!(seen.notes(), [(90, 1, 1)]);
+}
+
+#[test]
 fn runs_end_for_a_stated_reason() {
     let idle = simple(&[5], |_, _, _| ());
     assert_eq!((idle.outcome.reason, idle.outcome.now), (EndReason::Idle, Nanos(5)));

@@ -9,7 +9,7 @@ use crate::cloud::nfs::NfsShare;
 use crate::cloud::object_store::ObjectStore;
 use crate::cloud::volume::Volume;
 use slotmap::SlotMap;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use wavetank_sim::{Choices, Core, GuestFuture, Incarnation, Limits, Nanos, NodeId, Observer, Outcome, Tank};
 
@@ -125,6 +125,7 @@ impl World {
             faults: BTreeMap::new(),
             next_fault: 0,
             dark_azs: BTreeMap::new(),
+            stopped: BTreeSet::new(),
             supervised: BTreeMap::new(),
             anomalies: Anomalies::off(),
             plan: Vec::new(),
@@ -197,7 +198,7 @@ impl World {
         core.schedule(at, Event::Plan { action: index });
     }
 
-    /// Makes a node's life: its struct, its place on the network, its boot.
+    /// Makes a node's life: its struct and its boot, with which it begins to listen on the network.
     pub(super) fn begin_life(&mut self, core: &mut Core<Event>, life: Incarnation) {
         let slot = &mut self.nodes[life.node.0 as usize];
         let process = match (slot.factory)(life) {
@@ -205,7 +206,9 @@ impl World {
             Behaviour::Guest(body) => self.host_guest(core, life, body),
         };
         self.nodes[life.node.0 as usize].process = Some(process);
-        self.network.listen(self.endpoint(life));
         core.schedule_to(core.now(), life, Event::Boot);
+        if self.is_frozen(self.host_of(life.node)) {
+            core.pause(life.node);
+        }
     }
 }

@@ -35,11 +35,11 @@ impl Failure {
 pub enum Action {
     /// The process ends at once (SIGKILL, out of memory): its memory is gone, the host's page cache is not.
     Kill(NodeId),
-    /// A dead process is started again. Nothing happens while it lives, or while its host is off.
+    /// A dead process is started again. Nothing happens while it lives; while its zone is down, it starts with the zone.
     Restart(NodeId),
     /// The process is stopped (SIGSTOP, a debugger).
     Pause(NodeId),
-    /// It goes on.
+    /// It goes on, when its host does.
     Resume(NodeId),
     /// The host loses power, with everything on it: page caches are gone. Processes stay down.
     PowerLoss(HostId, Survival),
@@ -67,8 +67,8 @@ impl World {
         match action {
             Action::Kill(node) => self.kill(core, *node),
             Action::Restart(node) => self.restart(core, *node),
-            Action::Pause(node) => core.pause(*node),
-            Action::Resume(node) => core.resume(*node),
+            Action::Pause(node) => self.pause(core, *node),
+            Action::Resume(node) => self.resume(core, *node),
             Action::PowerLoss(host, survival) => self.power_loss(core, *host, *survival),
             Action::InstanceLost(host, survival) => self.instance_lost(core, *host, *survival),
             Action::AzLost(id, az) => self.az_lost(core, *id, *az),
@@ -86,19 +86,51 @@ impl World {
         self.end_life(core, node, Death::Process);
     }
 
-    /// Starts a dead process again. Nothing happens while it lives.
+    /// Starts a dead process again. Nothing happens while it lives; while its zone is down, it starts with the zone.
     pub fn restart(&mut self, core: &mut Core<Event>, node: NodeId) {
-        if core.node_state(node) == NodeState::Down {
-            let life = core.restart(node);
-            self.begin_life(core, life);
+        if core.node_state(node) != NodeState::Down {
+            return;
         }
+        if let Some(waiting) = self.darkness_over(node) {
+            if !waiting.contains(&node) {
+                waiting.push(node);
+            }
+            return;
+        }
+        let life = core.restart(node);
+        self.begin_life(core, life);
+    }
+
+    /// What starts when the zone of a node is back, if that is down.
+    fn darkness_over(&mut self, node: NodeId) -> Option<&mut Vec<NodeId>> {
+        let down = Fault::AzDown(self.network.topology().az_of(self.host_of(node)));
+        let id = self.faults.iter().find(|(_, fault)| **fault == down).map(|(id, _)| *id)?;
+        self.dark_azs.get_mut(&id)
+    }
+
+    /// Stops a process (SIGSTOP). Nothing happens when it is dead; the stop ends with its life.
+    pub fn pause(&mut self, core: &mut Core<Event>, node: NodeId) {
+        if core.node_state(node) != NodeState::Down {
+            self.stopped.insert(node);
+            core.pause(node);
+        }
+    }
+
+    /// Lets a stopped process go on (SIGCONT): at once, or when its host does.
+    pub fn resume(&mut self, core: &mut Core<Event>, node: NodeId) {
+        if self.stopped.remove(&node) && !self.is_frozen(self.host_of(node)) {
+            core.resume(node);
+        }
+    }
+
+    /// Whether a fault holds all of the host's processes still.
+    pub(super) fn is_frozen(&self, host: HostId) -> bool {
+        self.faults.values().any(|fault| *fault == Fault::Host(host, HostFault::Pause))
     }
 
     /// Turns a host off: every process on it dies without a word, and its page caches are gone.
     pub fn power_loss(&mut self, core: &mut Core<Event>, host: HostId, survival: Survival) {
-        for node in self.nodes_on(host) {
-            self.end_life(core, node, Death::Host);
-        }
+        self.cut_power(core, host);
         for volume in self.volumes_at(host) {
             self.with_volume(core, volume, |device, now, out| {
                 device.power_loss(now, host, survival, out);
@@ -108,13 +140,23 @@ impl World {
 
     /// Loses an instance for good: as [`power_loss`](World::power_loss), and its local disks are empty afterwards.
     pub fn instance_lost(&mut self, core: &mut Core<Event>, host: HostId, survival: Survival) {
-        for node in self.nodes_on(host) {
-            self.end_life(core, node, Death::Host);
-        }
+        self.cut_power(core, host);
         for volume in self.volumes_at(host) {
             self.with_volume(core, volume, |device, now, out| {
                 device.instance_lost(now, host, survival, out);
             });
+        }
+    }
+
+    fn cut_power(&mut self, core: &mut Core<Event>, host: HostId) {
+        for node in self.nodes_on(host) {
+            if core.node_state(node) == NodeState::Down {
+                // What it had left to the kernel goes with the kernel.
+                let life = core.incarnation(node);
+                self.with_network(core, |network, now, out| network.endpoint_died(now, life, Death::Host, out));
+            } else {
+                self.end_life(core, node, Death::Host);
+            }
         }
     }
 
@@ -127,6 +169,7 @@ impl World {
         core.kill(node, |event| freed.push(event));
         freed.into_iter().for_each(|event| self.free_payload(event));
         self.nodes[node.0 as usize].process = None;
+        self.stopped.remove(&node);
         self.with_network(core, |network, now, out| network.endpoint_died(now, life, death, out));
         self.with_host(core, self.host_of(node), |host, now, out| host.process_died(now, life, out));
         self.tell_devices_of_death(core, life, death);
@@ -195,9 +238,9 @@ impl World {
             Fault::Network(_) => self.with_network(core, |device, now, out| device.heal(now, id, out)),
             Fault::Host(host, fault) => {
                 self.with_host(core, host, |device, now, out| device.heal(now, id, out));
-                let still = |other: &Fault| *other == Fault::Host(host, HostFault::Pause);
-                if fault == HostFault::Pause && !self.faults.values().any(still) {
-                    self.nodes_on(host).into_iter().for_each(|node| core.resume(node));
+                if fault == HostFault::Pause && !self.is_frozen(host) {
+                    let going_on = self.nodes_on(host).into_iter().filter(|node| !self.stopped.contains(node));
+                    going_on.for_each(|node| core.resume(node));
                 }
             }
             Fault::Volume(volume, _) => self.with_volume(core, volume, |device, now, out| device.heal(now, id, out)),

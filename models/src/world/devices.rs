@@ -26,6 +26,8 @@ pub(crate) enum Asked {
     Object(StoreId, BucketId, ObjectOp),
     Express(ExpressId, BucketId, ObjectOp),
     Nfs(ShareId, NfsOp),
+    /// Nothing any more: this answer waits for the way back, over that class of link, with so many bytes.
+    Answered(LinkClass, u64, Input),
 }
 
 /// A device with the wake-ups and answers it gives: one line each, the same shape for all.
@@ -134,11 +136,15 @@ impl World {
             Done::Reset { conn, at, why: why @ ResetReason::ClosedByPeer } => {
                 self.arrived(core, at, conn, 0, Input::Reset { conn, why });
             }
-            // A reset throws away what the socket still held.
+            // A reset throws away what the socket still held, and comes behind what a thread had read.
             Done::Reset { conn, at, why } => {
-                let flow = conn.data().as_ffi();
-                self.with_host(core, at.host, |host, now, out| host.connection_closed(now, at.incarnation, flow, out));
-                self.inbox.push_back((at.incarnation, Input::Reset { conn, why }));
+                self.empty_socket(core, at, conn);
+                let input = Input::Reset { conn, why };
+                if self.hosts[at.host.0 as usize].is_serving(at.incarnation, conn.data().as_ffi()) {
+                    self.arrived(core, at, conn, 0, input);
+                } else {
+                    self.inbox.push_back((at.incarnation, input));
+                }
             }
             Done::Closed { conn } => drop(self.ids.conns.remove(conn)),
         }
@@ -149,6 +155,12 @@ impl World {
         let job = self.jobs.insert((to.incarnation, input));
         let flow = conn.data().as_ffi();
         self.with_host(core, to.host, |host, now, out| host.submit(now, job, to.incarnation, flow, bytes, out));
+    }
+
+    /// A process's end of a connection is over: what nobody has read yet nobody will.
+    pub(super) fn empty_socket(&mut self, core: &mut Core<Event>, end: Endpoint, conn: network::ConnId) {
+        let flow = conn.data().as_ffi();
+        self.with_host(core, end.host, |host, now, out| host.connection_closed(now, end.incarnation, flow, out));
     }
 
     fn host_done(&mut self, _: &mut Core<Event>, _: HostId, done: HostDone<JobKey>) {
@@ -228,6 +240,7 @@ impl World {
             Asked::Object(_, _, op) => Some((LinkClass::ObjectStorage, op.upload_len())),
             Asked::Express(_, _, op) => Some((LinkClass::ObjectStorage, op.upload_len())),
             Asked::Nfs(_, op) => Some((LinkClass::FileStorage, op.upload_len())),
+            Asked::Answered(..) => None,
         }
     }
 
@@ -276,6 +289,7 @@ impl World {
                 let fate = self.anomalies.nfs(Entity::Nfs(share.0), op.name());
                 self.with_share(core, share, |device, now, out| device.submit(now, token, from, az, op, fate, out));
             }
+            Asked::Answered(class, bytes, input) => self.answered(core, from, class, bytes, input),
         }
     }
 
@@ -286,7 +300,7 @@ impl World {
         }
         let host = self.host_of(to.node);
         if !self.network.reachable_one_way(host, class, Direction::In) {
-            return self.no_way_back(core, to, input);
+            return self.no_way_back(core, to, class, bytes, input);
         }
         let begins = self.card_is_free_at(core.now(), host, class, Direction::In, bytes);
         if begins > core.now() {
@@ -297,7 +311,7 @@ impl World {
     }
 
     /// What was asked has been done, but the answer can't come through.
-    fn no_way_back(&mut self, core: &mut Core<Event>, to: Incarnation, input: Input) {
+    fn no_way_back(&mut self, core: &mut Core<Event>, to: Incarnation, class: LinkClass, bytes: u64, input: Input) {
         match input {
             Input::Object(done) => {
                 let lost = Input::Object(ObjectDone { result: Err(ObjectError::TimedOut), ..done });
@@ -308,7 +322,11 @@ impl World {
                 self.answer_at(core, core.now() + ATTEMPT_TIMEOUT, to, lost);
             }
             // The kernel repeats the request until the answer comes through.
-            other => self.answer_at(core, core.now() + HARD_RETRY, to, other),
+            other => {
+                let asked = Asked::Answered(class, bytes, other);
+                let request = self.requests.insert(Request { from: to, token: 0, asked });
+                core.schedule(core.now() + HARD_RETRY, Event::Request { request });
+            }
         }
     }
 
@@ -352,6 +370,6 @@ fn unreachable(request: &Request) -> Unreachable {
         Asked::Express(..) => {
             Unreachable::Answer(Input::Express(ObjectDone { token, owner, result: Err(ObjectError::TimedOut) }))
         }
-        Asked::Volume(..) | Asked::Nfs(..) => Unreachable::Hang,
+        Asked::Volume(..) | Asked::Nfs(..) | Asked::Answered(..) => Unreachable::Hang,
     }
 }

@@ -9,13 +9,22 @@ use wavetank_sim::{Core, Incarnation, Nanos, NodeId};
 
 impl World {
     pub(super) fn carry_out(&mut self, core: &mut Core<Event>, me: Incarnation, effects: &mut Vec<Effect>) {
-        for effect in effects.drain(..) {
+        let mut wishes = effects.drain(..);
+        for effect in &mut wishes {
             if let Effect::Exit { why } = effect {
                 tracing::warn!(process = core.node_name(me.node), %me, why, "exit");
                 self.exit(core, me.node);
                 break;
             }
             self.carry_out_one(core, me, effect);
+        }
+        // What comes after an exit is not carried out: only its names are given back.
+        for effect in wishes {
+            if let Effect::SetTimer { timer, .. } = effect {
+                self.ids.timers.remove(timer);
+            } else if let Effect::Connect { conn, .. } = effect {
+                self.ids.conns.remove(conn);
+            }
         }
     }
 
@@ -35,6 +44,7 @@ impl World {
             }
             Effect::Close { conn } => {
                 self.with_network(core, |network, now, out| network.close(now, conn, me, out));
+                self.empty_socket(core, self.endpoint(me), conn);
             }
             Effect::Volume { volume, token, op } => {
                 self.request(core, Request { from: me, token, asked: Asked::Volume(volume, op) });

@@ -46,7 +46,7 @@ use crate::cloud::volume::{Volume, VolumeOutput};
 use crate::fault::{Fault, FaultId};
 use crate::message::Message;
 use slotmap::{Key, SlotMap};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, Weak};
 use wavetank_sim::{Admission, Core, Dispatch, Incarnation, Nanos, NodeId, Stream, Tank};
 
@@ -91,6 +91,8 @@ pub struct World {
     next_fault: u32,
     /// What ran in a zone when it went dark.
     dark_azs: BTreeMap<FaultId, Vec<NodeId>>,
+    /// Processes that are stopped by themselves, whatever their host does.
+    stopped: BTreeSet<NodeId>,
     /// How soon a node's supervisor starts it again after it has ended itself.
     supervised: BTreeMap<NodeId, Nanos>,
     anomalies: Anomalies,
@@ -115,7 +117,12 @@ struct Scratch {
 impl Dispatch<Event> for World {
     fn dispatch(&mut self, core: &mut Core<Event>, to: Option<Incarnation>, event: Event) {
         match event {
-            Event::Boot => self.step(core, to.expect("a boot is a node's"), Input::Boot),
+            Event::Boot => {
+                let life = to.expect("a boot is a node's");
+                // Not earlier: a connection at the instant of the restart must not come before the boot.
+                self.network.listen(self.endpoint(life));
+                self.step(core, life, Input::Boot);
+            }
             Event::Timer { timer, token } => {
                 // A timer that was taken back while its node was paused is gone from the table.
                 if self.ids.timers.remove(timer).is_some() {
@@ -264,8 +271,9 @@ impl World {
         &self.failures
     }
 
-    /// How many payloads the world holds: zero when nothing is on its way.
+    /// How many payloads and names the world holds beyond open connections: zero when nothing is on its way.
     pub fn payloads(&self) -> usize {
-        self.messages.len() + self.jobs.len() + self.held.len() + self.requests.len()
+        let payloads = self.messages.len() + self.jobs.len() + self.held.len() + self.requests.len();
+        payloads + self.ids.timers.len() + self.ids.conns.len() - self.network.connection_count()
     }
 }

@@ -270,7 +270,8 @@ impl<'a> Cx<'a> {
         self.effects.push(Effect::Send { conn, message });
     }
 
-    /// Closes a connection: what was sent before still arrives.
+    /// Closes a connection: what was sent before still arrives. Nothing more comes on it, but what the host's threads
+    /// have read already.
     pub fn close(&mut self, conn: ConnId) {
         self.effects.push(Effect::Close { conn });
     }

@@ -400,6 +400,12 @@ impl<J: Copy> Host<J> {
         }
     }
 
+    /// Whether a network thread has read a request of that connection which has not been served yet.
+    pub fn is_serving(&self, owner: Incarnation, flow: u64) -> bool {
+        let Some(&process) = self.by_owner.get(&owner) else { return false };
+        self.jobs.values().any(|job| job.process == process && job.flow == flow && in_pipeline(job.place))
+    }
+
     /// What was counted up to `now`.
     pub fn stats(&mut self, now: Nanos) -> &HostStats {
         self.tick(now);
