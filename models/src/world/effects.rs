@@ -36,16 +36,16 @@ impl World {
                 self.with_network(core, |network, now, out| network.close(now, conn, me, out));
             }
             Effect::Volume { volume, token, op } => {
-                self.request(core, Request { from: me, token, asked: Asked::Volume(volume, op) });
+                self.request(core, Request::new(me, token, Asked::Volume(volume, op)));
             }
             Effect::Object { store, bucket, token, op } => {
-                self.request(core, Request { from: me, token, asked: Asked::Object(store, bucket, op) });
+                self.request(core, Request::new(me, token, Asked::Object(store, bucket, op)));
             }
             Effect::Express { store, bucket, token, op } => {
-                self.request(core, Request { from: me, token, asked: Asked::Express(store, bucket, op) });
+                self.request(core, Request::new(me, token, Asked::Express(store, bucket, op)));
             }
             Effect::Nfs { share, token, op } => {
-                self.request(core, Request { from: me, token, asked: Asked::Nfs(share, op) });
+                self.request(core, Request::new(me, token, Asked::Nfs(share, op)));
             }
             Effect::Work { token, service } => {
                 let job = self.jobs.insert((me, Input::Worked { token }));

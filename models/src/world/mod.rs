@@ -16,6 +16,9 @@
 //! * messages after its host's network and request-handler threads have had their turn ([`host`](crate::cloud::host));
 //!   answers of devices at once (an I/O completion is cheap beside the I/O).
 //!
+//! Bodies of object-store requests share the host's network card ([`network`](crate::cloud::network)): a request is at
+//! the store when its body is, and an answer at its process.
+//!
 //! Simpler than reality: a process's own step takes no time (what it costs is the host's service time per request, or
 //! [`Cx::work`]); the traffic of network-attached volumes does not share the host's network card (EBS-optimised
 //! instances have bandwidth of their own for it).
@@ -30,6 +33,7 @@ mod process;
 
 pub use build::{Behaviour, CloudSpec, Factory, launch};
 pub use control::{Action, Failure};
+pub(crate) use event::DownloadKey;
 pub use event::{Event, InputKey, RequestKey};
 pub use guest::Guest;
 pub use process::{
@@ -86,6 +90,7 @@ pub struct World {
     jobs: SlotMap<JobKey, (Incarnation, Input)>,
     held: SlotMap<InputKey, Input>,
     requests: SlotMap<RequestKey, devices::Request>,
+    downloads: SlotMap<DownloadKey, devices::Download>,
     inbox: VecDeque<(Incarnation, Input)>,
     faults: BTreeMap<FaultId, Fault>,
     next_fault: u32,
@@ -261,6 +266,6 @@ impl World {
 
     /// How many payloads the world holds: zero when nothing is on its way.
     pub fn payloads(&self) -> usize {
-        self.messages.len() + self.jobs.len() + self.held.len() + self.requests.len()
+        self.messages.len() + self.jobs.len() + self.held.len() + self.requests.len() + self.downloads.len()
     }
 }
