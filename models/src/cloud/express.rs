@@ -112,8 +112,10 @@ pub struct ExpressAccounting {
     pub retrieved_bytes: u64,
     /// Bytes held now.
     pub stored_bytes: u64,
-    /// The integral of `stored_bytes` over time, in byte-seconds (row USD-s3x-gb).
-    pub stored_byte_seconds: u128,
+    /// The integral of `stored_bytes` over time, in byte-nanoseconds (row USD-s3x-gb).
+    pub stored_byte_nanos: u128,
+    /// DELETE and abort requests: free, as in S3 Standard.
+    pub delete_requests: u64,
 }
 
 impl From<Accounting> for ExpressAccounting {
@@ -124,7 +126,8 @@ impl From<Accounting> for ExpressAccounting {
             uploaded_bytes: counted.bytes_in,
             retrieved_bytes: counted.bytes_out,
             stored_bytes: counted.stored_bytes,
-            stored_byte_seconds: counted.stored_byte_seconds(),
+            stored_byte_nanos: counted.stored_byte_nanos,
+            delete_requests: counted.delete_requests,
         }
     }
 }

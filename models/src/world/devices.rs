@@ -1,7 +1,8 @@
 //! Between the world and its devices: what is asked goes down, what is done comes up.
 
 use super::{
-    ATTEMPT_TIMEOUT, DownloadKey, Event, ExpressId, Input, JobKey, MessageKey, RequestKey, ShareId, StoreId, VolumeId, World,
+    ATTEMPT_TIMEOUT, DownloadKey, Event, ExpressId, Input, JobKey, MessageKey, RequestKey, ShareId, StoreId, VolumeId,
+    World,
 };
 use crate::anomaly::Entity;
 use crate::cloud::Output;
@@ -451,12 +452,8 @@ impl World {
 fn unreachable(request: &Request) -> Unreachable {
     let (token, owner) = (request.token, request.from);
     match &request.asked {
-        Asked::Object(..) => {
-            Unreachable::Answer(Input::Object(timed_out(token, owner)))
-        }
-        Asked::Express(..) => {
-            Unreachable::Answer(Input::Express(timed_out(token, owner)))
-        }
+        Asked::Object(..) => Unreachable::Answer(Input::Object(timed_out(token, owner))),
+        Asked::Express(..) => Unreachable::Answer(Input::Express(timed_out(token, owner))),
         Asked::Volume(..) | Asked::Nfs(..) => Unreachable::Hang,
     }
 }

@@ -30,6 +30,7 @@ mod effects;
 mod event;
 mod guest;
 mod process;
+mod usage;
 
 pub use build::{Behaviour, CloudSpec, Factory, launch};
 pub use control::{Action, Failure};
@@ -39,6 +40,7 @@ pub use guest::Guest;
 pub use process::{
     Cx, Detached, Effect, ExpressId, Ids, Input, InputKind, Process, ShareId, StoreId, TimerId, VolumeId,
 };
+pub use usage::{Products, UsageError};
 
 use crate::anomaly::Anomalies;
 use crate::cloud::express::ExpressStore;

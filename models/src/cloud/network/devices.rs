@@ -1,9 +1,9 @@
 //! The network as devices see it: no connections, only ways to storage and the card they share with everybody.
 
-use super::{Kind, Network, NetworkOutput};
-use crate::cloud::Output;
 use super::faults::{GreyFactor, Path, Site};
 use super::topology::{Direction, HostId, LinkClass};
+use super::{Kind, Network, NetworkOutput};
+use crate::cloud::Output;
 use wavetank_sim::Nanos;
 
 /// Traffic of devices: volumes over the network, file shares, the object store. They use no connections; the device's
