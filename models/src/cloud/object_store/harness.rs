@@ -114,6 +114,7 @@ impl<D: Device> Bench<D> {
             let (&(at, _), _) = self.wakes.first_key_value().expect("an answer comes");
             self.run_to(at);
         }
+        self.run_to(self.now.max(self.answers[&token].0));
         self.answers[&token].1.clone()
     }
 
