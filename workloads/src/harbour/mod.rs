@@ -153,7 +153,8 @@ impl Measured {
     fn volume(&self, az: AzId) -> VolumeSpec {
         let order = VolumeOrder::new(VolumeKind::Gp3 { az }, VolumeFormat::FileSystem, 1 << 30);
         let spec = calibrated::volume(&self.gp3, order).expect("less than can be bought");
-        calibrated::on_instance(spec, &self.instance)
+        // The profile promises whole sectors; the pier's recovery must do without that promise.
+        VolumeSpec { atomic_sectors: false, ..calibrated::on_instance(spec, &self.instance) }
     }
 }
 

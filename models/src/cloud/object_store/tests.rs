@@ -3,6 +3,7 @@
 use super::harness::*;
 use super::*;
 use crate::blob::Blob;
+use crate::cloud::Output;
 use crate::cloud::latency::Latency;
 use proptest::prelude::*;
 use wavetank_sim::{NodeEpoch, NodeId};
