@@ -112,8 +112,10 @@ pub struct ExpressAccounting {
     pub retrieved_bytes: u64,
     /// Bytes held now.
     pub stored_bytes: u64,
-    /// The integral of `stored_bytes` over time, in byte-seconds (row USD-s3x-gb).
-    pub stored_byte_seconds: u128,
+    /// The integral of `stored_bytes` over time, in byte-nanoseconds (row USD-s3x-gb).
+    pub stored_byte_nanos: u128,
+    /// DELETE and abort requests: free, as in S3 Standard.
+    pub delete_requests: u64,
 }
 
 impl From<Accounting> for ExpressAccounting {
@@ -124,7 +126,8 @@ impl From<Accounting> for ExpressAccounting {
             uploaded_bytes: counted.bytes_in,
             retrieved_bytes: counted.bytes_out,
             stored_bytes: counted.stored_bytes,
-            stored_byte_seconds: counted.stored_byte_seconds(),
+            stored_byte_nanos: counted.stored_byte_nanos,
+            delete_requests: counted.delete_requests,
         }
     }
 }
@@ -200,9 +203,62 @@ impl ExpressStore {
         caller: Caller,
         bucket: BucketId,
         op: ObjectOp,
+        fate: ObjectFate,
+        out: &mut Vec<ObjectOutput>,
+    ) {
+        let upload = self.upload_takes(&op);
+        self.accept((now, now), upload, caller, bucket, op, fate, out);
+    }
+
+    /// Draws how long the body of a request takes on its way to the store, on its connection alone. For a driver that
+    /// passes bodies over the caller's card and then calls [`submit_uploaded`](Self::submit_uploaded).
+    pub fn upload_takes(&mut self, op: &ObjectOp) -> Nanos {
+        let strain = self.strain();
+        self.profile.latencies.draw_upload(op.upload_len(), strain.latency_percent, &mut self.latency)
+    }
+
+    /// As [`submit`](Self::submit), of a request that was sent at `sent` and whose body is there now. Whether it is
+    /// admitted is decided now; its late bound and its client's time-outs count from when it was sent.
+    ///
+    /// # Panics
+    /// As `submit`; and when it was sent later than now.
+    #[expect(clippy::too_many_arguments, reason = "a submit, and when it was sent")]
+    pub fn submit_uploaded(
+        &mut self,
+        now: Nanos,
+        sent: Nanos,
+        caller: Caller,
+        bucket: BucketId,
+        op: ObjectOp,
+        fate: ObjectFate,
+        out: &mut Vec<ObjectOutput>,
+    ) {
+        self.accept((now, sent), now - sent, caller, bucket, op, fate, out);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a submit, when it was sent, and what its body takes")]
+    fn accept(
+        &mut self,
+        (now, sent): (Nanos, Nanos),
+        upload: Nanos,
+        caller: Caller,
+        bucket: BucketId,
+        op: ObjectOp,
         mut fate: ObjectFate,
         out: &mut Vec<ObjectOutput>,
     ) {
+        let strain = self.strain();
+        let timing = self.profile.latencies.draw(op.class(), upload, strain.latency_percent, &mut self.latency);
+        let admission = self.admit(now, caller, bucket, &op, strain, &mut fate);
+        self.engine.accept((now, sent), (caller, bucket, op), fate, admission, timing, out);
+    }
+
+    /// Whether callers of that AZ get answers now: a body on its way back breaks off where they do not.
+    pub fn answers(&self, az: u8) -> bool {
+        !self.engine.weather.is_cut(az)
+    }
+
+    fn strain(&self) -> Strain {
         let mut strain = Strain::NONE;
         for fault in self.faults.values() {
             match fault {
@@ -213,10 +269,7 @@ impl ExpressStore {
                 ExpressFault::AzDown | ExpressFault::Unreachable { .. } => {}
             }
         }
-        let timing =
-            self.profile.latencies.draw(op.class(), op.upload_len(), strain.latency_percent, &mut self.latency);
-        let admission = self.admit(now, caller, bucket, &op, strain, &mut fate);
-        self.engine.accept(now, (caller, bucket, op), fate, admission, timing, out);
+        strain
     }
 
     fn admit(
@@ -329,6 +382,11 @@ impl ExpressStore {
         let bucket = self.engine.buckets.get_mut(bucket.0 as usize)?;
         bucket.accounting.advance(now);
         Some(bucket.accounting.into())
+    }
+
+    /// How many buckets there are, numbered from 0.
+    pub fn bucket_count(&self) -> u32 {
+        self.engine.buckets.len() as u32
     }
 
     /// How many multipart uploads of a bucket are neither completed nor aborted.

@@ -146,17 +146,23 @@ impl Shape {
 
 impl Table {
     fn new(shape: &Shape) -> Table {
+        let table = Table::of(|above| shape.at_share_above(above));
+        assert_eq!(table.fine[STEPS], shape.max.0, "the tail does not end at the maximum");
+        table
+    }
+
+    /// Of the value that a share of draws exceeds.
+    fn of(value_exceeded_by: impl Fn(f64) -> f64) -> Table {
         let steps = STEPS as f64;
         let mut table = Table { coarse: [0; STEPS], fine: [0; STEPS + 1] };
         for (i, value) in table.coarse.iter_mut().enumerate() {
-            *value = to_nanos(shape.at_share_above((steps - i as f64) / steps));
+            *value = to_nanos(value_exceeded_by((steps - i as f64) / steps));
         }
         for (i, value) in table.fine.iter_mut().enumerate() {
-            *value = to_nanos(shape.at_share_above((steps - i as f64) / (steps * steps)));
+            *value = to_nanos(value_exceeded_by((steps - i as f64) / (steps * steps)));
         }
         table.make_monotone();
         assert_eq!(table.coarse[STEPS - 1], table.fine[0], "the two levels do not meet");
-        assert_eq!(table.fine[STEPS], shape.max.0, "the tail does not end at the maximum");
         table
     }
 
@@ -231,6 +237,16 @@ impl Latency {
     pub fn from_shape(shape: &Shape) -> Result<Latency, ShapeError> {
         shape.check()?;
         Ok(Latency(Kind::Table(Arc::new(Table::new(shape)))))
+    }
+
+    /// Exponentially distributed with that mean, as the time between the arrivals of a Poisson process; cut off at what
+    /// one draw in a million exceeds (13.8 times the mean).
+    ///
+    /// # Panics
+    /// When the mean is zero, or beyond 584 years in the tail.
+    pub fn exponential(mean: Nanos) -> Latency {
+        assert!(mean > Nanos::ZERO, "an exponential distribution needs a mean above zero");
+        Latency(Kind::Table(Arc::new(Table::of(|above| -libm::log(above.max(MAX_SHARE)) * mean.0 as f64))))
     }
 
     /// One draw: takes exactly one 64-bit word from the stream, a constant too, so that giving an operation a
@@ -318,6 +334,13 @@ pub struct SizedLatency {
     pub first_byte: Latency,
     /// Time for each MiB of one connection that has its client's network interface for itself.
     pub per_mib: Latency,
+}
+
+impl From<Latency> for SizedLatency {
+    /// One that does not grow with the size.
+    fn from(first_byte: Latency) -> SizedLatency {
+        SizedLatency { first_byte, per_mib: Latency::constant(Nanos::ZERO) }
+    }
 }
 
 impl SizedLatency {
@@ -483,6 +506,15 @@ mod tests {
         assert!((140..260).contains(&above), "200 of 200,000 lie above p99.9, not {above}");
         let mean = draws.iter().map(|d| d.0 as f64).sum::<f64>() / f64::from(n);
         assert!((mean / latency.mean().0 as f64 - 1.0).abs() < 0.01, "{mean} for {:?}", latency.mean());
+    }
+
+    #[test]
+    fn an_exponential_distribution_has_its_mean_and_its_median() {
+        let latency = Latency::exponential(Nanos::secs(5));
+        assert!((latency.mean().as_secs_f64() / 5.0 - 1.0).abs() < 1e-3, "{:?}", latency.mean());
+        let median = latency.quantile(0.5).as_secs_f64();
+        assert!((median - 5.0 * std::f64::consts::LN_2).abs() < 1e-6, "{median}");
+        assert_eq!(latency.min(), Nanos::ZERO);
     }
 
     #[test]

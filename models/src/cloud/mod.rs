@@ -3,6 +3,7 @@
 //! Every device is a state machine without I/O and without a clock: it is told `now`, asked for something, and answers
 //! with [`Output`]s. Its driver (the [`World`](crate), or a test) keeps time and brings the wake-ups back.
 
+pub mod calibrated;
 pub mod data_file;
 pub mod express;
 pub mod host;

@@ -121,6 +121,7 @@ impl World {
             jobs: SlotMap::with_key(),
             held: SlotMap::with_key(),
             requests: SlotMap::with_key(),
+            downloads: SlotMap::with_key(),
             inbox: VecDeque::new(),
             faults: BTreeMap::new(),
             next_fault: 0,

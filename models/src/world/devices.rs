@@ -1,7 +1,8 @@
 //! Between the world and its devices: what is asked goes down, what is done comes up.
 
 use super::{
-    ATTEMPT_TIMEOUT, Event, ExpressId, Input, JobKey, MessageKey, RequestKey, ShareId, StoreId, VolumeId, World,
+    ATTEMPT_TIMEOUT, DownloadKey, Event, ExpressId, Input, JobKey, MessageKey, RequestKey, ShareId, StoreId, VolumeId,
+    World,
 };
 use crate::anomaly::Entity;
 use crate::cloud::Output;
@@ -11,7 +12,7 @@ use crate::cloud::network::{self, Direction, Endpoint, HostId, LinkClass, Networ
 use crate::cloud::nfs::{NfsDone, NfsOp, NfsOutput, NfsShare};
 use crate::cloud::object_store::{BucketId, ObjectDone, ObjectError, ObjectOp, ObjectOutput, ObjectStore};
 use crate::cloud::volume::{Volume, VolumeOp, VolumeOutput};
-use slotmap::Key;
+use slotmap::{Key, KeyData};
 use wavetank_sim::{Core, Incarnation, Nanos};
 
 /// Something asked of a storage device, on its way through the host's network card.
@@ -19,6 +20,28 @@ pub(crate) struct Request {
     pub(crate) from: Incarnation,
     pub(crate) token: u64,
     pub(crate) asked: Asked,
+    /// When it was sent, once its body has passed the card.
+    pub(crate) uploaded_since: Option<Nanos>,
+}
+
+impl Request {
+    pub(super) fn new(from: Incarnation, token: u64, asked: Asked) -> Request {
+        Request { from, token, asked, uploaded_since: None }
+    }
+}
+
+/// The body of an answer, on its way through the host's network card.
+pub(crate) struct Download {
+    to: Incarnation,
+    from: Store,
+    answer: Input,
+}
+
+/// Which object store of either kind.
+#[derive(Clone, Copy)]
+enum Store {
+    Regional(StoreId),
+    Express(ExpressId),
 }
 
 pub(crate) enum Asked {
@@ -146,6 +169,12 @@ impl World {
                     self.inbox.push_back((at.incarnation, input));
                 }
             }
+            Done::Transferred { direction: Direction::Out, tag } => {
+                self.request_passed(core, KeyData::from_ffi(tag).into());
+            }
+            Done::Transferred { direction: Direction::In, tag } => {
+                self.downloaded(core, KeyData::from_ffi(tag).into());
+            }
             Done::Closed { conn } => drop(self.ids.conns.remove(conn)),
         }
     }
@@ -188,17 +217,23 @@ enum Unreachable {
 }
 
 impl World {
-    /// Sends a request on its way: is there one, and when is the network card free?
-    pub(super) fn request(&mut self, core: &mut Core<Event>, request: Request) {
-        let host = self.host_of(request.from.node);
+    /// Sends a request on its way: is there one, and when has it passed the network card?
+    pub(super) fn request(&mut self, core: &mut Core<Event>, mut request: Request) {
+        let (now, host) = (core.now(), self.host_of(request.from.node));
         let Some((class, upload_bytes)) = self.way(&request.asked) else {
             return self.submit(core, request);
         };
         if !self.network.reachable_one_way(host, class, Direction::Out) {
             return self.no_way_out(core, request);
         }
-        let begins = self.card_is_free_at(core.now(), host, class, Direction::Out, upload_bytes);
-        if begins > core.now() {
+        if let Some(alone) = self.body_takes(host, &request.asked) {
+            request.uploaded_since = Some(now);
+            let alone = alone.saturating_add(self.grey_delay(host, class, Direction::Out));
+            let key = self.requests.insert(request);
+            return self.transfer(core, (host, class, Direction::Out), upload_bytes, alone, key.data());
+        }
+        let begins = self.card_is_free_at(now, host, class, Direction::Out, upload_bytes);
+        if begins > now {
             let request = self.requests.insert(request);
             core.schedule(begins, Event::Request { request });
         } else {
@@ -206,11 +241,38 @@ impl World {
         }
     }
 
-    /// The card is free for a request that waited for it, or a hanging one tries again.
+    /// How long the body of a request to an object store takes to it on its connection alone; `None` without one.
+    fn body_takes(&mut self, host: HostId, asked: &Asked) -> Option<Nanos> {
+        match asked {
+            Asked::Object(store, bucket, op) if op.upload_len() > 0 => {
+                let az = self.network.topology().az_of(host).0;
+                Some(self.stores[store.0 as usize].upload_takes(az, *bucket, op))
+            }
+            Asked::Express(store, _, op) if op.upload_len() > 0 => {
+                Some(self.expresses[store.0 as usize].upload_takes(op))
+            }
+            Asked::Object(..) | Asked::Express(..) | Asked::Volume(..) | Asked::Nfs(..) | Asked::Answered(..) => None,
+        }
+    }
+
+    fn transfer(
+        &mut self,
+        core: &mut Core<Event>,
+        (host, class, direction): (HostId, LinkClass, Direction),
+        bytes: u64,
+        alone: Nanos,
+        key: KeyData,
+    ) {
+        self.with_network(core, |network, now, out| {
+            network.transfer(now, host, class, direction, bytes, alone, key.as_ffi(), out);
+        });
+    }
+
+    /// A request has passed the card, or a hanging one tries again.
     pub(super) fn request_passed(&mut self, core: &mut Core<Event>, key: RequestKey) {
         let request = self.requests.remove(key).expect("a request passes once");
         if !core.is_alive(request.from) {
-            // It never left the host.
+            // It never left the host, or only in part: without its end a body has no effect.
             return;
         }
         let host = self.host_of(request.from.node);
@@ -245,7 +307,8 @@ impl World {
     }
 
     /// When the host's card begins to pass those bytes, which it does from then on. A device's own latency contains the
-    /// passing itself, so only the waiting counts here, and what a grey link adds.
+    /// passing itself, so only the waiting counts here, and what a grey link adds. For what is small enough to be one
+    /// message; bodies of objects share the card: [`Network::transfer`].
     fn card_is_free_at(
         &mut self,
         now: Nanos,
@@ -254,20 +317,23 @@ impl World {
         direction: Direction,
         bytes: u64,
     ) -> Nanos {
-        let grey = self.network.grey_factor(host, class, direction);
         let mut begins = now;
         if bytes > 0 && class != LinkClass::BlockStorage {
             let done = self.network.charge(now, host, class, direction, bytes);
             let alone = Nanos::transfer(bytes, self.network.topology().nic(host).bandwidth_bytes_per_sec);
             begins = now.max(done.saturating_sub(alone));
         }
-        if grey.latency.0 != grey.latency.1 {
-            begins += self.network.draw_latency(host, class, direction);
-        }
-        begins
+        begins + self.grey_delay(host, class, direction)
     }
 
-    fn submit(&mut self, core: &mut Core<Event>, Request { from, token, asked }: Request) {
+    /// What a grey way adds to a device's latency.
+    fn grey_delay(&mut self, host: HostId, class: LinkClass, direction: Direction) -> Nanos {
+        let (num, den) = self.network.grey_factor(host, class, direction).latency;
+        if num == den { Nanos::ZERO } else { self.network.draw_latency(host, class, direction) }
+    }
+
+    fn submit(&mut self, core: &mut Core<Event>, request: Request) {
+        let Request { from, token, asked, uploaded_since } = request;
         let az = self.az_of(from.node).0;
         match asked {
             Asked::Volume(volume, op) => {
@@ -278,12 +344,18 @@ impl World {
             Asked::Object(store, bucket, op) => {
                 let fate = self.anomalies.object(Entity::Object(store.0), op.name());
                 let caller = crate::cloud::object_store::Caller { token, owner: from, from_az: az };
-                self.with_store(core, store, |device, now, out| device.submit(now, caller, bucket, op, fate, out));
+                self.with_store(core, store, |device, now, out| match uploaded_since {
+                    Some(sent) => device.submit_uploaded(now, sent, caller, bucket, op, fate, out),
+                    None => device.submit(now, caller, bucket, op, fate, out),
+                });
             }
             Asked::Express(store, bucket, op) => {
                 let fate = self.anomalies.object(Entity::Express(store.0), op.name());
                 let caller = crate::cloud::object_store::Caller { token, owner: from, from_az: az };
-                self.with_express(core, store, |device, now, out| device.submit(now, caller, bucket, op, fate, out));
+                self.with_express(core, store, |device, now, out| match uploaded_since {
+                    Some(sent) => device.submit_uploaded(now, sent, caller, bucket, op, fate, out),
+                    None => device.submit(now, caller, bucket, op, fate, out),
+                });
             }
             Asked::Nfs(share, op) => {
                 let fate = self.anomalies.nfs(Entity::Nfs(share.0), op.name());
@@ -310,21 +382,57 @@ impl World {
         }
     }
 
+    /// Brings an object store's answer to its process. A body passes the card first, side by side with others.
+    fn store_answered(&mut self, core: &mut Core<Event>, from: Store, done: ObjectDone) {
+        let (to, class, bytes) = (done.owner, LinkClass::ObjectStorage, done.download_len());
+        let body_takes = done.body_takes;
+        let answer = match from {
+            Store::Regional(_) => Input::Object(done),
+            Store::Express(_) => Input::Express(done),
+        };
+        let host = self.host_of(to.node);
+        if bytes == 0 || !core.is_alive(to) || !self.network.reachable_one_way(host, class, Direction::In) {
+            return self.answered(core, to, class, 0, answer);
+        }
+        let alone = body_takes.saturating_add(self.grey_delay(host, class, Direction::In));
+        let key = self.downloads.insert(Download { to, from, answer });
+        self.transfer(core, (host, class, Direction::In), bytes, alone, key.data());
+    }
+
+    /// The body of an answer has passed the card.
+    fn downloaded(&mut self, core: &mut Core<Event>, key: DownloadKey) {
+        let Download { to, from, answer } = self.downloads.remove(key).expect("a body passes once");
+        if !core.is_alive(to) {
+            return;
+        }
+        let host = self.host_of(to.node);
+        let az = self.network.topology().az_of(host).0;
+        let answers = match from {
+            Store::Regional(store) => self.store(store).answers(az),
+            Store::Express(store) => self.express(store).answers(az),
+        };
+        if answers && self.network.reachable_one_way(host, LinkClass::ObjectStorage, Direction::In) {
+            self.inbox.push_back((to, answer));
+        } else {
+            self.no_way_back(core, to, LinkClass::ObjectStorage, 0, answer);
+        }
+    }
+
     /// What was asked has been done, but the answer can't come through.
     fn no_way_back(&mut self, core: &mut Core<Event>, to: Incarnation, class: LinkClass, bytes: u64, input: Input) {
         match input {
             Input::Object(done) => {
-                let lost = Input::Object(ObjectDone { result: Err(ObjectError::TimedOut), ..done });
+                let lost = Input::Object(timed_out(done.token, done.owner));
                 self.answer_at(core, core.now() + ATTEMPT_TIMEOUT, to, lost);
             }
             Input::Express(done) => {
-                let lost = Input::Express(ObjectDone { result: Err(ObjectError::TimedOut), ..done });
+                let lost = Input::Express(timed_out(done.token, done.owner));
                 self.answer_at(core, core.now() + ATTEMPT_TIMEOUT, to, lost);
             }
             // The kernel repeats the request until the answer comes through.
             other => {
                 let asked = Asked::Answered(class, bytes, other);
-                let request = self.requests.insert(Request { from: to, token: 0, asked });
+                let request = self.requests.insert(Request { from: to, token: 0, asked, uploaded_since: None });
                 core.schedule(core.now() + HARD_RETRY, Event::Request { request });
             }
         }
@@ -345,14 +453,12 @@ impl World {
         }
     }
 
-    fn object_done(&mut self, core: &mut Core<Event>, _: StoreId, done: ObjectDone) {
-        let bytes = done.download_len();
-        self.answered(core, done.owner, LinkClass::ObjectStorage, bytes, Input::Object(done));
+    fn object_done(&mut self, core: &mut Core<Event>, store: StoreId, done: ObjectDone) {
+        self.store_answered(core, Store::Regional(store), done);
     }
 
-    fn express_done(&mut self, core: &mut Core<Event>, _: ExpressId, done: ObjectDone) {
-        let bytes = done.download_len();
-        self.answered(core, done.owner, LinkClass::ObjectStorage, bytes, Input::Express(done));
+    fn express_done(&mut self, core: &mut Core<Event>, store: ExpressId, done: ObjectDone) {
+        self.store_answered(core, Store::Express(store), done);
     }
 
     fn nfs_done(&mut self, core: &mut Core<Event>, _: ShareId, done: NfsDone) {
@@ -364,12 +470,12 @@ impl World {
 fn unreachable(request: &Request) -> Unreachable {
     let (token, owner) = (request.token, request.from);
     match &request.asked {
-        Asked::Object(..) => {
-            Unreachable::Answer(Input::Object(ObjectDone { token, owner, result: Err(ObjectError::TimedOut) }))
-        }
-        Asked::Express(..) => {
-            Unreachable::Answer(Input::Express(ObjectDone { token, owner, result: Err(ObjectError::TimedOut) }))
-        }
+        Asked::Object(..) => Unreachable::Answer(Input::Object(timed_out(token, owner))),
+        Asked::Express(..) => Unreachable::Answer(Input::Express(timed_out(token, owner))),
         Asked::Volume(..) | Asked::Nfs(..) | Asked::Answered(..) => Unreachable::Hang,
     }
+}
+
+fn timed_out(token: u64, owner: Incarnation) -> ObjectDone {
+    ObjectDone { token, owner, result: Err(ObjectError::TimedOut), body_takes: Nanos::ZERO }
 }

@@ -47,7 +47,7 @@ impl World {
                 self.empty_socket(core, self.endpoint(me), conn);
             }
             Effect::Volume { volume, token, op } => {
-                self.request(core, Request { from: me, token, asked: Asked::Volume(volume, op) });
+                self.request(core, Request::new(me, token, Asked::Volume(volume, op)));
             }
             Effect::Attach { volume, token } => {
                 let (owner, az) = (self.volume_owner(me), self.az_of(me.node));
@@ -64,13 +64,13 @@ impl World {
                 });
             }
             Effect::Object { store, bucket, token, op } => {
-                self.request(core, Request { from: me, token, asked: Asked::Object(store, bucket, op) });
+                self.request(core, Request::new(me, token, Asked::Object(store, bucket, op)));
             }
             Effect::Express { store, bucket, token, op } => {
-                self.request(core, Request { from: me, token, asked: Asked::Express(store, bucket, op) });
+                self.request(core, Request::new(me, token, Asked::Express(store, bucket, op)));
             }
             Effect::Nfs { share, token, op } => {
-                self.request(core, Request { from: me, token, asked: Asked::Nfs(share, op) });
+                self.request(core, Request::new(me, token, Asked::Nfs(share, op)));
             }
             Effect::Work { token, service } => {
                 let job = self.jobs.insert((me, Input::Worked { token }));

@@ -13,6 +13,8 @@ slotmap::new_key_type! {
     pub struct InputKey;
     /// A request that waits for its host's network card.
     pub struct RequestKey;
+    /// An answer whose body passes its host's network card.
+    pub(crate) struct DownloadKey;
 }
 
 /// An event: a small copy; what it carries lies in the world's slabs.

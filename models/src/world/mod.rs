@@ -16,6 +16,9 @@
 //! * messages after its host's network and request-handler threads have had their turn ([`host`](crate::cloud::host));
 //!   answers of devices at once (an I/O completion is cheap beside the I/O).
 //!
+//! Bodies of object-store requests share the host's network card ([`network`](crate::cloud::network)): a request is at
+//! the store when its body is, and an answer at its process.
+//!
 //! Simpler than reality: a process's own step takes no time (what it costs is the host's service time per request, or
 //! [`Cx::work`]); the traffic of network-attached volumes does not share the host's network card (EBS-optimised
 //! instances have bandwidth of their own for it).
@@ -27,14 +30,17 @@ mod effects;
 mod event;
 mod guest;
 mod process;
+mod usage;
 
 pub use build::{Behaviour, CloudSpec, Factory, launch};
 pub use control::{Action, Failure};
+pub(crate) use event::DownloadKey;
 pub use event::{Event, InputKey, RequestKey};
 pub use guest::Guest;
 pub use process::{
     Cx, Detached, Effect, ExpressId, Ids, Input, InputKind, Process, ShareId, StoreId, TimerId, VolumeId,
 };
+pub use usage::{Products, UsageError};
 
 use crate::anomaly::Anomalies;
 use crate::cloud::express::ExpressStore;
@@ -86,6 +92,7 @@ pub struct World {
     jobs: SlotMap<JobKey, (Incarnation, Input)>,
     held: SlotMap<InputKey, Input>,
     requests: SlotMap<RequestKey, devices::Request>,
+    downloads: SlotMap<DownloadKey, devices::Download>,
     inbox: VecDeque<(Incarnation, Input)>,
     faults: BTreeMap<FaultId, Fault>,
     next_fault: u32,
@@ -273,7 +280,8 @@ impl World {
 
     /// How many payloads and names the world holds beyond open connections: zero when nothing is on its way.
     pub fn payloads(&self) -> usize {
-        let payloads = self.messages.len() + self.jobs.len() + self.held.len() + self.requests.len();
+        let on_cards = self.requests.len() + self.downloads.len();
+        let payloads = self.messages.len() + self.jobs.len() + self.held.len() + on_cards;
         payloads + self.ids.timers.len() + self.ids.conns.len() - self.network.connection_count()
     }
 }

@@ -26,14 +26,17 @@ pub use mutant::Mutant;
 use crate::lab::RunReport;
 use crate::scenario::RunOptions;
 use ledger::Ledger;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use storm::Storm;
+use wavetank_models::cloud::calibrated::{self, ShareOrder, VolumeOrder};
 use wavetank_models::cloud::express::{ExpressProfile, ExpressStore};
 use wavetank_models::cloud::host::HostSpec;
+use wavetank_models::cloud::instance::{InstanceType, InstanceTypes};
 use wavetank_models::cloud::network::{AzId, HostId, NetworkProfile, NicSpec};
 use wavetank_models::cloud::nfs::{NfsShare, NfsSpec};
 use wavetank_models::cloud::object_store::{BucketId, ObjectStore, ObjectStoreProfile};
-use wavetank_models::cloud::volume::{Volume, VolumeFormat, VolumeSpec};
+use wavetank_models::cloud::profile::Profile;
+use wavetank_models::cloud::volume::{Volume, VolumeFormat, VolumeKind, VolumeSpec};
 use wavetank_models::world::{
     Action, Behaviour, CloudSpec, Event, ExpressId, Guest, ShareId, StoreId, VolumeId, World, launch,
 };
@@ -108,25 +111,70 @@ pub fn run(seed: u64, options: &RunOptions, observer: Option<Observer<Event>>) -
     )
 }
 
+/// The cloud that the harbour lies in, as measured: read once, the same for every run.
+struct Measured {
+    network: NetworkProfile,
+    instance: InstanceType,
+    nic: NicSpec,
+    host: HostSpec,
+    store: ObjectStoreProfile,
+    express: ExpressProfile,
+    gp3: Profile,
+    share: NfsSpec,
+}
+
+static MEASURED: LazyLock<Measured> = LazyLock::new(Measured::read);
+
+impl Measured {
+    fn read() -> Measured {
+        let profile = |name| calibrated::profile(name).expect("it comes with wavetank");
+        let types = InstanceTypes::builtin();
+        let instance = types.get("m7g.large").expect("it comes with wavetank").clone();
+        let network = profile("network-aws-same-region");
+        let share = ShareOrder {
+            preferred_az: 0,
+            standby_az: Some(1),
+            capacity_bytes: 1 << 30,
+            throughput_bytes_per_sec: None,
+        };
+        let fits = "a profile that comes with wavetank fits its kind";
+        Measured {
+            nic: calibrated::nic(&instance, &network).expect(fits),
+            host: calibrated::host(&instance, &profile("host-kafka")).expect(fits),
+            store: calibrated::object_store(&profile("s3-standard")).expect(fits),
+            express: calibrated::express_store(&profile("s3-express")).expect(fits),
+            gp3: profile("ebs-gp3"),
+            share: calibrated::nfs_share(&profile("fsx-ontap-multi-az"), &network, share).expect(fits),
+            network: calibrated::network(&network).expect(fits),
+            instance,
+        }
+    }
+
+    fn volume(&self, az: AzId) -> VolumeSpec {
+        let order = VolumeOrder::new(VolumeKind::Gp3 { az }, VolumeFormat::FileSystem, 1 << 30);
+        let spec = calibrated::volume(&self.gp3, order).expect("less than can be bought");
+        // The profile promises whole sectors; the pier's recovery must do without that promise.
+        VolumeSpec { atomic_sectors: false, ..calibrated::on_instance(spec, &self.instance) }
+    }
+}
+
 fn map() -> (CloudSpec, [AzId; 3], Vec<HostId>) {
-    let (mut cloud, azs) = CloudSpec::three_azs(NetworkProfile::assumed());
-    let nic = NicSpec { bandwidth_bytes_per_sec: 1_250_000_000, single_flow_bytes_per_sec: 625_000_000 };
-    let host = |az: &AzId| cloud.host(*az, nic, HostSpec::kafka(4)).expect("Kafka's defaults make sense");
+    let (mut cloud, azs) = CloudSpec::three_azs(MEASURED.network.clone());
+    let host = |az: &AzId| cloud.host(*az, MEASURED.nic, MEASURED.host.clone()).expect("Kafka's defaults make sense");
     let hosts = azs.iter().map(host).collect();
     (cloud, azs, hosts)
 }
 
 fn build_devices(world: &mut World, core: &mut Core<Event>, azs: &[AzId], hosts: &[HostId]) -> Vec<Berth> {
     let choices = *core.choices();
-    let mut store = ObjectStore::new(ObjectStoreProfile::assumed(), &choices, 0);
+    let mut store = ObjectStore::new(MEASURED.store.clone(), &choices, 0);
     let bucket = store.create_bucket(core.now());
     let store = world.add_store(store);
     let share = world.add_share(NfsShare::new(share_spec(), &choices, 0));
     let berth = |(n, (az, host)): (usize, (&AzId, &HostId))| {
-        let spec = VolumeSpec::gp3(*az, VolumeFormat::FileSystem, 1 << 30);
-        let mut volume = Volume::new(spec, &choices, n as u64);
+        let mut volume = Volume::new(MEASURED.volume(*az), &choices, n as u64);
         volume.attach_at_start(*host, *az).expect("a fresh volume in the host's zone");
-        let mut express = ExpressStore::new(ExpressProfile::assumed(), az.0, &choices, n as u64);
+        let mut express = ExpressStore::new(MEASURED.express.clone(), az.0, &choices, n as u64);
         let express_bucket = express.create_bucket(core.now());
         Berth {
             az: *az,
@@ -146,12 +194,7 @@ fn build_devices(world: &mut World, core: &mut Core<Event>, azs: &[AzId], hosts:
 fn share_spec() -> NfsSpec {
     // Shorter than the longest pause, so that leases are lost.
     let lease_time = Nanos::secs(5);
-    NfsSpec {
-        nvram: false,
-        lease_time,
-        grace_period: Nanos::secs(5),
-        ..NfsSpec::fsx_ontap_multi_az(512 << 20, 1 << 30)
-    }
+    NfsSpec { nvram: false, lease_time, grace_period: Nanos::secs(5), ..MEASURED.share.clone() }
 }
 
 fn build_nodes(

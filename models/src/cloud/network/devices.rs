@@ -1,8 +1,9 @@
 //! The network as devices see it: no connections, only ways to storage and the card they share with everybody.
 
-use super::Network;
 use super::faults::{GreyFactor, Path, Site};
 use super::topology::{Direction, HostId, LinkClass};
+use super::{Kind, Network, NetworkOutput};
+use crate::cloud::Output;
 use wavetank_sim::Nanos;
 
 /// Traffic of devices: volumes over the network, file shares, the object store. They use no connections; the device's
@@ -41,6 +42,45 @@ impl<M: Copy> Network<M> {
     pub fn charge(&mut self, now: Nanos, host: HostId, class: LinkClass, direction: Direction, bytes: u64) -> Nanos {
         let path = self.storage_path(host, class, direction);
         self.fabric.charge(now, host, class, direction, &path, bytes)
+    }
+
+    /// Begins to pass bytes between the host's card and a storage service, side by side with the other transfers on it;
+    /// alone they would take `alone`, by the pace of their own connection. Ends in one
+    /// [`Done::Transferred`](super::Done::Transferred) with `tag`: not before `alone` is over, and later when what is on
+    /// the card wants more than it has, or the service's link or a grey way takes longer.
+    ///
+    /// For bodies of requests, which are large and each on a connection of its own; [`charge`](Network::charge) is for
+    /// small transfers: without an event, and first in, first out. Faults that begin meanwhile slow the card, but do not
+    /// stop a transfer: whether the way is still there at its end is the driver's to ask.
+    #[expect(clippy::too_many_arguments, reason = "a way, a size, a pace, and where to answer")]
+    pub fn transfer(
+        &mut self,
+        now: Nanos,
+        host: HostId,
+        class: LinkClass,
+        direction: Direction,
+        bytes: u64,
+        alone: Nanos,
+        tag: u64,
+        out: &mut Vec<NetworkOutput<M>>,
+    ) {
+        let path = self.storage_path(host, class, direction);
+        if let Some(at) = self.fabric.transfer(now, (host, class, direction), &path, bytes, alone, tag) {
+            out.push(Kind::Card { host, direction }.at(at));
+        }
+    }
+
+    pub(super) fn card_woken(
+        &mut self,
+        now: Nanos,
+        host: HostId,
+        direction: Direction,
+        out: &mut Vec<NetworkOutput<M>>,
+    ) {
+        let done = |tag| out.push(Output::Done(super::Done::Transferred { direction, tag }));
+        if let Some(at) = self.fabric.card(host, direction).woken(now, done) {
+            out.push(Kind::Card { host, direction }.at(at));
+        }
     }
 
     fn storage_path(&self, host: HostId, class: LinkClass, direction: Direction) -> Path {

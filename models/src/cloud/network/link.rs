@@ -1,6 +1,7 @@
 //! What bytes pass on their way: cards, links between zones, air.
 
 use super::accounting::Accounting;
+use super::card::Card;
 use super::faults::Path;
 use super::profile::NetworkProfile;
 use super::topology::{Direction, HostId, LinkClass, Topology};
@@ -34,9 +35,8 @@ pub(super) fn divided(rate: u64, divisor: u64) -> u64 {
 /// A host's card, and what it draws from.
 #[derive(Clone, Debug)]
 struct Nic {
-    lanes: [Lane; 2],
-    /// The product of the grey faults that name this whole card, by [`Direction`].
-    divisors: [u64; 2],
+    /// By [`Direction`].
+    cards: [Card; 2],
     /// Without power: nothing that arrives is answered.
     dark: bool,
     /// Latency draws of what this host sends (and of its device traffic). One stream per host: another host's traffic
@@ -80,8 +80,7 @@ pub(super) struct Fabric {
 impl Fabric {
     pub fn new(topology: Topology, profile: NetworkProfile, choices: &Choices) -> Fabric {
         let nic = |host: HostId| Nic {
-            lanes: [Lane::default(); 2],
-            divisors: [1; 2],
+            cards: [(); 2].map(|()| Card::new(topology.nic(host).bandwidth_bytes_per_sec)),
             dark: false,
             latency: choices.stream(Domain::new("network/latency"), u64::from(host.0)),
         };
@@ -109,10 +108,26 @@ impl Fabric {
         self.nics[host.0 as usize].dark = dark;
     }
 
-    pub fn set_divisors(&mut self, of: impl Fn(HostId, Direction) -> u64) {
+    /// By how much each card as a whole is slower from now on. Tells which wake-ups to ask for.
+    pub fn set_divisors(
+        &mut self,
+        now: Nanos,
+        of: impl Fn(HostId, Direction) -> u64,
+        mut wake: impl FnMut(HostId, Direction, Nanos),
+    ) {
         for (host, nic) in self.topology.hosts().zip(&mut self.nics) {
-            nic.divisors = [of(host, Direction::Out), of(host, Direction::In)];
+            let rate = self.topology.nic(host).bandwidth_bytes_per_sec;
+            for direction in [Direction::Out, Direction::In] {
+                let card = &mut nic.cards[direction as usize];
+                if let Some(at) = card.set_rate(now, divided(rate, of(host, direction))) {
+                    wake(host, direction, at);
+                }
+            }
         }
+    }
+
+    pub fn card(&mut self, host: HostId, direction: Direction) -> &mut Card {
+        &mut self.nics[host.0 as usize].cards[direction as usize]
     }
 
     /// Whether a message has to ask the link between the zones for its turn.
@@ -126,12 +141,11 @@ impl Fabric {
         if route.class == LinkClass::SameHost {
             return Departure { enter_at: now, out_at: now, span: Nanos::ZERO };
         }
-        let on_card = self.card_time(route.from, Direction::Out, bytes);
-        let (start, end) = self.nics[route.from.0 as usize].lanes[Direction::Out as usize].reserve(now, on_card);
+        let (start, end) = self.card(route.from, Direction::Out).serve(now, now, bytes);
         let in_flow = Nanos::transfer(bytes, path.flow_bytes_per_sec);
         let enter_at = start.max(*flow_free_at);
         *flow_free_at = enter_at + in_flow;
-        Departure { enter_at, out_at: end.max(*flow_free_at), span: on_card.max(in_flow) }
+        Departure { enter_at, out_at: end.max(*flow_free_at), span: (end - start).max(in_flow) }
     }
 
     /// The link between the zones and the way itself. Called at `enter_at` where the link is limited, so that a backlog
@@ -156,12 +170,11 @@ impl Fabric {
         if route.class == LinkClass::SameHost {
             return now;
         }
-        let on_card = self.card_time(route.to, Direction::In, bytes);
-        let lane = &mut self.nics[route.to.0 as usize].lanes[Direction::In as usize];
-        let (_, end) = lane.reserve(now.saturating_sub(span), on_card);
+        let card = self.card(route.to, Direction::In);
+        let (_, end) = card.serve(now, now.saturating_sub(span), bytes);
         // Nothing that comes later passes before this one.
-        lane.free_at = end.max(now);
-        lane.free_at
+        card.not_before(now);
+        end.max(now)
     }
 
     /// Device traffic: the card, and the storage service's link. See [`Network::charge`](super::Network::charge).
@@ -177,16 +190,44 @@ impl Fabric {
         self.accounting.count(class, direction, bytes);
         let mut done_at = now;
         if class != LinkClass::BlockStorage || self.profile.block_storage_shares_nic {
-            let on_card = self.card_time(host, direction, bytes);
-            let (_, end) = self.nics[host.0 as usize].lanes[direction as usize].reserve(now, on_card);
-            done_at = end;
+            done_at = self.card(host, direction).serve(now, now, bytes).1;
         }
+        done_at.max(self.past_the_card(now, host, class, direction, path, bytes))
+    }
+
+    /// Begins a transfer of device traffic that shares the card. See [`Network::transfer`](super::Network::transfer).
+    /// Answers with a wake-up to ask for.
+    pub fn transfer(
+        &mut self,
+        now: Nanos,
+        (host, class, direction): (HostId, LinkClass, Direction),
+        path: &Path,
+        bytes: u64,
+        alone: Nanos,
+        tag: u64,
+    ) -> Option<Nanos> {
+        self.accounting.count(class, direction, bytes);
+        let elsewhere = self.past_the_card(now, host, class, direction, path, bytes) - now;
+        self.card(host, direction).begin(now, bytes, alone.max(elsewhere), tag)
+    }
+
+    /// When device traffic is through what limits it beside the card: the storage service's link, and a grey way.
+    fn past_the_card(
+        &mut self,
+        now: Nanos,
+        host: HostId,
+        class: LinkClass,
+        direction: Direction,
+        path: &Path,
+        bytes: u64,
+    ) -> Nanos {
+        let mut done_at = now;
         let rate = self.profile.link(class).bandwidth_bytes_per_sec;
         if rate > 0 {
             let az = usize::from(self.topology.az_of(host).0);
             let lane = &mut self.storage_links[(az * LinkClass::ALL.len() + class.index()) * 2 + direction as usize];
             let (_, end) = lane.reserve(now, Nanos::transfer(bytes, divided(rate, path.bandwidth_divisor)));
-            done_at = done_at.max(end);
+            done_at = end;
         }
         if path.bandwidth_divisor > 1 {
             let rate = divided(self.topology.nic(host).bandwidth_bytes_per_sec, path.bandwidth_divisor);
@@ -198,10 +239,5 @@ impl Fabric {
     /// One draw of a class's latency, as the host sees it.
     pub fn draw_latency(&mut self, host: HostId, class: LinkClass, path: &Path) -> Nanos {
         path.latency(self.profile.link(class).one_way.sample(&mut self.nics[host.0 as usize].latency))
-    }
-
-    fn card_time(&self, host: HostId, direction: Direction, bytes: u64) -> Nanos {
-        let divisor = self.nics[host.0 as usize].divisors[direction as usize];
-        Nanos::transfer(bytes, divided(self.topology.nic(host).bandwidth_bytes_per_sec, divisor))
     }
 }

@@ -17,7 +17,8 @@
 //! - forgets a message: each ends as exactly one [`Done::Deliver`] or one [`Done::Discarded`].
 //!
 //! # Steps of a message
-//! 1. The sender's card, first in, first out ([`NicSpec::bandwidth_bytes_per_sec`]; EC2 User Guide, "Amazon EC2
+//! 1. The sender's card, first in, first out, shared with transfers to storage (`card.rs`;
+//!    [`NicSpec::bandwidth_bytes_per_sec`]; EC2 User Guide, "Amazon EC2
 //!    instance network bandwidth").
 //! 2. The limit of the single flow, per connection and direction (5 Gbit/s on EC2, same page, row NET-flow).
 //! 3. The link of the ordered pair of zones, where [`LinkProfile::bandwidth_bytes_per_sec`] limits it. Served in the
@@ -53,6 +54,7 @@
 //!   the loss of a single flow's path (ECMP). Volumes have their own bandwidth unless the profile says otherwise.
 
 mod accounting;
+mod card;
 mod connection;
 mod devices;
 mod faults;
@@ -132,6 +134,8 @@ enum Kind {
     Retransmit { conn: ConnId, way: Way },
     /// The initiator has waited long enough.
     ConnectDeadline { conn: ConnId },
+    /// A transfer may be through a card.
+    Card { host: HostId, direction: Direction },
     /// The next round of a reset storm.
     Storm { fault: FaultId, serial: u32 },
 }
@@ -148,6 +152,7 @@ impl Step {
             Kind::Deliver { conn: c, way } => conn(3, c, way),
             Kind::Retransmit { conn: c, way } => conn(4, c, way),
             Kind::ConnectDeadline { conn: c } => conn(5, c, Way::Forward),
+            Kind::Card { host, direction } => 7 << 60 ^ u64::from(host.0) << 8 ^ direction as u64,
             Kind::Storm { fault, serial } => 6 << 60 ^ u64::from(fault.0) << 32 ^ u64::from(serial),
         }
     }
@@ -202,6 +207,13 @@ pub enum Done<M> {
         at: Endpoint,
         /// Why.
         why: ResetReason,
+    },
+    /// A transfer that [`Network::transfer`] began is through.
+    Transferred {
+        /// Which way it went.
+        direction: Direction,
+        /// As given.
+        tag: u64,
     },
     /// The network has forgotten the connection: its key may be freed. The last output of a connection.
     Closed {
@@ -427,6 +439,7 @@ impl<M: Copy> Network<M> {
                 }
             }
             Kind::ConnectDeadline { conn } => self.connect_deadline(now, conn, out),
+            Kind::Card { host, direction } => self.card_woken(now, host, direction, out),
             Kind::Storm { fault, serial } => self.storm(now, fault, serial, out),
         }
     }
@@ -548,7 +561,10 @@ impl<M: Copy> Network<M> {
 
     fn apply_overlays(&mut self, now: Nanos, out: &mut Out<M>) {
         let overlays = &self.overlays;
-        self.fabric.set_divisors(|host, direction| overlays.card_divisor(host, direction));
+        let divisor = |host, direction| overlays.card_divisor(host, direction);
+        self.fabric.set_divisors(now, divisor, |host, direction, at| {
+            out.push(Kind::Card { host, direction }.at(at));
+        });
         for conn in self.keys() {
             for way in Way::BOTH {
                 let connection = &self.connections[conn];

@@ -163,6 +163,8 @@ pub struct NfsShare {
     silent_since: Option<Nanos>,
     transfer_free_at: Nanos,
     ops_free_at: Nanos,
+    read_bytes: u64,
+    written_bytes: u64,
     latency_draws: Stream,
     loss_draws: Stream,
 }
@@ -188,6 +190,8 @@ impl NfsShare {
             silent_since: None,
             transfer_free_at: Nanos::ZERO,
             ops_free_at: Nanos::ZERO,
+            read_bytes: 0,
+            written_bytes: 0,
             latency_draws: choices.stream(Domain::new("nfs/latency"), entity),
             loss_draws: choices.stream(Domain::new("nfs/unstable_loss"), entity),
         }
@@ -206,6 +210,7 @@ impl NfsShare {
         out: &mut Vec<NfsOutput>,
     ) {
         let (served_at, latency) = self.queue(now, from_az, &op);
+        self.written_bytes += op.upload_len();
         let lost = if fate.request_lost { self.spec.retransmit_after } else { Nanos::ZERO };
         let key = self.ops.insert(Op { token, owner, op, fate, latency, result: None });
         let at = served_at.saturating_add(latency).saturating_add(lost);
@@ -278,6 +283,21 @@ impl NfsShare {
         self.used_bytes
     }
 
+    /// The data sheet.
+    pub fn spec(&self) -> &NfsSpec {
+        &self.spec
+    }
+
+    /// Bytes of content read so far: in answers.
+    pub fn read_bytes(&self) -> u64 {
+        self.read_bytes
+    }
+
+    /// Bytes of content sent to be written so far, refused ones included.
+    pub fn written_bytes(&self) -> u64 {
+        self.written_bytes
+    }
+
     /// Operations that have not ended.
     pub fn ops_open(&self) -> usize {
         self.ops.len()
@@ -300,13 +320,14 @@ impl NfsShare {
     /// Takes a place in the queues: when the server has moved the bytes, and the latency on top.
     fn queue(&mut self, now: Nanos, from_az: u8, op: &NfsOp) -> (Nanos, Nanos) {
         let (kind, bytes) = cost(op);
+        let draws = &mut self.latency_draws;
         let latency = match kind {
-            Cost::Read => &self.spec.read,
-            Cost::Write => &self.spec.write,
-            Cost::UnstableWrite => &self.spec.unstable_write,
-            Cost::Metadata => &self.spec.metadata,
+            Cost::Read => self.spec.read.sample(bytes, draws),
+            Cost::Write => self.spec.write.sample(bytes, draws),
+            Cost::UnstableWrite => self.spec.unstable_write.sample(bytes, draws),
+            Cost::Commit => self.spec.commit.sample(draws),
+            Cost::Metadata => self.spec.metadata.sample(draws),
         };
-        let latency = latency.sample(&mut self.latency_draws);
         let distance = if from_az == self.active_az() { Nanos::ZERO } else { self.spec.cross_az };
         let transfer = self.stretched(Nanos::transfer(bytes, self.spec.throughput_bytes_per_sec));
         let slot = self.stretched(Nanos::transfer(1, self.spec.ops_per_sec));
@@ -380,7 +401,9 @@ impl NfsShare {
     fn answer(&mut self, key: OpKey, out: &mut Vec<NfsOutput>) {
         let op = self.ops.remove(key).expect("an operation ends once");
         let result = op.result.expect("answered after it was applied");
-        out.push(Output::Done(NfsDone { token: op.token, owner: op.owner, result }));
+        let done = NfsDone { token: op.token, owner: op.owner, result };
+        self.read_bytes += done.download_len();
+        out.push(Output::Done(done));
     }
 }
 
@@ -388,6 +411,7 @@ enum Cost {
     Read,
     Write,
     UnstableWrite,
+    Commit,
     Metadata,
 }
 
@@ -398,7 +422,7 @@ fn cost(op: &NfsOp) -> (Cost, u64) {
         NfsOp::Call { call, .. } => match call {
             NfsCall::Write { data, stable: Stable::Unstable, .. } => (Cost::UnstableWrite, data.len()),
             NfsCall::Write { data, stable: Stable::DataSync | Stable::FileSync, .. } => (Cost::Write, data.len()),
-            NfsCall::Commit { .. } => (Cost::Write, 0),
+            NfsCall::Commit { .. } => (Cost::Commit, 0),
             NfsCall::Read { len, .. } => (Cost::Read, *len),
             NfsCall::Renew
             | NfsCall::Open { .. }

@@ -13,9 +13,10 @@ fn life(node: u32, epoch: u32) -> Incarnation {
 fn spec(nvram: bool) -> NfsSpec {
     NfsSpec {
         nvram,
-        read: Latency::constant(Nanos::millis(1)),
-        write: Latency::constant(Nanos::millis(1)),
-        unstable_write: Latency::constant(Nanos::millis(1)),
+        read: Latency::constant(Nanos::millis(1)).into(),
+        write: Latency::constant(Nanos::millis(1)).into(),
+        unstable_write: Latency::constant(Nanos::millis(1)).into(),
+        commit: Latency::constant(Nanos::millis(1)),
         metadata: Latency::constant(Nanos::millis(1)),
         cross_az: Nanos::ZERO,
         failback_after: None,

@@ -1,7 +1,7 @@
 //! What is said to a share and what it says back.
 
 use crate::blob::Blob;
-use crate::cloud::latency::Latency;
+use crate::cloud::latency::{Latency, SizedLatency};
 use slotmap::new_key_type;
 use std::sync::Arc;
 use wavetank_sim::{Incarnation, Nanos, Stream};
@@ -44,12 +44,14 @@ pub struct NfsSpec {
     pub throughput_bytes_per_sec: u64,
     /// Operations a second; 0: not limited.
     pub ops_per_sec: u64,
-    /// A read, beyond queueing and transfer.
-    pub read: Latency,
-    /// A stable write or a commit.
-    pub write: Latency,
-    /// An unstable write.
-    pub unstable_write: Latency,
+    /// A read, beyond queueing for the share's throughput: by its size, at the pace of one connection.
+    pub read: SizedLatency,
+    /// A stable write, as a read.
+    pub write: SizedLatency,
+    /// An unstable write, as a read.
+    pub unstable_write: SizedLatency,
+    /// A commit.
+    pub commit: Latency,
     /// Everything else.
     pub metadata: Latency,
     /// Added to each operation from a zone that is not the active server's.
@@ -83,9 +85,10 @@ impl NfsSpec {
             capacity_bytes,
             throughput_bytes_per_sec,
             ops_per_sec: 0,
-            read: Latency::constant(Nanos::micros(400)),
-            write: Latency::constant(Nanos::micros(800)),
-            unstable_write: Latency::constant(Nanos::micros(800)),
+            read: Latency::constant(Nanos::micros(400)).into(),
+            write: Latency::constant(Nanos::micros(800)).into(),
+            unstable_write: Latency::constant(Nanos::micros(800)).into(),
+            commit: Latency::constant(Nanos::micros(800)),
             metadata: Latency::constant(Nanos::micros(500)),
             cross_az: Nanos::micros(500),
             takeover: Latency::constant(Nanos::secs(30)),

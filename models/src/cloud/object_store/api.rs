@@ -505,6 +505,9 @@ pub struct ObjectDone {
     pub owner: Incarnation,
     /// What came of it, as the caller sees it.
     pub result: Result<ObjectOk, ObjectError>,
+    /// How long the body of the answer takes from now on, on its connection alone; zero without one. The driver lets it
+    /// pass; to a process it is history.
+    pub body_takes: Nanos,
 }
 
 impl ObjectDone {

@@ -47,7 +47,7 @@ pub type ObjectOutput = Output<ObjectStep, ObjectDone>;
 pub(crate) struct Timing {
     /// From request to effect.
     pub effect: Nanos,
-    /// From request to answer, without the time of a body that is sent back.
+    /// From request to answer (the first byte of a body that is sent back).
     pub answer: Nanos,
     /// How long a mebibyte sent back takes.
     pub mib_out: Nanos,
@@ -81,6 +81,8 @@ struct Request {
     timing: Timing,
     /// The true answer, once there is one.
     result: Option<Result<ObjectOk, ObjectError>>,
+    /// How long its body takes on its way back.
+    body_takes: Nanos,
     /// The number of its own effect.
     version: Option<u64>,
     raced_by_delete: bool,
@@ -146,10 +148,10 @@ impl Engine {
         }
     }
 
-    /// Sends a request on its way.
+    /// Sends a request on its way; it was sent at `sent`, which its timing counts from.
     pub fn accept(
         &mut self,
-        now: Nanos,
+        (now, sent): (Nanos, Nanos),
         (caller, bucket, op): (Caller, BucketId, ObjectOp),
         fate: ObjectFate,
         admission: Admission,
@@ -158,10 +160,11 @@ impl Engine {
     ) {
         assert!(fate.duplicate.is_none_or(|after| after <= LATE_BOUND), "{fate:?} lands beyond the bound");
         assert!(timing.effect <= timing.answer, "answered before its effect: {timing:?}");
+        assert!(sent <= now && now - sent <= timing.effect, "took effect before it was there: {timing:?}");
         let admission = match admission {
             Admission::Admitted { .. } if timing.effect >= LATE_BOUND => {
                 self.witnessed.dropped_beyond_bound += 1;
-                Admission::Refused(ObjectError::RequestTimeout, LATE_BOUND)
+                Admission::Refused(ObjectError::RequestTimeout, (sent + LATE_BOUND).saturating_sub(now))
             }
             Admission::Admitted { .. } | Admission::Refused(..) | Admission::Unreachable => admission,
         };
@@ -170,16 +173,16 @@ impl Engine {
                 outcome: fate.outcome,
                 duplicate: fate.duplicate,
                 refusal: None,
-                answer_after: timing.answer,
+                answer_at: sent + timing.answer,
                 skip,
             },
-            Admission::Refused(error, after) => Course::refused(fate.outcome, error, after),
+            Admission::Refused(error, after) => Course::refused(fate.outcome, error, now + after),
             Admission::Unreachable => {
                 self.witnessed.hung += 1;
-                Course::unreachable(fate.outcome, timing.attempt_timeout)
+                Course::unreachable(fate.outcome, timing.attempt_timeout, sent)
             }
         };
-        let Course { outcome, duplicate, refusal, answer_after, skip } = course;
+        let Course { outcome, duplicate, refusal, answer_at, skip } = course;
         let is_conditional = op.condition() != Condition::None;
         let takes_effect = refusal.is_none() && applied(outcome);
         let id = self.requests.insert(Request {
@@ -189,9 +192,10 @@ impl Engine {
             skip,
             outcome,
             refusal,
-            submitted: now,
+            submitted: sent,
             timing,
             result: None,
+            body_takes: Nanos::ZERO,
             version: None,
             raced_by_delete: false,
             silenced: false,
@@ -204,21 +208,21 @@ impl Engine {
             if is_conditional {
                 self.conditional.push(id);
             }
-            self.wake(id, now + timing.effect, ObjectStep::Effect(id), out);
+            self.wake(id, sent + timing.effect, ObjectStep::Effect(id), out);
         }
         // A true answer is asked for by the effect, so that it never comes first, whatever the driver's tie-break.
         match outcome {
             Outcome::Ok | Outcome::AnsweredLate { .. } if takes_effect => {}
-            Outcome::TimedOut { timeout, .. } => self.wake(id, now + timeout, ObjectStep::Answer(id), out),
+            Outcome::TimedOut { timeout, .. } => self.wake(id, (sent + timeout).max(now), ObjectStep::Answer(id), out),
             Outcome::Ok
             | Outcome::AnsweredLate { .. }
             | Outcome::SlowDown { .. }
             | Outcome::InternalError { .. }
-            | Outcome::Reset { .. } => self.wake(id, now + answer_after, ObjectStep::Answer(id), out),
+            | Outcome::Reset { .. } => self.wake(id, answer_at.max(now), ObjectStep::Answer(id), out),
         }
         if let Some(after) = duplicate {
             // Not before the whole request can have arrived, and never at the instant of its own effect.
-            let at = now + after.max(timing.effect.saturating_add(Nanos(1))).min(LATE_BOUND);
+            let at = sent + after.max(timing.effect.saturating_add(Nanos(1))).min(LATE_BOUND);
             self.wake(id, at, ObjectStep::Duplicate(id), out);
         }
     }
@@ -253,12 +257,11 @@ impl Engine {
             let op = if request.to_be_duplicated { request.op.clone() } else { request.op.take() };
             let raced = request.raced_by_delete;
             let (result, version) = self.land(now, id, op.expect("not yet used up"), raced);
-            if let Ok(ObjectOk::Content { body, .. }) = &result {
-                answer_at += timing.mib_out.scale(body.len(), MIB);
-            }
+            let returns = if let Ok(ObjectOk::Content { body, .. }) = &result { body.len() } else { 0 };
             self.count_result(&result);
             let request = &mut self.requests[id];
             request.version = Some(version);
+            request.body_takes = timing.mib_out.scale(returns, MIB);
             if !request.silenced && matches!(outcome, Outcome::Ok | Outcome::AnsweredLate { .. }) {
                 request.result = Some(result);
             }
@@ -372,7 +375,9 @@ impl Engine {
             (None, Outcome::TimedOut { .. }) => Err(ObjectError::TimedOut),
             (None, Outcome::Reset { .. }) => Err(ObjectError::ConnectionReset),
         };
-        out.push(Output::Done(ObjectDone { token: request.caller.token, owner: request.caller.owner, result }));
+        let body_takes = if result.is_ok() { request.body_takes } else { Nanos::ZERO };
+        let (token, owner) = (request.caller.token, request.caller.owner);
+        out.push(Output::Done(ObjectDone { token, owner, result, body_takes }));
     }
 
     fn free_when_over(&mut self, id: RequestId) {
@@ -443,13 +448,13 @@ struct Course {
     outcome: Outcome,
     duplicate: Option<Nanos>,
     refusal: Option<ObjectError>,
-    answer_after: Nanos,
+    answer_at: Nanos,
     skip: Vec<u32>,
 }
 
 impl Course {
     /// Without effect; a client that was to hear nothing hears nothing of the refusal either.
-    fn refused(outcome: Outcome, error: ObjectError, after: Nanos) -> Course {
+    fn refused(outcome: Outcome, error: ObjectError, answer_at: Nanos) -> Course {
         let (outcome, refusal) = match outcome {
             Outcome::TimedOut { timeout, .. } => (Outcome::TimedOut { applied: false, timeout }, None),
             Outcome::Reset { .. } => (Outcome::Reset { applied: false }, None),
@@ -457,11 +462,11 @@ impl Course {
                 (Outcome::Ok, Some(error))
             }
         };
-        Course { outcome, duplicate: None, refusal, answer_after: after, skip: Vec::new() }
+        Course { outcome, duplicate: None, refusal, answer_at, skip: Vec::new() }
     }
 
     /// Without effect and without any answer.
-    fn unreachable(outcome: Outcome, attempt_timeout: Nanos) -> Course {
+    fn unreachable(outcome: Outcome, attempt_timeout: Nanos, sent: Nanos) -> Course {
         let timeout = match outcome {
             Outcome::TimedOut { timeout, .. } => timeout,
             Outcome::Ok
@@ -471,7 +476,7 @@ impl Course {
             | Outcome::Reset { .. } => attempt_timeout,
         };
         let outcome = Outcome::TimedOut { applied: false, timeout };
-        Course { outcome, duplicate: None, refusal: None, answer_after: timeout, skip: Vec::new() }
+        Course { outcome, duplicate: None, refusal: None, answer_at: sent + timeout, skip: Vec::new() }
     }
 }
 

@@ -80,7 +80,8 @@ impl<D: Device> Bench<D> {
                     self.wakes.insert((at, if self.lifo { -self.asked } else { self.asked }), step);
                 }
                 Output::Done(done) => {
-                    let old = self.answers.insert(done.token, (self.now, done.result));
+                    // On its connection alone, as nobody shares a card here.
+                    let old = self.answers.insert(done.token, (self.now + done.body_takes, done.result));
                     assert!(old.is_none(), "answered twice");
                 }
             }
@@ -113,6 +114,7 @@ impl<D: Device> Bench<D> {
             let (&(at, _), _) = self.wakes.first_key_value().expect("an answer comes");
             self.run_to(at);
         }
+        self.run_to(self.now.max(self.answers[&token].0));
         self.answers[&token].1.clone()
     }
 

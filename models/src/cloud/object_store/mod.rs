@@ -23,13 +23,15 @@
 //! # A request, step by step
 //!
 //! 1. *Sent* ([`ObjectStore::submit`]): counted against its prefix's rate; the time it will take is drawn.
-//! 2. *Its body arrives*: size x pace of one connection ([`profile`]; rows S3-A-*, S3-LIM-conn).
+//! 2. *Its body arrives*: size x pace of one connection ([`profile`]; rows S3-A-*, S3-LIM-conn), or later where the driver
+//!    passes it over a card that it shares ([`ObjectStore::upload_takes`], [`ObjectStore::submit_uploaded`]).
 //! 3. *Effect*: at an instant drawn evenly from the latency's part after the request's arrival. A PUT's lies after the
 //!    end of its body. Conditions are evaluated here: of concurrent conditional PUTs the first to take effect wins and
 //!    the others get 412; a DELETE of the key that took effect since the request was sent makes it 409 (If-None-Match,
 //!    or If-Match that holds again) or 404 (If-Match and nothing there) (AWS S3 User Guide, "Conditional writes",
 //!    2024-08 and 2024-11).
-//! 4. *Answer*: at the end of the latency; a GET's after the transfer of what it read at its effect.
+//! 4. *Answer*: at the end of the latency. A GET's body takes a while from then on ([`ObjectDone::body_takes`]), on its
+//!    connection alone: the driver lets it pass before it hands the answer on.
 //! 5. Perhaps *a duplicate*, by its fate.
 //!
 //! # Simpler than reality
@@ -44,7 +46,8 @@
 //! * CompleteMultipartUpload is one latency; S3 may send its 200 first and an error in the body. A repeated completion
 //!   gets NoSuchUpload where S3 sometimes remembers the first.
 //! * A 409 comes whenever a delete raced; S3 only says that it may. An outage, too, is all or nothing per AZ.
-//! * The connection's pace does not depend on other requests: the host's network is the driver's business.
+//! * The connection's pace does not depend on other requests: the host's network is the driver's business. So is an
+//!   answer's body that breaks off ([`ObjectStore::answers`]).
 
 mod accounting;
 mod api;
@@ -135,16 +138,63 @@ impl ObjectStore {
         fate: ObjectFate,
         out: &mut Vec<ObjectOutput>,
     ) {
-        let strain = if self.faults.is_empty() {
-            Strain::NONE
-        } else {
-            faults::strain(&self.faults, caller.from_az, bucket, self.engine.key_of(bucket, &op))
-        };
-        let timing =
-            self.profile.latencies.draw(op.class(), op.upload_len(), strain.latency_percent, &mut self.latency);
-        let mut fate = fate;
+        let upload = self.upload_takes(caller.from_az, bucket, &op);
+        self.accept((now, now), upload, caller, bucket, op, fate, out);
+    }
+
+    /// Draws how long the body of a request takes on its way to the store, on its connection alone. For a driver that
+    /// passes bodies over the caller's card and then calls [`submit_uploaded`](Self::submit_uploaded).
+    pub fn upload_takes(&mut self, from_az: u8, bucket: BucketId, op: &ObjectOp) -> Nanos {
+        let strain = self.strain(from_az, bucket, op);
+        self.profile.latencies.draw_upload(op.upload_len(), strain.latency_percent, &mut self.latency)
+    }
+
+    /// As [`submit`](Self::submit), of a request that was sent at `sent` and whose body is there now. Whether it is
+    /// admitted is decided now; its late bound and its client's time-outs count from when it was sent.
+    ///
+    /// # Panics
+    /// As `submit`; and when it was sent later than now.
+    #[expect(clippy::too_many_arguments, reason = "a submit, and when it was sent")]
+    pub fn submit_uploaded(
+        &mut self,
+        now: Nanos,
+        sent: Nanos,
+        caller: Caller,
+        bucket: BucketId,
+        op: ObjectOp,
+        fate: ObjectFate,
+        out: &mut Vec<ObjectOutput>,
+    ) {
+        self.accept((now, sent), now - sent, caller, bucket, op, fate, out);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a submit, when it was sent, and what its body takes")]
+    fn accept(
+        &mut self,
+        (now, sent): (Nanos, Nanos),
+        upload: Nanos,
+        caller: Caller,
+        bucket: BucketId,
+        op: ObjectOp,
+        mut fate: ObjectFate,
+        out: &mut Vec<ObjectOutput>,
+    ) {
+        let strain = self.strain(caller.from_az, bucket, &op);
+        let timing = self.profile.latencies.draw(op.class(), upload, strain.latency_percent, &mut self.latency);
         let admission = self.admit(now, caller, bucket, &op, strain, &mut fate);
-        self.engine.accept(now, (caller, bucket, op), fate, admission, timing, out);
+        self.engine.accept((now, sent), (caller, bucket, op), fate, admission, timing, out);
+    }
+
+    /// Whether callers of that AZ get answers now: a body on its way back breaks off where they do not.
+    pub fn answers(&self, az: u8) -> bool {
+        !self.engine.weather.is_cut(az)
+    }
+
+    fn strain(&self, from_az: u8, bucket: BucketId, op: &ObjectOp) -> Strain {
+        if self.faults.is_empty() {
+            return Strain::NONE;
+        }
+        faults::strain(&self.faults, from_az, bucket, self.engine.key_of(bucket, op))
     }
 
     fn admit(
@@ -236,6 +286,11 @@ impl ObjectStore {
         let bucket = self.engine.buckets.get_mut(bucket.0 as usize)?;
         bucket.accounting.advance(now);
         Some(bucket.accounting)
+    }
+
+    /// How many buckets there are, numbered from 0.
+    pub fn bucket_count(&self) -> u32 {
+        self.engine.buckets.len() as u32
     }
 
     /// How many multipart uploads of a bucket are neither completed nor aborted: their parts are paid for.

@@ -8,8 +8,9 @@ use wavetank_sim::{Nanos, Stream};
 
 /// The latencies of one class of store.
 ///
-/// A request takes its class's latency plus the transfer of its body at the pace of one connection; a caller that wants
-/// more throughput uses more connections, i.e. requests at once, up to its own host's network.
+/// A request takes its class's latency plus the transfer of its body at the pace of one connection, which is drawn once a
+/// request (a [`SizedLatency`](crate::cloud::latency::SizedLatency) in two fields); a caller that wants more throughput
+/// uses more connections, i.e. requests at once, up to its own host's network.
 #[derive(Clone, Debug)]
 pub struct ObjectLatencies {
     /// GET: to the first byte.
@@ -85,8 +86,14 @@ const PPM: u64 = 1_000_000;
 const MIB: u64 = 1 << 20;
 
 impl ObjectLatencies {
-    /// Draws one request's times: three draws of latency and pace, one of the instant, whatever the operation.
-    pub(crate) fn draw(&self, class: OpClass, upload_len: u64, percent: u64, stream: &mut Stream) -> Timing {
+    /// Draws how long a body takes to the store on its connection alone: one draw, whatever its size.
+    pub(crate) fn draw_upload(&self, upload_len: u64, percent: u64, stream: &mut Stream) -> Nanos {
+        self.put_per_mib.sample(stream).scale(percent, 100).scale(upload_len, MIB)
+    }
+
+    /// Draws one request's other times, given what its body took: two draws of latency and pace, one of the instant,
+    /// whatever the operation.
+    pub(crate) fn draw(&self, class: OpClass, upload: Nanos, percent: u64, stream: &mut Stream) -> Timing {
         assert!(u64::from(self.arrival_ppm) <= PPM, "a request that arrives after its answer");
         let latency = match class {
             OpClass::Put => &self.first_byte_put,
@@ -97,17 +104,15 @@ impl ObjectLatencies {
             OpClass::List => &self.list,
         };
         let latency = latency.sample(stream).scale(percent, 100);
-        let mib_in = self.put_per_mib.sample(stream).scale(percent, 100);
         let mib_out = self.get_per_mib.sample(stream).scale(percent, 100);
         let arrival = latency.scale(u64::from(self.arrival_ppm), PPM);
         let share = stream.range(0..PPM + 1);
         let instant = arrival.saturating_add((latency - arrival).scale(share, PPM));
-        let transfer = mib_in.scale(upload_len, MIB);
         // An answer lies within a virtual year: what is beyond is a timeout anyway.
         let cap = Nanos::secs(365 * 86_400);
         Timing {
-            effect: transfer.saturating_add(instant).min(cap),
-            answer: transfer.saturating_add(latency).min(cap),
+            effect: upload.saturating_add(instant).min(cap),
+            answer: upload.saturating_add(latency).min(cap),
             mib_out,
             attempt_timeout: self.attempt_timeout,
         }

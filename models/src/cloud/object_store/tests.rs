@@ -3,6 +3,7 @@
 use super::harness::*;
 use super::*;
 use crate::blob::Blob;
+use crate::cloud::Output;
 use crate::cloud::latency::Latency;
 use proptest::prelude::*;
 use wavetank_sim::{NodeEpoch, NodeId};
@@ -601,6 +602,30 @@ fn latency_is_first_byte_plus_transfer_at_one_connections_pace() {
     let sent = bench.now;
     assert!(bench.ok(ObjectOp::Get { key: key("k"), range: Some(ByteRange::From(4 << 20)) }).is_ok());
     assert_eq!(bench.now - sent, Nanos::millis(25 + 4 * 12));
+}
+
+#[test]
+fn a_body_that_the_driver_passed_counts_from_when_it_was_sent_and_is_admitted_when_it_is_there() {
+    let put = || ObjectOp::Put { key: key("k"), body: Blob::named(1, 8 << 20), condition: Condition::None };
+    let caller = |token| Caller { token, owner: OWNER, from_az: 0 };
+    let mut store = ObjectStore::new(ObjectStoreProfile::assumed(), &Choices::new(1), 0);
+    let bucket = store.create_bucket(Nanos::ZERO);
+    assert_eq!(store.upload_takes(0, bucket, &put()), Nanos::millis(8 * 12));
+    let mut out = Vec::new();
+    // A shared card made it two seconds: latency comes after them.
+    store.submit_uploaded(Nanos::secs(5), Nanos::secs(3), caller(1), bucket, put(), ObjectFate::OK, &mut out);
+    let Some(Output::Wake { at: effect, step }) = out.pop() else { panic!("it takes effect") };
+    assert!(Nanos::secs(5) <= effect && effect <= Nanos::millis(5_030), "{effect:?}");
+    store.step(effect, step, &mut out);
+    let Some(Output::Wake { at: answer, .. }) = out.pop() else { panic!("it is answered") };
+    assert_eq!(answer, Nanos::millis(5_030));
+    // Longer under way than any request may be: dropped, and said so.
+    let (sent, now) = (Nanos::secs(10), Nanos::secs(10) + LATE_BOUND);
+    store.submit_uploaded(now, sent, caller(2), bucket, put(), ObjectFate::OK, &mut out);
+    let Some(Output::Wake { at, step }) = out.pop() else { panic!("it is answered") };
+    store.step(at, step, &mut out);
+    let refused = |done: &ObjectDone| done.result == Err(ObjectError::RequestTimeout);
+    assert!(at == now && matches!(&out[..], [Output::Done(done)] if refused(done)), "{out:?}");
 }
 
 #[test]

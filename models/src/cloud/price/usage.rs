@@ -90,6 +90,16 @@ impl Usage {
         self.add(product, Meter::TransferInGb, u128::from(bytes));
     }
 
+    /// As [`add_transfer`](Usage::add_transfer), only where they leave.
+    pub fn add_transfer_out(&mut self, product: &str, bytes: u64) {
+        self.add(product, Meter::TransferOutGb, u128::from(bytes));
+    }
+
+    /// As [`add_transfer`](Usage::add_transfer), only where they arrive.
+    pub fn add_transfer_in(&mut self, product: &str, bytes: u64) {
+        self.add(product, Meter::TransferInGb, u128::from(bytes));
+    }
+
     /// So many bytes kept for so long.
     pub fn add_stored(&mut self, product: &str, bytes: u64, time: Nanos) {
         self.add(product, Meter::StorageGbMonth, u128::from(bytes) * u128::from(time.0));
@@ -98,6 +108,11 @@ impl Usage {
     /// So many bytes times seconds kept: the integral of a size that changed.
     pub fn add_byte_seconds(&mut self, product: &str, byte_seconds: u128) {
         self.add(product, Meter::StorageGbMonth, byte_seconds * NANOS_PER_SEC);
+    }
+
+    /// So many bytes times nanoseconds kept, as the stores' accounts count them.
+    pub fn add_byte_nanos(&mut self, product: &str, byte_nanos: u128) {
+        self.add(product, Meter::StorageGbMonth, byte_nanos);
     }
 
     /// One volume provisioned with so many IOPS and MiB/s for so long; what the book includes for each volume is taken

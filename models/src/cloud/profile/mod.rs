@@ -97,6 +97,13 @@ const KINDS: [(&str, Kind); 6] = [
     ("nfs", Kind::Nfs),
     ("host", Kind::Host),
 ];
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, _) = KINDS.iter().find(|(_, kind)| kind == self).expect("every kind is listed");
+        f.pad(name)
+    }
+}
+
 const GRADES: [(&str, Grade); 3] =
     [("measured", Grade::Measured), ("partial", Grade::Partial), ("assumed", Grade::Assumed)];
 const ROLES: [(&str, Role); 3] = [("fit", Role::Fit), ("check", Role::Check), ("context", Role::Context)];

@@ -155,9 +155,10 @@ impl Faults {
     pub(super) fn rates(&self, spec: &VolumeSpec) -> Rates {
         let (_, divisor) = self.slowness();
         let slowed = |rate: u64| if rate == 0 { 0 } else { (rate / divisor).max(1) };
+        let (iops, bytes_per_sec) = spec.effective_rates();
         Rates {
-            iops: slowed(spec.iops),
-            bytes_per_sec: slowed(spec.throughput_bytes_per_sec),
+            iops: slowed(iops),
+            bytes_per_sec: slowed(bytes_per_sec),
             io_size_max: spec.io_size_max_bytes,
             burst: spec.burst,
         }

@@ -44,7 +44,8 @@
 //! - Reads and readahead: a miss costs one device I/O of the missing bytes; eviction is first in, first out.
 //! - No merging of small sequential I/O by the device: hides that 8 sequential 32 KiB writes can count as one.
 //! - A reservation command shuts out a whole write or none of it; a large one could be cut at a command's boundary.
-//! - A single instance-wide EBS bandwidth limit belongs to the host, not to this model.
+//! - An instance's limit on all its volumes together is applied to each: right for one volume an instance, too generous
+//!   for several.
 
 pub mod attach;
 mod background;
@@ -65,7 +66,7 @@ pub use attach::{InFlight, ReservationKey, ReservationOp, ReservationType};
 pub use faults::{VolumeFate, VolumeFault, VolumeRates};
 pub use op::{FileEntry, FileId, FileName, IoMode, Owner, VolumeAnswer, VolumeDone, VolumeError, VolumeOp};
 pub use power_loss::Survival;
-pub use spec::{CacheSpec, ControlTimes, MULTI_ATTACH_MAX, VolumeFormat, VolumeKind, VolumeSpec};
+pub use spec::{CacheSpec, ControlTimes, InstanceLimit, MULTI_ATTACH_MAX, VolumeFormat, VolumeKind, VolumeSpec};
 pub use witness::Witnessed;
 
 use super::Output;

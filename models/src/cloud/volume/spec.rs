@@ -129,6 +129,15 @@ impl Default for CacheSpec {
     }
 }
 
+/// What an EBS-optimised instance lets through to its volumes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InstanceLimit {
+    /// Operations a second; 0 for no limit.
+    pub iops: u64,
+    /// Bytes a second; 0 for no limit.
+    pub bytes_per_sec: u64,
+}
+
 /// A volume's data sheet.
 #[derive(Clone, Debug)]
 pub struct VolumeSpec {
@@ -142,6 +151,9 @@ pub struct VolumeSpec {
     pub iops: u64,
     /// Bytes a second, reads and writes together; 0 for no limit.
     pub throughput_bytes_per_sec: u64,
+    /// What the instance lets through to its volumes, where that is less than what was bought for this one. (The limit
+    /// is the instance's, for all its volumes together: right for one volume an instance.)
+    pub instance_limit: Option<InstanceLimit>,
     /// An I/O larger than this counts as several ("I/O size is capped at 256 KiB for SSD volumes": EBS user guide,
     /// I/O characteristics).
     pub io_size_max_bytes: u64,
@@ -166,6 +178,15 @@ pub struct VolumeSpec {
 }
 
 impl VolumeSpec {
+    /// Operations and bytes a second that get through: what was bought, or the instance's limit where that is less.
+    pub fn effective_rates(&self) -> (u64, u64) {
+        let least = |bought: u64, limit: u64| if bought == 0 || (limit > 0 && limit < bought) { limit } else { bought };
+        match self.instance_limit {
+            Some(limit) => (least(self.iops, limit.iops), least(self.throughput_bytes_per_sec, limit.bytes_per_sec)),
+            None => (self.iops, self.throughput_bytes_per_sec),
+        }
+    }
+
     /// gp3 with what its price includes: 3,000 IOPS, 125 MiB/s (row EBS-gp3-base). Latency: below one millisecond
     /// (row AMQ-ebslat); a flush 2.6 ms under load (row EBS-gp3-flush; what queueing adds is computed, so the bare
     /// flush is an assumption).
@@ -176,6 +197,7 @@ impl VolumeSpec {
             capacity_bytes,
             iops: 3_000,
             throughput_bytes_per_sec: 125 << 20,
+            instance_limit: None,
             io_size_max_bytes: 256 << 10,
             burst: Nanos::millis(10),
             latency_read: Latency::constant(Nanos::micros(700)),

@@ -212,10 +212,11 @@ impl World {
             | Done::Deliver { conn, .. }
             | Done::Reset { conn, .. }
             | Done::Closed { conn } => Some(conn),
-            Done::Discarded { .. } => None,
+            Done::Discarded { .. } | Done::Transferred { .. } => None,
         };
         assert!(touched.is_none_or(|conn| !self.ledger.closed.contains(&conn)), "after its end: {done:?}");
         match done {
+            Done::Transferred { .. } => unreachable!("no transfer was begun"),
             Done::Connected { conn, at } => {
                 assert!(self.alive(at) && self.ledger.ends[&(conn, true)] == at);
                 assert!(self.ledger.ends.contains_key(&(conn, false)), "connected before accepted");
