@@ -439,7 +439,7 @@ pub fn host(instance: &InstanceType, profile: &Profile) -> Result<HostSpec, Cali
         network: ServiceTime { per_request: figures.network_per_request, per_byte_picos: 0 },
         handler: ServiceTime {
             per_request: figures.produce_per_request,
-            per_byte_picos: (figures.produce_per_mib.scale(2_000, 1 << 20).0 + 1) / 2,
+            per_byte_picos: figures.produce_per_mib.scale(2_000, 1 << 20).0.div_ceil(2),
         },
         gc: pauses.then(|| every(figures.pause_interval_mean)),
         credits: instance.cpu_credits.map(|credits| CpuCredits {

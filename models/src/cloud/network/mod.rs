@@ -14,12 +14,12 @@
 //!   what was sent;
 //! - delivers to another incarnation than the one that accepted (or opened) the connection;
 //! - delivers anything to an end after that end's reset or close;
-//! - forgets a message: each ends as exactly one [`Done::Deliver`] or one [`Done::Discarded`].
+//! - forgets a message: each ends as exactly one [`Done::Deliver`] or one [`Done::Discarded`]; nor a device's transfer
+//!   ([`Network::transfer`]): each ends as exactly one [`Done::Transferred`].
 //!
 //! # Steps of a message
-//! 1. The sender's card, first in, first out, shared with transfers to storage (`card.rs`;
-//!    [`NicSpec::bandwidth_bytes_per_sec`]; EC2 User Guide, "Amazon EC2
-//!    instance network bandwidth").
+//! 1. The sender's card, first in, first out, shared with transfers to storage (`card.rs`);
+//!    [`NicSpec::bandwidth_bytes_per_sec`]; EC2 User Guide, "Amazon EC2 instance network bandwidth".
 //! 2. The limit of the single flow, per connection and direction (5 Gbit/s on EC2, same page, row NET-flow).
 //! 3. The link of the ordered pair of zones, where [`LinkProfile::bandwidth_bytes_per_sec`] limits it. Served in the
 //!    order in which messages come to it.
