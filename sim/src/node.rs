@@ -2,7 +2,7 @@
 
 use crate::clock::NodeClock;
 use crate::guest::{GuestTask, NodeGate};
-use crate::{Incarnation, NodeEpoch, NodeId};
+use crate::{EventId, Incarnation, NodeEpoch, NodeId};
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
@@ -26,6 +26,8 @@ pub(crate) struct Node<T> {
     pub(crate) clock: NodeClock,
     /// Still paused, but what waited is being delivered.
     pub(crate) going_on: bool,
+    /// The resumption that was asked for and has not surfaced: at most one, so that none can undo a later pause.
+    pub(crate) resumption: Option<EventId>,
     /// What surfaced while the node was paused.
     pub(crate) held: VecDeque<T>,
     pub(crate) gate: Arc<NodeGate>,
@@ -50,6 +52,7 @@ impl<T> Nodes<T> {
             state: NodeState::Up,
             clock: NodeClock::default(),
             going_on: false,
+            resumption: None,
             held: VecDeque::new(),
             gate,
             guests: Vec::new(),

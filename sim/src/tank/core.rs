@@ -102,6 +102,11 @@ impl<E: Event> Core<E> {
         self.end.get_or_insert(EndReason::Stopped(why.into()));
     }
 
+    /// Whether the run ends after the present event: a world that delivers by itself stops doing so.
+    pub fn is_over(&self) -> bool {
+        self.end.is_some()
+    }
+
     /// Schedules an event of the world's own, which belongs to no node and no life.
     ///
     /// # Panics
@@ -132,11 +137,15 @@ impl<E: Event> Core<E> {
         }
     }
 
-    /// Puts an event that the world delivers by itself into the trace and the digest.
+    /// Puts an event that the world delivers by itself into the trace and the digest. Counts against
+    /// [`Limits::events_max`]: see [`Core::is_over`].
     #[inline]
     pub fn note(&mut self, to: Incarnation, event: E) {
         self.events += 1;
         self.record(Record { at: self.now, to: Some(to), what: What::Event(event) });
+        if self.events > self.limits.events_max {
+            self.end.get_or_insert(EndReason::EventCap);
+        }
     }
 
     /// Puts a future into a node's present life. It runs when the world's present call has returned.

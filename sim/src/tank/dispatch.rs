@@ -43,7 +43,7 @@ impl<E: Event> Core<E> {
                 Due::Resume => self.go_on(world, to),
                 Due::Event(_) | Due::Wake(_) => node.held.push_back(what),
             }
-        } else if !matches!(what, Due::Resume) {
+        } else {
             self.deliver(world, Some(to), what);
         }
     }
@@ -52,12 +52,17 @@ impl<E: Event> Core<E> {
     fn go_on(&mut self, world: &mut dyn Dispatch<E>, life: Incarnation) {
         let node = self.nodes.get_mut(life.node);
         node.going_on = true;
+        node.resumption = None;
         node.gate.resume();
         self.orders.push(Order::Resume(life.node));
         self.record(Record { at: self.now, to: Some(life), what: What::Resumed });
         while self.end.is_none() && self.admission(life) == Admission::Hold {
             let node = self.nodes.get_mut(life.node);
             if !node.going_on {
+                return;
+            }
+            if !node.held.is_empty() && self.events >= self.limits.events_max {
+                self.end = Some(EndReason::EventCap);
                 return;
             }
             match node.held.pop_front() {
@@ -84,7 +89,7 @@ impl<E: Event> Core<E> {
                     waker.wake();
                 }
             }
-            Due::Resume => unreachable!("a resumption is for a paused node"),
+            Due::Resume => unreachable!("a resumption is taken back with the pause that it ends"),
         }
     }
 

@@ -4,6 +4,7 @@ use super::{Admission, Core, Due, Order, Pending};
 use crate::clock::{DriftPpb, NodeClock};
 use crate::guest::NodeGate;
 use crate::node::NodeState;
+use crate::queue::EventId;
 use crate::trace::{Event, Record, What};
 use crate::{Incarnation, NodeId};
 
@@ -71,6 +72,8 @@ impl<E: Event> Core<E> {
             return;
         }
         found.state = NodeState::Down;
+        found.going_on = false;
+        let resumption = found.resumption.take();
         found.gate.resume();
         for task in found.guests.drain(..).filter_map(|task| task.upgrade()) {
             task.mark_queued();
@@ -83,6 +86,7 @@ impl<E: Event> Core<E> {
                 Due::Wake(_) | Due::Resume => {}
             }
         }
+        self.forget(resumption);
         self.orders.push(Order::Kill(node));
         self.record(Record { at: self.now, to: Some(life), what: What::Killed });
     }
@@ -102,12 +106,14 @@ impl<E: Event> Core<E> {
         life
     }
 
-    /// Stops a node from moving: what is meant for it waits, in order. Nothing happens unless it is up.
+    /// Stops a node from moving: what is meant for it waits, in order. Takes back a [`resume`](Core::resume) of the same
+    /// instant: the last wish counts. Nothing else happens unless it is up or going on.
     pub fn pause(&mut self, node: NodeId) {
         let life = self.nodes.incarnation(node);
         let found = self.nodes.get_mut(node);
         if found.state == NodeState::Down || (found.state == NodeState::Paused && !found.going_on) {
-            return;
+            let resumption = found.resumption.take();
+            return self.forget(resumption);
         }
         found.state = NodeState::Paused;
         found.going_on = false;
@@ -121,9 +127,15 @@ impl<E: Event> Core<E> {
     pub fn resume(&mut self, node: NodeId) {
         let life = self.nodes.incarnation(node);
         let found = self.nodes.get_mut(node);
-        if found.state == NodeState::Paused {
+        if found.state == NodeState::Paused && !found.going_on && found.resumption.is_none() {
             // It stays paused until then, so that nothing newer overtakes what waits.
-            self.queue.push(self.now, Pending { to: life, what: Due::Resume });
+            found.resumption = Some(self.queue.push(self.now, Pending { to: life, what: Due::Resume }));
+        }
+    }
+
+    fn forget(&mut self, resumption: Option<EventId>) {
+        if let Some(event) = resumption {
+            self.queue.cancel(event).expect("a resumption that has not surfaced is pending");
         }
     }
 

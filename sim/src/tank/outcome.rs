@@ -7,7 +7,8 @@ use crate::{Digest, Nanos};
 /// Bounds of a run, and what it keeps.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The run ends before dispatching more events than this.
+    /// The run ends before dispatching more events than this. (A world that feeds itself within one event, see
+    /// [`Core::note`](super::Core::note), is stopped by the first one beyond.)
     pub events_max: u64,
     /// The run ends before virtual time passes this.
     pub time_max: Nanos,
@@ -32,6 +33,8 @@ pub enum EndReason {
     EventCap,
     /// The next event lay beyond [`Limits::time_max`]; the clock stands at that bound.
     TimeCap,
+    /// A guest kept itself runnable and never waited, so time could not move.
+    Livelock,
 }
 
 impl std::fmt::Display for EndReason {
@@ -41,6 +44,7 @@ impl std::fmt::Display for EndReason {
             EndReason::Stopped(why) => f.pad(why),
             EndReason::EventCap => f.pad("event cap"),
             EndReason::TimeCap => f.pad("time cap"),
+            EndReason::Livelock => f.pad("a guest that never waits"),
         }
     }
 }
