@@ -370,21 +370,6 @@ fn a_guest_that_never_waits_ends_the_run() {
 }
 
 #[test]
-fn a_panic_beside_sleeping_guests_is_one_panic() {
-    for guests in [1, 3] {
-        let panic = on_fresh_thread(|| {
-            simple(&[0, 100], move |tank, core, n| {
-                for _ in 0..guests {
-                    spawn(tank, core, |me| Box::pin(async move { me.sleep(Nanos(100)).await }));
-                }
-                assert!(n == 0, "broken model");
-            });
-        });
-        assert_eq!(panic.unwrap_err().message, "broken model");
-    }
-}
-
-#[test]
 fn killing_a_madsim_node_behind_the_tanks_back_is_refused() {
     let panic = on_fresh_thread(|| {
         simple(&[0, 10], |_, _, n| {

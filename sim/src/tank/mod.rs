@@ -25,7 +25,7 @@ use crate::guest::{Counted, GuestHandle, Runnable, SleeperId};
 use crate::trace::{Event, Record};
 use crate::{Incarnation, Nanos, NodeEpoch, NodeId};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Whether an event may reach a life of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,11 +114,8 @@ impl<E: Event> std::ops::DerefMut for CoreGuard<'_, E> {
 
 impl<E: Event> Tank<E> {
     /// Locks the inside. Only guests need this; the world is handed it. Never hold it across an `await`.
-    ///
-    /// Works after a panic of the world, too: guests that are dropped while it unwinds cancel their sleeps here, and a
-    /// second panic would end the process with all other runs in it.
     pub fn lock(&self) -> CoreGuard<'_, E> {
-        CoreGuard(self.core.lock().unwrap_or_else(PoisonError::into_inner))
+        CoreGuard(self.core.lock().expect("a panic while the tank was locked"))
     }
 
     /// A handle for a guest of that life.
