@@ -441,7 +441,7 @@ impl Volume {
             Work::Sync { flight, before } => self.conclude_sync(pending, *flight, *before),
             Work::Writeback(flight) => {
                 self.writebacks = self.writebacks.saturating_sub(1);
-                self.conclude_writeback(*flight);
+                self.conclude_writeback(pending.host, *flight);
                 Ok(VolumeAnswer::Synced)
             }
             Work::Commit { before } => {
@@ -464,6 +464,7 @@ impl Volume {
                 }
                 self.lose_host(*victim, *survival);
                 self.drop_ops(*victim, Some(VolumeError::Detached), out);
+                self.wake_survivors(now, out);
                 self.attachments.remove(*victim);
                 self.witnessed.forced_detaches += 1;
                 self.finish_unmounts(now, out);
@@ -509,8 +510,7 @@ impl Volume {
 
     fn conclude_direct(&mut self, pending: &Pending, flight: FlightId) -> Result<VolumeAnswer, VolumeError> {
         let landed = self.content.flights.get(&flight).is_some_and(|flight| flight.landed);
-        if !landed && !self.reservations.may_write(pending.host) {
-            self.witnessed.fenced += 1;
+        if self.is_shut_out(pending.host, Some(flight)) {
             self.content.fail(flight);
             return Err(VolumeError::ReservationConflict);
         }
@@ -525,6 +525,16 @@ impl Volume {
             self.content.commit_all();
         }
         if fails { Err(VolumeError::Io) } else { Ok(VolumeAnswer::Written) }
+    }
+
+    /// Whether the device refuses a write or a flush of that host: a reservation of another's, which the flight did not
+    /// beat to the medium. (NVMe base specification, "Command Behavior in the Presence of a Reservation": writes and
+    /// flushes alike, whoever in the host asked for them.)
+    fn is_shut_out(&mut self, host: HostId, flight: Option<FlightId>) -> bool {
+        let landed = flight.and_then(|id| self.content.flights.get(&id)).is_some_and(|flight| flight.landed);
+        let shut_out = !landed && !self.reservations.may_write(host);
+        self.witnessed.fenced += u64::from(shut_out);
+        shut_out
     }
 
     /// Whether a write to the medium is reported as failed, and whether it happens.
@@ -542,6 +552,11 @@ impl Volume {
     }
 
     fn conclude_sync(&mut self, pending: &Pending, flight: FlightId, before: u64) -> Result<VolumeAnswer, VolumeError> {
+        if self.is_shut_out(pending.host, Some(flight)) {
+            self.witnessed.failed_syncs += 1;
+            self.content.fail(flight);
+            return Err(VolumeError::ReservationConflict);
+        }
         let file = self.content.flights.get(&flight).map(|flight| flight.file);
         let (fails, applied) = self.write_outcome(pending.fate);
         if applied {
@@ -560,9 +575,9 @@ impl Volume {
         Ok(VolumeAnswer::Synced)
     }
 
-    fn conclude_writeback(&mut self, flight: FlightId) {
+    fn conclude_writeback(&mut self, host: HostId, flight: FlightId) {
         let file = self.content.flights.get(&flight).map(|flight| flight.file);
-        if self.faults.writes_fail() {
+        if self.is_shut_out(host, Some(flight)) || self.faults.writes_fail() {
             self.content.fail(flight);
             if let Some(inode) = file.and_then(|file| self.content.inodes.get_mut(&file)) {
                 inode.writeback_failed = true;
@@ -574,6 +589,9 @@ impl Volume {
     }
 
     fn conclude_commit(&mut self, pending: &Pending, before: u64) -> Result<VolumeAnswer, VolumeError> {
+        if self.is_shut_out(pending.host, None) {
+            return Err(VolumeError::ReservationConflict);
+        }
         let (fails, applied) = self.write_outcome(pending.fate);
         if applied {
             self.content.commit_before(before);
