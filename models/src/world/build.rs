@@ -9,7 +9,7 @@ use crate::cloud::nfs::NfsShare;
 use crate::cloud::object_store::ObjectStore;
 use crate::cloud::volume::Volume;
 use slotmap::SlotMap;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use wavetank_sim::{Choices, Core, GuestFuture, Incarnation, Limits, Nanos, NodeId, Observer, Outcome, Tank};
 
@@ -125,6 +125,7 @@ impl World {
             faults: BTreeMap::new(),
             next_fault: 0,
             dark_azs: BTreeMap::new(),
+            stopped: BTreeSet::new(),
             supervised: BTreeMap::new(),
             anomalies: Anomalies::off(),
             plan: Vec::new(),
@@ -207,5 +208,8 @@ impl World {
         self.nodes[life.node.0 as usize].process = Some(process);
         self.network.listen(self.endpoint(life));
         core.schedule_to(core.now(), life, Event::Boot);
+        if self.is_host_paused(self.host_of(life.node)) {
+            core.pause(life.node);
+        }
     }
 }

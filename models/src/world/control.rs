@@ -35,11 +35,11 @@ impl Failure {
 pub enum Action {
     /// The process ends at once (SIGKILL, out of memory): its memory is gone, the host's page cache is not.
     Kill(NodeId),
-    /// A dead process is started again. Nothing happens while it lives, or while its host is off.
+    /// A dead process is started again. Nothing happens while it lives; while its zone is dark it waits for the heal.
     Restart(NodeId),
     /// The process is stopped (SIGSTOP, a debugger).
     Pause(NodeId),
-    /// It goes on.
+    /// It goes on, unless its host is paused.
     Resume(NodeId),
     /// The host loses power, with everything on it: page caches are gone. Processes stay down.
     PowerLoss(HostId, Survival),
@@ -64,8 +64,8 @@ impl World {
         match action {
             Action::Kill(node) => self.kill(core, *node),
             Action::Restart(node) => self.restart(core, *node),
-            Action::Pause(node) => core.pause(*node),
-            Action::Resume(node) => core.resume(*node),
+            Action::Pause(node) => self.pause(core, *node),
+            Action::Resume(node) => self.resume(core, *node),
             Action::PowerLoss(host, survival) => self.power_loss(core, *host, *survival),
             Action::InstanceLost(host, survival) => self.instance_lost(core, *host, *survival),
             Action::JumpClock(node, by) => core.jump_clock(*node, *by),
@@ -82,12 +82,39 @@ impl World {
         self.end_life(core, node, Death::Process);
     }
 
-    /// Starts a dead process again. Nothing happens while it lives.
+    /// Starts a dead process again. Nothing happens while it lives; while its zone is dark it waits for the heal.
     pub fn restart(&mut self, core: &mut Core<Event>, node: NodeId) {
-        if core.node_state(node) == NodeState::Down {
-            let life = core.restart(node);
-            self.begin_life(core, life);
+        if core.node_state(node) != NodeState::Down {
+            return;
         }
+        let az = self.network.topology().az_of(self.host_of(node));
+        let dark = self.faults.iter().find(|(_, fault)| **fault == Fault::AzDown(az)).map(|(id, _)| *id);
+        if let Some(waiting) = dark.and_then(|fault| self.dark_azs.get_mut(&fault)) {
+            if !waiting.contains(&node) {
+                waiting.push(node);
+            }
+            return;
+        }
+        let life = core.restart(node);
+        self.begin_life(core, life);
+    }
+
+    fn pause(&mut self, core: &mut Core<Event>, node: NodeId) {
+        if core.node_state(node) != NodeState::Down {
+            self.stopped.insert(node);
+            core.pause(node);
+        }
+    }
+
+    fn resume(&mut self, core: &mut Core<Event>, node: NodeId) {
+        self.stopped.remove(&node);
+        if !self.is_host_paused(self.host_of(node)) {
+            core.resume(node);
+        }
+    }
+
+    pub(super) fn is_host_paused(&self, host: HostId) -> bool {
+        self.faults.values().any(|fault| *fault == Fault::Host(host, HostFault::Pause))
     }
 
     /// Turns a host off: every process on it dies without a word, and its page caches are gone.
@@ -123,6 +150,7 @@ impl World {
         core.kill(node, |event| freed.push(event));
         freed.into_iter().for_each(|event| self.free_payload(event));
         self.nodes[node.0 as usize].process = None;
+        self.stopped.remove(&node);
         self.with_network(core, |network, now, out| network.endpoint_died(now, life, death, out));
         self.with_host(core, self.host_of(node), |host, now, out| host.process_died(now, life, out));
         self.tell_devices_of_death(core, life, death);
@@ -191,9 +219,9 @@ impl World {
             Fault::Network(_) => self.with_network(core, |device, now, out| device.heal(now, id, out)),
             Fault::Host(host, fault) => {
                 self.with_host(core, host, |device, now, out| device.heal(now, id, out));
-                let still = |other: &Fault| *other == Fault::Host(host, HostFault::Pause);
-                if fault == HostFault::Pause && !self.faults.values().any(still) {
-                    self.nodes_on(host).into_iter().for_each(|node| core.resume(node));
+                if fault == HostFault::Pause && !self.is_host_paused(host) {
+                    let goes_on = |node: &NodeId| !self.stopped.contains(node);
+                    self.nodes_on(host).into_iter().filter(goes_on).for_each(|node| core.resume(node));
                 }
             }
             Fault::Volume(volume, _) => self.with_volume(core, volume, |device, now, out| device.heal(now, id, out)),
@@ -258,6 +286,7 @@ impl World {
             self.with_share(core, share, |device, now, out| device.heal(now, id, out));
         }
         for node in self.dark_azs.remove(&id).expect("a zone that went dark") {
+            // Another fault may keep the zone dark: then it waits for that one.
             self.restart(core, node);
         }
     }

@@ -46,7 +46,7 @@ use crate::cloud::volume::{Volume, VolumeOutput};
 use crate::fault::{Fault, FaultId};
 use crate::message::Message;
 use slotmap::{Key, SlotMap};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, Weak};
 use wavetank_sim::{Admission, Core, Dispatch, Incarnation, Nanos, NodeId, Stream, Tank};
 
@@ -91,6 +91,8 @@ pub struct World {
     next_fault: u32,
     /// What ran in a zone when it went dark.
     dark_azs: BTreeMap<FaultId, Vec<NodeId>>,
+    /// Nodes that the plan has paused one by one; a pause of their host is an overlay on that.
+    stopped: BTreeSet<NodeId>,
     /// How soon a node's supervisor starts it again after it has ended itself.
     supervised: BTreeMap<NodeId, Nanos>,
     anomalies: Anomalies,
@@ -178,7 +180,11 @@ impl World {
 
     /// Delivers what devices have answered, and what that leads to at once.
     fn deliver_inbox(&mut self, core: &mut Core<Event>) {
-        while let Some((to, input)) = self.inbox.pop_front() {
+        // What is left when the run is over stays: "ends the run after this step", and a process that feeds itself at one
+        // instant would never let the tank's caps see it.
+        while !core.is_over()
+            && let Some((to, input)) = self.inbox.pop_front()
+        {
             let (kind, word) = (input.kind(), input.fingerprint());
             match core.admission(to) {
                 Admission::Deliver => {
