@@ -48,6 +48,8 @@
 
 pub mod attach;
 mod background;
+mod begin;
+mod conclude;
 mod content;
 mod faults;
 mod journal;
