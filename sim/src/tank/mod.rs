@@ -87,7 +87,7 @@ pub(crate) fn virtual_now() -> Nanos {
     VIRTUAL_NOW.with(std::cell::Cell::get)
 }
 
-/// The tank: a madsim plugin. See the [module docs](self).
+/// The tank: a madsim plugin. One a runtime; [`run`] makes both.
 pub struct Tank<E: Event> {
     core: Mutex<Option<Core<E>>>,
     runnable: Arc<Runnable>,
