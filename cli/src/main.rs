@@ -7,6 +7,7 @@ mod text;
 use clap::{Args, Parser, Subcommand};
 use exit::Exit;
 use progress::Progress;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::ops::Range;
@@ -130,7 +131,7 @@ fn run(what: &What, seed: u64, log: bool, trace: Option<&Path>) -> Exit {
     };
     match result {
         Ok(report) => {
-            print!("{}", text::report(what.scenario, &report));
+            say(text::report(what.scenario, &report));
             Exit::of(&report.findings)
         }
         Err(panic) => bug(seed, &panic.message),
@@ -145,11 +146,13 @@ fn sweep(what: &What, seeds: Range<u64>, jobs: usize, digests: bool) -> Exit {
             Ok(report) => report,
             Err(panic) => {
                 all.exit = all.exit.max(bug(seed, &panic.message));
+                (all.seeds, all.failed) = (all.seeds + 1, all.failed + 1);
+                progress.step(all.failed);
                 return true;
             }
         };
         if digests {
-            println!("{seed} {}", report.digest);
+            say(format_args!("{seed} {}\n", report.digest));
         }
         all.add(&report);
         if !report.findings.is_empty() {
@@ -160,8 +163,8 @@ fn sweep(what: &What, seeds: Range<u64>, jobs: usize, digests: bool) -> Exit {
     });
     let took = progress.finish();
     if !digests {
-        print!("{}", text::totals(what.scenario, &all.as_text(seeds)));
-        print!("{}", text::marks(&all.marks));
+        say(text::totals(what.scenario, &all.as_text(seeds)));
+        say(text::marks(&all.marks));
     }
     eprintln!("{}", text::pace(all.seeds, all.events, took));
     if all.exit == Exit::Held
@@ -212,11 +215,11 @@ impl Totals {
 fn diverge(scenario: Scenario, seed: u64, options: RunOptions) -> Exit {
     match lab::find_divergence(scenario, seed, &options) {
         Ok(None) => {
-            println!("seed {seed}: two runs are the same to the last event");
+            say(format_args!("seed {seed}: two runs are the same to the last event\n"));
             Exit::Held
         }
         Ok(Some(divergence)) => {
-            println!("seed {seed}: {divergence}");
+            say(format_args!("seed {seed}: {divergence}\n"));
             Exit::Violation
         }
         Err(panic) => bug(seed, &panic.message),
@@ -224,18 +227,42 @@ fn diverge(scenario: Scenario, seed: u64, options: RunOptions) -> Exit {
 }
 
 fn list() -> Exit {
-    println!("scenarios");
+    say("scenarios\n");
     for scenario in Scenario::ALL {
-        println!("  {:<24} {}", scenario.name(), scenario.summary());
+        say(format_args!("  {:<24} {}\n", scenario.name(), scenario.summary()));
     }
-    println!("mutants (known bugs; a sweep with one must fail)");
+    say("mutants (known bugs; a sweep with one must fail)\n");
     for mutant in Mutant::ALL {
-        println!("  {:<24} {}", mutant.name(), mutant.summary());
+        say(format_args!("  {:<24} {}\n", mutant.name(), mutant.summary()));
     }
     Exit::Held
+}
+
+/// To standard output. Whoever reads it may stop reading (`| head`): that is no bug of ours, and the exit code goes on
+/// saying what held.
+fn say(text: impl Display) {
+    let _ = write!(std::io::stdout(), "{text}");
 }
 
 fn bug(seed: u64, message: &str) -> Exit {
     eprintln!("seed {seed}: a bug in wavetank itself: {message}");
     Exit::Bug
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_weighs_more_decides_the_exit() {
+        let ordered = [Exit::Held, Exit::ExpectationMissed, Exit::Stall, Exit::Violation, Exit::Usage, Exit::Bug];
+        assert!(ordered.is_sorted());
+        assert_eq!(Exit::of(&[]), Exit::Held);
+    }
 }

@@ -10,12 +10,21 @@ use wavetank_workloads::scenario::Scenario;
 /// A sweep of fewer seeds is not expected to reach every situation.
 pub const SEEDS_FOR_MARKS: u64 = 200;
 
+/// More seeds than this are not swept at once: days of work, and a list of them is kept.
+const SEEDS_MAX: u64 = 10_000_000;
+
 /// Reads `from..to`.
 pub fn seeds(text: &str) -> Result<Range<u64>, String> {
     let wrong = || format!("'{text}' is no range of seeds: write from..to, for example 0..200");
     let (from, to) = text.split_once("..").ok_or_else(wrong)?;
     let range = from.parse().map_err(|_| wrong())?..to.parse().map_err(|_| wrong())?;
-    if range.is_empty() { Err(format!("'{text}' holds no seed: the second number must be larger")) } else { Ok(range) }
+    if range.is_empty() {
+        return Err(format!("'{text}' holds no seed: the second number must be larger"));
+    }
+    if range.end - range.start > SEEDS_MAX {
+        return Err(format!("'{text}' holds more than {SEEDS_MAX} seeds: sweep it in parts"));
+    }
+    Ok(range)
 }
 
 /// One run.
@@ -86,4 +95,24 @@ fn findings(report: &RunReport) -> String {
         let _ = writeln!(out, "    {line}");
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_read_and_what_is_wrong_is_said() {
+        assert_eq!(seeds("0..200"), Ok(0..200));
+        for (text, said) in [
+            ("7", "write from..to"),
+            ("a..b", "write from..to"),
+            ("-1..5", "write from..to"),
+            ("5..5", "holds no seed"),
+            ("9..3", "holds no seed"),
+            ("0..18446744073709551615", "sweep it in parts"),
+        ] {
+            assert!(seeds(text).unwrap_err().contains(said), "{text}");
+        }
+    }
 }

@@ -39,13 +39,39 @@ impl Message {
         }
     }
 
-    /// A word that tells messages apart, for the digest and the trace.
+    /// A word that tells messages apart, contents too, for the digest and the trace.
     pub fn fingerprint(&self) -> u64 {
         match self {
             Message::Frame(frame) => {
-                let head = u64::from(frame.kind).rotate_left(48) ^ frame.correlation.rotate_left(16) ^ frame.value;
-                head ^ frame.body.len().rotate_left(32)
+                let words = [u64::from(frame.kind), frame.correlation, frame.value, frame.body.fingerprint()];
+                // Rolled, not merely xored: a value that moves from one field to another must show.
+                words
+                    .iter()
+                    .fold(0, |word: u64, next| (word.rotate_left(23) ^ next).wrapping_mul(0xd6e8_feb8_6659_fd93))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_sees_every_field_and_the_content() {
+        let frame = |kind, correlation, value, body| Message::Frame(Frame { kind, correlation, value, body });
+        let all = [
+            frame(1, 2, 3, Blob::new()),
+            frame(2, 1, 3, Blob::new()),
+            frame(1, 3, 2, Blob::new()),
+            // What the old xor took for one message: 1 << 16 in the value is 1 in the correlation.
+            frame(1, 3, 2 ^ 1 << 16, Blob::new()),
+            frame(1, 2, 3, Blob::real("ab")),
+            frame(1, 2, 3, Blob::real("ba")),
+            frame(1, 2, 3, Blob::named(7, 2)),
+        ];
+        for (i, a) in all.iter().enumerate() {
+            assert!(all[i + 1..].iter().all(|b| a.fingerprint() != b.fingerprint()), "{a:?}");
         }
     }
 }

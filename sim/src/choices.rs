@@ -20,7 +20,7 @@ use std::ops::Range;
 
 /// What a family of streams is for, by name: `"net/latency"`, `"volume/power_loss"`.
 ///
-/// The name is hashed when the program is compiled (FNV-1a, 64 bits), so a domain costs nothing to pass around.
+/// The name is hashed at once (FNV-1a, 64 bits; in a `const` when the program is compiled), so a domain is one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Domain(u64);
 
@@ -66,7 +66,8 @@ impl Choices {
     }
 }
 
-/// One entity's choices. Every method takes a fixed or self-evident number of words from the stream.
+/// One entity's choices. Every method takes a number of words from the stream that depends on nothing but the words
+/// themselves ([`Stream::range`] and what rests on it may reject one and take another).
 #[derive(Clone, Debug)]
 pub struct Stream {
     rng: ChaCha8Rng,
@@ -184,7 +185,11 @@ impl Stream {
 
 /// The standard normal distribution's quantile function: Wichura's AS 241 (PPND16), good to about 1e-16. The same
 /// bits on every platform: only `libm` and the four operations.
+///
+/// # Panics
+/// When `p` does not lie between 0 and 1, or is one of them: the normal distribution has no ends.
 pub fn normal_quantile(p: f64) -> f64 {
+    assert!(p > 0.0 && p < 1.0, "no quantile {p} of a normal distribution");
     let q = p - 0.5;
     if q.abs() <= 0.425 {
         let r = 0.180625 - q * q;
@@ -203,19 +208,19 @@ fn horner(coefficients: &[f64; 8], x: f64) -> f64 {
     coefficients.iter().fold(0.0, |sum, c| sum * x + c)
 }
 
-// AS 241's coefficients, highest power first.
+// AS 241's coefficients, highest power first, each written with as many digits as name its float.
 const CENTRE_NUM: [f64; 8] = [
     2.509_080_928_730_122_7e3,
-    3.343_057_558_358_812_8e4,
-    6.726_577_092_700_870e4,
+    3.343_057_558_358_813e4,
+    6.726_577_092_700_87e4,
     4.592_195_393_154_987e4,
-    1.373_169_376_550_946_1e4,
+    1.373_169_376_550_946e4,
     1.971_590_950_306_551_4e3,
     1.331_416_678_917_843_8e2,
     3.387_132_872_796_366_6e0,
 ];
 const CENTRE_DEN: [f64; 8] = [
-    5.226_495_278_852_854_6e3,
+    5.226_495_278_852_854e3,
     2.872_908_573_572_194_3e4,
     3.930_789_580_009_271e4,
     2.121_379_430_158_659_6e4,

@@ -20,17 +20,17 @@ impl Nanos {
 
     /// A span of whole microseconds.
     pub const fn micros(us: u64) -> Nanos {
-        Nanos(us * 1_000)
+        Nanos(whole(us, 1_000))
     }
 
     /// A span of whole milliseconds.
     pub const fn millis(ms: u64) -> Nanos {
-        Nanos(ms * 1_000_000)
+        Nanos(whole(ms, 1_000_000))
     }
 
     /// A span of whole seconds.
     pub const fn secs(s: u64) -> Nanos {
-        Nanos(s * 1_000_000_000)
+        Nanos(whole(s, 1_000_000_000))
     }
 
     /// The span, or the point's distance from the start, as seconds: for reports, never for decisions.
@@ -70,6 +70,14 @@ impl Nanos {
         }
         let wide = (u128::from(bytes) * 1_000_000_000).div_ceil(u128::from(bytes_per_sec));
         Nanos(u64::try_from(wide).unwrap_or(u64::MAX))
+    }
+}
+
+/// A release build would wrap round silently.
+const fn whole(count: u64, nanos_each: u64) -> u64 {
+    match count.checked_mul(nanos_each) {
+        Some(nanos) => nanos,
+        None => panic!("virtual time beyond 584 years"),
     }
 }
 
@@ -148,6 +156,13 @@ mod tests {
     fn scale_does_not_overflow_in_between() {
         assert_eq!(Nanos(u64::MAX).scale(3, 3), Nanos::MAX);
         assert_eq!(Nanos::secs(9).scale(1, 3), Nanos::secs(3));
+    }
+
+    #[test]
+    fn a_span_beyond_the_range_is_refused_in_every_build() {
+        for too_long in [|| Nanos::secs(u64::MAX), || Nanos::secs(1) * u64::MAX, || Nanos::MAX + Nanos(1)] {
+            assert!(std::panic::catch_unwind(too_long).is_err());
+        }
     }
 
     #[test]

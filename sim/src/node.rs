@@ -2,8 +2,7 @@
 
 use crate::clock::NodeClock;
 use crate::guest::{GuestTask, NodeGate};
-use crate::queue::EventId;
-use crate::{Incarnation, NodeEpoch, NodeId};
+use crate::{EventId, Incarnation, NodeEpoch, NodeId};
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
@@ -25,10 +24,10 @@ pub(crate) struct Node<T> {
     pub(crate) epoch: NodeEpoch,
     pub(crate) state: NodeState,
     pub(crate) clock: NodeClock,
-    /// Still paused, but its resumption is scheduled.
-    pub(crate) resuming: Option<EventId>,
     /// Still paused, but what waited is being delivered.
     pub(crate) going_on: bool,
+    /// The resumption that was asked for and has not surfaced: at most one, so that none can undo a later pause.
+    pub(crate) resumption: Option<EventId>,
     /// What surfaced while the node was paused.
     pub(crate) held: VecDeque<T>,
     pub(crate) gate: Arc<NodeGate>,
@@ -52,8 +51,8 @@ impl<T> Nodes<T> {
             epoch: NodeEpoch(1),
             state: NodeState::Up,
             clock: NodeClock::default(),
-            resuming: None,
             going_on: false,
+            resumption: None,
             held: VecDeque::new(),
             gate,
             guests: Vec::new(),

@@ -7,7 +7,7 @@
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 
 /// A run that panicked: a bug in wavetank or in a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,9 @@ pub fn on_fresh_thread<R: Send>(f: impl FnOnce() -> R + Send) -> Result<R, Panic
     })
 }
 
+/// How many results a job may be ahead of the one that is handed over next.
+const TICKETS_PER_JOB: usize = 8;
+
 /// Runs `f(item)` for every item, each on a fresh thread, at most `jobs` at once (capped at the machine's cores), and
 /// calls `done` with each result in the order of the items, on the calling thread.
 ///
@@ -48,17 +51,26 @@ pub fn run_many<I, R>(
 {
     let jobs = jobs.clamp(1, cores()).min(items.len().max(1));
     let next = AtomicUsize::new(0);
-    // The receiver takes results in order, so a slow early seed must not let the fast ones pile up without bound.
-    let (send, receive) = mpsc::sync_channel::<(usize, Result<R, Panicked>)>(jobs * 4);
+    let (send, receive) = mpsc::channel::<(usize, Result<R, Panicked>)>();
+    // Results are handed over in order, so behind one slow item the others' would pile up without bound: each run takes
+    // a ticket, and gives it back when its result has been handed over.
+    let (give_back, tickets) = mpsc::channel::<()>();
+    let tickets = Mutex::new(tickets);
     std::thread::scope(|scope| {
+        for _ in 0..jobs * TICKETS_PER_JOB {
+            give_back.send(()).expect("the receiver is alive");
+        }
+        // Dropped with this closure, also by a panic of `done`: no run begins after that.
+        let give_back = give_back;
         for _ in 0..jobs {
-            let (send, next, f) = (send.clone(), &next, &f);
+            let (send, next, f, tickets) = (send.clone(), &next, &f, &tickets);
             std::thread::Builder::new()
                 .name("runner".into())
                 .spawn_scoped(scope, move || {
                     loop {
+                        let ticket = tickets.lock().expect("nobody panics with it").recv();
                         let index = next.fetch_add(1, Relaxed);
-                        let Some(item) = items.get(index) else { return };
+                        let (Ok(()), Some(item)) = (ticket, items.get(index)) else { return };
                         let result = on_fresh_thread(|| f(item));
                         if send.send((index, result)).is_err() {
                             return;
@@ -78,6 +90,8 @@ pub fn run_many<I, R>(
                     return;
                 }
                 expected += 1;
+                // An error means that all runners have gone home.
+                let _ = give_back.send(());
             }
         }
     });
@@ -134,6 +148,27 @@ mod tests {
             });
             assert_eq!(seen, items);
         }
+    }
+
+    #[test]
+    fn behind_a_slow_run_the_others_do_not_pile_up() {
+        let items: Vec<usize> = (0..10_000).collect();
+        let (started, handed_over, ahead) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        let jobs = cores().min(2);
+        let tickets = jobs * TICKETS_PER_JOB;
+        let work = |i: &usize| {
+            let now = started.fetch_add(1, Relaxed) + 1;
+            ahead.fetch_max(now.saturating_sub(handed_over.load(Relaxed)), Relaxed);
+            // The first run ends when all tickets are out.
+            while *i == 0 && jobs > 1 && started.load(Relaxed) < tickets {
+                std::thread::yield_now();
+            }
+        };
+        run_many(jobs, &items, work, |i, _| {
+            handed_over.store(i + 1, Relaxed);
+            *i < 100
+        });
+        assert!(ahead.load(Relaxed) <= tickets, "{} ahead", ahead.load(Relaxed));
     }
 
     #[test]

@@ -174,22 +174,48 @@ fn killing_a_paused_node_discards_what_waited() {
 
 #[test]
 fn a_pause_within_the_resumption_holds_the_rest() {
-    let steps = [0, 10, 50, 50, 90];
-    let seen = simple(&steps, |_, core, n| match n {
+    // The first note that is delivered pauses the node again.
+    let seen = simple(&[0, 10, 50, 90], |_, core, n| match n {
         0 => {
-            note(core, 20, 1);
+            let to = core.incarnation(NODE);
+            core.schedule_to(Nanos(20), to, Ev::Script(100));
             note(core, 30, 2);
         }
-        1 => core.pause(NODE),
-        2 => core.resume(NODE),
-        3 => {
-            // Comes before or after the resumption, as the tie-break has it; either way the node gets all, in order.
-            core.pause(NODE);
-        }
+        1 | 100 => core.pause(NODE),
         _ => core.resume(NODE),
     });
-    let notes: Vec<u64> = seen.notes().iter().map(|n| n.2).collect();
-    assert_eq!(notes, [1, 2]);
+    assert_eq!(seen.notes(), [(90, 1, 2)]);
+    assert!(seen.log.contains(&(
+        50,
+        Some(Incarnation { node: NODE, epoch: wavetank_sim::NodeEpoch(1) }),
+        Ev::Script(100)
+    )));
+}
+
+#[test]
+fn at_one_instant_the_last_wish_counts_and_no_resumption_outlives_its_pause() {
+    type Wish = fn(&mut Core<Ev>);
+    let (pause, resume): (Wish, Wish) = (|core| core.pause(NODE), |core| core.resume(NODE));
+    let cases: [(Vec<Wish>, u64); 4] = [
+        (vec![pause, resume, pause], 90),
+        (vec![pause, resume, resume, pause], 90),
+        (vec![pause, resume, pause, resume], 50),
+        (vec![resume, resume], 50),
+    ];
+    for seed in 0..20 {
+        for (wishes, delivered_at) in cases.clone() {
+            let script = move |_: &Arc<Tank<Ev>>, core: &mut Core<Ev>, n| match n {
+                0 => {
+                    core.pause(NODE);
+                    note(core, 20, 1);
+                }
+                1 => wishes.iter().for_each(|wish| wish(core)),
+                _ => core.resume(NODE),
+            };
+            let seen = probe(seed, Limits::default(), None, &[0, 50, 90], Box::new(script));
+            assert_eq!(seen.notes(), [(delivered_at, 1, 1)], "seed {seed}");
+        }
+    }
 }
 
 #[test]
@@ -235,6 +261,15 @@ fn runs_end_for_a_stated_reason() {
     let limits = Limits { time_max: Nanos(95), ..Limits::default() };
     let late = probe(1, limits, None, &[0], Box::new(forever)).outcome;
     assert_eq!((late.reason, late.events, late.now), (EndReason::TimeCap, 10, Nanos(95)));
+    let itself = |_: &Arc<Tank<Ev>>, core: &mut Core<Ev>, _| {
+        let me = core.incarnation(NODE);
+        while !core.is_over() {
+            core.note(me, Ev::Note(0));
+        }
+    };
+    let limits = Limits { events_max: 7, ..Limits::default() };
+    let fed = probe(1, limits, None, &[0, 5], Box::new(itself)).outcome;
+    assert_eq!((fed.reason, fed.events, fed.now), (EndReason::EventCap, 8, Nanos(0)));
     let stopped = simple(&[3, 9], |_, core, _| core.stop("enough")).outcome;
     assert_eq!((stopped.reason, stopped.now), (EndReason::Stopped("enough".into()), Nanos(3)));
 }
@@ -348,6 +383,20 @@ fn a_dropped_sleep_is_cancelled() {
     })
     .outcome;
     assert_eq!(outcome.now, Nanos(5));
+}
+
+#[test]
+fn a_guest_that_never_waits_ends_the_run() {
+    let outcome = simple(&[3, 9], |tank, core, _| {
+        spawn(tank, core, |_| {
+            Box::pin(std::future::poll_fn(|cx| {
+                cx.waker().wake_by_ref();
+                std::task::Poll::Pending
+            }))
+        });
+    })
+    .outcome;
+    assert_eq!((outcome.reason, outcome.now), (EndReason::Livelock, Nanos(3)));
 }
 
 #[test]

@@ -379,9 +379,7 @@ impl ExpressStore {
 
     /// What a bucket has cost up to `now`; `None`: no such bucket.
     pub fn accounting(&mut self, now: Nanos, bucket: BucketId) -> Option<ExpressAccounting> {
-        let bucket = self.engine.buckets.get_mut(bucket.0 as usize)?;
-        bucket.accounting.advance(now);
-        Some(bucket.accounting.into())
+        self.engine.accounting(now, bucket).map(ExpressAccounting::from)
     }
 
     /// How many buckets there are, numbered from 0.
@@ -391,7 +389,7 @@ impl ExpressStore {
 
     /// How many multipart uploads of a bucket are neither completed nor aborted.
     pub fn open_uploads(&self, bucket: BucketId) -> usize {
-        self.engine.buckets.get(bucket.0 as usize).map_or(0, |bucket| bucket.uploads.len())
+        self.engine.open_uploads(bucket)
     }
 
     /// What was seen to happen.
@@ -406,12 +404,12 @@ impl ExpressStore {
 
     /// The truth, for invariant checkers: what is under a key at this instant, without a request.
     pub fn peek(&self, bucket: BucketId, key: &str) -> Option<&crate::blob::Blob> {
-        self.engine.buckets.get(bucket.0 as usize)?.objects.get(key).map(|object| &object.body)
+        self.engine.peek(bucket, key)
     }
 
     /// The truth, for invariant checkers: all keys of a bucket at this instant, sorted.
     pub fn peek_keys(&self, bucket: BucketId) -> impl Iterator<Item = &Key> {
-        self.engine.buckets.get(bucket.0 as usize).into_iter().flat_map(|bucket| bucket.objects.keys())
+        self.engine.peek_keys(bucket)
     }
 }
 

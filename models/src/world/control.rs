@@ -315,6 +315,7 @@ impl World {
             self.with_share(core, share, |device, now, out| device.heal(now, id, out));
         }
         for node in self.dark_azs.remove(&id).expect("a zone that went dark") {
+            // Another fault may keep the zone dark: then it waits for that one.
             self.restart(core, node);
         }
     }

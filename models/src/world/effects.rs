@@ -9,22 +9,37 @@ use wavetank_sim::{Core, Incarnation, Nanos, NodeId};
 
 impl World {
     pub(super) fn carry_out(&mut self, core: &mut Core<Event>, me: Incarnation, effects: &mut Vec<Effect>) {
-        let mut wishes = effects.drain(..);
-        for effect in &mut wishes {
+        let mut effects = effects.drain(..);
+        while let Some(effect) = effects.next() {
             if let Effect::Exit { why } = effect {
                 tracing::warn!(process = core.node_name(me.node), %me, why, "exit");
                 self.exit(core, me.node);
-                break;
+                return effects.for_each(|wish| self.forget(&wish));
             }
             self.carry_out_one(core, me, effect);
         }
-        // What comes after an exit is not carried out: only its names are given back.
-        for effect in wishes {
-            if let Effect::SetTimer { timer, .. } = effect {
-                self.ids.timers.remove(timer);
-            } else if let Effect::Connect { conn, .. } = effect {
-                self.ids.conns.remove(conn);
-            }
+    }
+
+    /// A wish that comes after the process's end: what it has named is named no more.
+    fn forget(&mut self, wish: &Effect) {
+        match wish {
+            Effect::SetTimer { timer, .. } => drop(self.ids.timers.remove(*timer)),
+            Effect::Connect { conn, .. } => drop(self.ids.conns.remove(*conn)),
+            Effect::CancelTimer { .. }
+            | Effect::Send { .. }
+            | Effect::Close { .. }
+            | Effect::Volume { .. }
+            | Effect::Attach { .. }
+            | Effect::Detach { .. }
+            | Effect::ForceDetach { .. }
+            | Effect::Object { .. }
+            | Effect::Express { .. }
+            | Effect::Nfs { .. }
+            | Effect::Work { .. }
+            | Effect::Exit { .. }
+            | Effect::Mark { .. }
+            | Effect::Fail { .. }
+            | Effect::Stop { .. } => {}
         }
     }
 

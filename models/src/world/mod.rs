@@ -192,7 +192,11 @@ impl World {
 
     /// Delivers what devices have answered, and what that leads to at once.
     fn deliver_inbox(&mut self, core: &mut Core<Event>) {
-        while let Some((to, input)) = self.inbox.pop_front() {
+        // What is left when the run is over stays: "ends the run after this step", and a process that feeds itself at one
+        // instant would never let the tank's caps see it.
+        while !core.is_over()
+            && let Some((to, input)) = self.inbox.pop_front()
+        {
             let (kind, word) = (input.kind(), input.fingerprint());
             match core.admission(to) {
                 Admission::Deliver => {

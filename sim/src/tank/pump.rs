@@ -1,6 +1,6 @@
 //! The one task that moves time.
 
-use super::{Core, Dispatch, Limits, Observer, Order, Outcome, Tank};
+use super::{Core, Dispatch, EndReason, Limits, Observer, Order, Outcome, Tank};
 use crate::trace::Event;
 use std::future::Future;
 use std::pin::Pin;
@@ -35,7 +35,13 @@ where
         let tank = madsim::plugin::simulator::<Tank<E>>();
         tank.open(seed, limits, observer);
         let world = build(&tank, &mut tank.lock());
-        let mut pump = Pump { tank: tank.clone(), world: world.clone(), madsim_ids: Vec::new(), stage: Stage::Running };
+        let mut pump = Pump {
+            tank: tank.clone(),
+            world: world.clone(),
+            madsim_ids: Vec::new(),
+            gave_way: 0,
+            stage: Stage::Running,
+        };
         let outcome = (&mut pump).await;
         let mut world = world.lock().expect("the world outlives its run");
         finish(&mut world, &mut tank.lock(), outcome)
@@ -48,11 +54,17 @@ enum Stage<E> {
     Closing(Option<Outcome<E>>),
 }
 
+/// How often the pump gives way to guests at one instant. A guest that wakes itself for ever would otherwise hang the
+/// run, since no cap on events or time is ever reached.
+const GIVE_WAY_MAX: u32 = 1_000_000;
+
 struct Pump<E: Event, W> {
     tank: Arc<Tank<E>>,
     world: Arc<Mutex<W>>,
     /// Our nodes' madsim identities, by our number.
     madsim_ids: Vec<madsim::task::NodeId>,
+    /// How often in a row it gave way without time or events moving.
+    gave_way: u32,
     stage: Stage<E>,
 }
 
@@ -64,11 +76,16 @@ impl<E: Event, W: Dispatch<E> + 'static> Future for Pump<E, W> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<E>> {
         loop {
             self.obey();
-            if self.tank.runnable.any() {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
             let this = &mut *self;
+            if this.tank.runnable.any() {
+                this.gave_way += 1;
+                if this.gave_way < GIVE_WAY_MAX {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                assert!(matches!(this.stage, Stage::Running), "killed guests are not dropped");
+                this.tank.lock().end.get_or_insert(EndReason::Livelock);
+            }
             let mut core = this.tank.lock();
             match &mut this.stage {
                 Stage::Closing(outcome) => {
@@ -77,9 +94,11 @@ impl<E: Event, W: Dispatch<E> + 'static> Future for Pump<E, W> {
                 Stage::Running if core.end.is_some() => {
                     let outcome = core.outcome();
                     core.kill_all();
+                    this.gave_way = 0;
                     this.stage = Stage::Closing(Some(outcome));
                 }
                 Stage::Running => {
+                    this.gave_way = 0;
                     let mut world = this.world.lock().expect("a panic while the world was locked");
                     core.run_slice(&mut *world);
                 }

@@ -191,7 +191,7 @@ impl Storm {
     }
 
     fn share_fault(&mut self) -> NfsFault {
-        self.stream.pick(&[NfsFault::Failover { duration: Nanos::secs(8) }, NfsFault::Stall]).clone()
+        *self.stream.pick(&[NfsFault::Failover { duration: Nanos::secs(8) }, NfsFault::Stall])
     }
 }
 

@@ -122,7 +122,7 @@ impl<J: Copy> Host<J> {
         let job = &mut self.jobs[key];
         self.stats.waited(WaitStage::Core, now - job.since);
         job.place = Place::Running(pool);
-        job.target = self.clock.work() + job.left.min(self.spec.time_slice).0;
+        job.target = self.clock.work().saturating_add(job.left.min(self.spec.time_slice).0);
         self.arm(key, out);
     }
 

@@ -320,6 +320,8 @@ impl NfsShare {
     /// Takes a place in the queues: when the server has moved the bytes, and the latency on top.
     fn queue(&mut self, now: Nanos, from_az: u8, op: &NfsOp) -> (Nanos, Nanos) {
         let (kind, bytes) = cost(op);
+        // What is larger is refused when it is applied: it must not take the queue for centuries.
+        let bytes = bytes.min(self.spec.transfer_bytes_max);
         let draws = &mut self.latency_draws;
         let latency = match kind {
             Cost::Read => self.spec.read.sample(bytes, draws),

@@ -130,20 +130,27 @@ impl Bucket {
         check_key(&key)?;
         check_len(body.len())?;
         self.check_condition(&key, condition, at.raced_by_delete)?;
-        let (mut whole, parts) = match self.objects.get(&key) {
-            Some(object) => (object.body.clone(), object.parts),
-            None => (Blob::new(), 0),
-        };
-        if offset != whole.len() {
+        let (size, parts) = self.objects.get(&key).map_or((0, 0), |object| (object.body.len(), object.parts));
+        if offset != size {
             return Err(ObjectError::InvalidWriteOffset);
         }
         if parts >= PARTS_MAX {
             return Err(ObjectError::TooManyParts);
         }
-        whole.append(body);
-        let etag = self.etag_of(&whole, at.sequence);
-        let object = Object { body: whole, etag, last_modified: at.now, version: at.sequence, parts: parts + 1 };
-        self.insert(key, object);
+        let etag = ETag::unique(at.sequence);
+        // In place: an object of ten thousand parts is not copied for each of them.
+        match self.objects.get_mut(&key) {
+            Some(object) => {
+                object.body.append(body);
+                (object.etag, object.last_modified, object.version) = (etag, at.now, at.sequence);
+                object.parts += 1;
+                self.accounting.store(at.now, 0, body.len());
+            }
+            None => {
+                let object = Object { body: body.clone(), etag, last_modified: at.now, version: at.sequence, parts: 1 };
+                self.insert(key, object);
+            }
+        }
         Ok(ObjectOk::Written { etag })
     }
 

@@ -1,11 +1,12 @@
 //! A request's life, the same for every class of store: sent, takes effect at one instant, answered, perhaps landing
 //! once more. The stores decide beforehand how long things take and what is refused.
 
-use super::accounting::Witnessed;
+use super::accounting::{Accounting, Witnessed};
 use super::api::{BucketId, Caller, Condition, Key, ObjectDone, ObjectError, ObjectOk, ObjectOp};
 use super::bucket::{Bucket, Instant};
 use super::fate::{AnswerKind, LATE_BOUND, LatticePoint, ObjectFate, Outcome};
 use super::faults::Weather;
+use crate::blob::Blob;
 use crate::cloud::Output;
 use slotmap::{Key as _, SlotMap, new_key_type};
 use smallvec::SmallVec;
@@ -122,6 +123,28 @@ impl Engine {
 
     pub fn in_flight(&self) -> usize {
         self.requests.len()
+    }
+
+    pub fn accounting(&mut self, now: Nanos, bucket: BucketId) -> Option<Accounting> {
+        let bucket = self.buckets.get_mut(bucket.0 as usize)?;
+        bucket.accounting.advance(now);
+        Some(bucket.accounting)
+    }
+
+    pub fn open_uploads(&self, bucket: BucketId) -> usize {
+        self.bucket(bucket).map_or(0, |bucket| bucket.uploads.len())
+    }
+
+    pub fn peek(&self, bucket: BucketId, key: &str) -> Option<&Blob> {
+        self.bucket(bucket)?.objects.get(key).map(|object| &object.body)
+    }
+
+    pub fn peek_keys(&self, bucket: BucketId) -> impl Iterator<Item = &Key> {
+        self.bucket(bucket).into_iter().flat_map(|bucket| bucket.objects.keys())
+    }
+
+    fn bucket(&self, id: BucketId) -> Option<&Bucket> {
+        self.buckets.get(id.0 as usize)
     }
 
     /// The object's key that an operation is about, for limits and faults; of a listing its prefix, of an unknown

@@ -30,11 +30,19 @@ impl TokenBucket {
         TokenBucket { nano_tokens: u128::from(burst) * TOKEN, at: now }
     }
 
+    fn saved_up(&self, now: Nanos, rate_per_sec: u64) -> u128 {
+        self.nano_tokens + u128::from(now.saturating_sub(self.at).0) * u128::from(rate_per_sec)
+    }
+
+    /// Whether as much as possible is saved up.
+    fn is_full(&self, now: Nanos, rate_per_sec: u64, burst: u64) -> bool {
+        self.saved_up(now, rate_per_sec) >= u128::from(burst) * TOKEN
+    }
+
     /// Takes one token when there is one.
     pub fn take(&mut self, now: Nanos, rate_per_sec: u64, burst: u64) -> bool {
-        let elapsed = now.saturating_sub(self.at);
         let cap = u128::from(burst.max(1)) * TOKEN;
-        self.nano_tokens = (self.nano_tokens + u128::from(elapsed.0) * u128::from(rate_per_sec)).min(cap);
+        self.nano_tokens = self.saved_up(now, rate_per_sec).min(cap);
         self.at = self.at.max(now);
         if self.nano_tokens < TOKEN {
             return false;
@@ -81,10 +89,22 @@ struct Partition {
     throttled_last: Option<Nanos>,
 }
 
-/// The partitions of one bucket.
-#[derive(Clone, Debug, Default)]
+/// The partitions of one bucket. Only those that differ from a fresh one are kept: object names that begin with a hash
+/// make a partition each.
+#[derive(Clone, Debug)]
 pub struct Partitions {
     by_prefix: BTreeMap<Key, Partition>,
+    /// At how many the idle ones are swept out: twice as many as were left after the last sweep.
+    sweep_at: usize,
+}
+
+/// Below this many partitions a sweep is not worth its pass.
+const SWEEP_MIN: usize = 1024;
+
+impl Default for Partitions {
+    fn default() -> Partitions {
+        Partitions { by_prefix: BTreeMap::new(), sweep_at: SWEEP_MIN }
+    }
 }
 
 impl Partitions {
@@ -99,6 +119,10 @@ impl Partitions {
         }
         let prefix = partition_of(key, limits.prefix_depth);
         if !self.by_prefix.contains_key(prefix) {
+            if self.by_prefix.len() >= self.sweep_at {
+                self.by_prefix.retain(|_, partition| !partition.is_as_new(now, limits));
+                self.sweep_at = SWEEP_MIN.max(2 * self.by_prefix.len());
+            }
             self.by_prefix.insert(Key::from(prefix), Partition::new(now, limits));
         }
         let partition = self.by_prefix.get_mut(prefix).expect("inserted above");
@@ -129,6 +153,13 @@ impl Partition {
             throttled_since: now,
             throttled_last: None,
         }
+    }
+
+    /// Whether forgetting it would change no answer.
+    fn is_as_new(&self, now: Nanos, limits: &PrefixLimits) -> bool {
+        let remembers = self.throttled_last.is_some_and(|last| now.saturating_sub(last) <= limits.split_forget);
+        let full = |bucket: &TokenBucket, rate| bucket.is_full(now, rate, burst(rate, limits.burst_ms));
+        self.scale == 1 && !remembers && full(&self.puts, limits.put_per_sec) && full(&self.gets, limits.get_per_sec)
     }
 
     fn throttled(&mut self, now: Nanos, limits: &PrefixLimits) {
@@ -211,6 +242,20 @@ mod tests {
         assert_eq!(admitted, 3_500 * 10 + 350 - 1);
         assert!(partitions.admit(Nanos::secs(10), &limits, "cold/x", RateClass::Put));
         assert!(partitions.admit(Nanos::secs(10), &limits, "hot/x", RateClass::Get), "reads have a rate of their own");
+    }
+
+    #[test]
+    fn partitions_that_are_idle_again_are_forgotten_and_hot_ones_are_not() {
+        let (limits, mut partitions) = (limits(), Partitions::default());
+        let mut bare = limits.clone();
+        bare.put_per_sec = 100;
+        while partitions.admit(Nanos::ZERO, &bare, "hot/x", RateClass::Put) {}
+        for i in 0..100_000u64 {
+            // A prefix of its own each, as object names that begin with a hash have.
+            partitions.admit(Nanos::micros(i * 10), &bare, &format!("{i}/x"), RateClass::Put);
+        }
+        assert!(partitions.by_prefix.len() < 10_000, "{} partitions", partitions.by_prefix.len());
+        assert!(partitions.by_prefix.contains_key("hot/"), "throttled a second ago: its count goes on");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::work::{Direction, JOURNAL_BLOCK_BYTES, Pending, Work};
 use super::{OpKey, Volume, VolumeOutput, VolumeStep};
 use crate::cloud::Output;
 use crate::cloud::network::HostId;
+use std::collections::BTreeSet;
 use wavetank_sim::Nanos;
 
 /// One chunk of writeback (MIN_WRITEBACK_PAGES, fs/fs-writeback.c: 4 MiB).
@@ -16,17 +17,34 @@ const WRITEBACKS_AT_ONCE: u32 = 4;
 
 impl Volume {
     pub(super) fn after_flight(&mut self, now: Nanos, file: FileId, out: &mut Vec<VolumeOutput>) {
-        let flights = self.content.inodes.get(&file).map_or(&[][..], |inode| &inode.flights);
-        let next = flights.iter().find_map(|id| {
-            let key = *self.flight_ops.get(id)?;
-            (self.ops.get(key)?.ready && !self.content.blocked(*id)).then_some(key)
-        });
-        if let Some(key) = next {
-            self.due(now, key, out);
-        }
+        self.wake_ready(now, file, out);
         self.release_throttled(now, out);
         self.flush_some(now, out);
         self.finish_unmounts(now, out);
+    }
+
+    /// Goes on with the file's first operation that is due and whose way is free now; its end goes on with the next.
+    fn wake_ready(&mut self, now: Nanos, file: FileId, out: &mut Vec<VolumeOutput>) {
+        let ready = |id: &FlightId| {
+            let key = *self.flight_ops.get(id)?;
+            (self.ops.get(key)?.ready && !self.content.blocked(*id)).then_some(key)
+        };
+        let next = match self.content.inodes.get(&file) {
+            Some(inode) => inode.flights.iter().find_map(ready),
+            // The file's deletion was committed under its flights: somebody waits for their answers all the same.
+            None => self.content.flights.iter().filter(|(_, flight)| flight.file == file).find_map(|(id, _)| ready(id)),
+        };
+        if let Some(key) = next {
+            self.due(now, key, out);
+        }
+    }
+
+    /// After a host is gone: what waited behind its I/O goes on.
+    pub(super) fn wake_survivors(&mut self, now: Nanos, out: &mut Vec<VolumeOutput>) {
+        let files: BTreeSet<FileId> = self.content.flights.values().map(|flight| flight.file).collect();
+        for file in files {
+            self.wake_ready(now, file, out);
+        }
     }
 
     pub(super) fn release_throttled(&mut self, now: Nanos, out: &mut Vec<VolumeOutput>) {
@@ -101,8 +119,12 @@ impl Volume {
                 self.unmounts.push(key);
                 continue;
             }
-            self.content.commit_all();
-            self.content.unmount(&mut self.witnessed);
+            if self.reservations.may_write(host) {
+                self.content.commit_all();
+                self.content.unmount(&mut self.witnessed);
+            } else {
+                self.lose_host(host, Survival::KeepNone);
+            }
             let at = now + self.spec.control.detach.sample(&mut self.latency);
             out.push(Output::Wake { at, step: VolumeStep::Op(key) });
         }

@@ -20,6 +20,8 @@ use wavetank_sim::Nanos;
 
 /// The kernel reads a file into the cache, and forgets it, in pieces of at most this.
 const RESIDENT_CHUNK_BYTES: u64 = 1 << 20;
+/// The order of eviction is swept when it is this long, and twice as long as after the last sweep.
+const RESIDENT_ORDER_MIN: usize = 1024;
 
 /// A flight's number: later ones are larger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,7 +94,9 @@ pub(super) struct Content {
     /// Files with dirty pages, longest dirty first. May list a file that has become clean.
     pub(super) dirty_order: VecDeque<FileId>,
     pub(super) resident_bytes: u64,
+    /// What was read or written, oldest first. May list what has gone from memory since.
     pub(super) resident_order: VecDeque<(FileId, Range<u64>)>,
+    resident_order_max: usize,
     next_file: u64,
     next_flight: u64,
 }
@@ -124,6 +128,7 @@ impl Content {
             dirty_order: VecDeque::new(),
             resident_bytes: 0,
             resident_order: VecDeque::new(),
+            resident_order_max: RESIDENT_ORDER_MIN,
             next_file: 1,
             next_flight: 1,
         }
@@ -478,6 +483,21 @@ impl Content {
             }
             Some(_) | None => self.resident_order.push_back((file, range)),
         }
+        if self.resident_order.len() > self.resident_order_max {
+            self.sweep_resident_order();
+        }
+    }
+
+    /// Drops what is listed and has gone (deleted, cut off, overwritten past the cache): files that come and go would
+    /// make the list grow for ever below the cache's capacity.
+    fn sweep_resident_order(&mut self) {
+        let (inodes, sector) = (&self.inodes, self.sector);
+        self.resident_order.retain(|(file, range)| {
+            let sectors = range.start / sector * sector..range.end.next_multiple_of(sector);
+            let held = |inode: &Inode| inode.resident.covered(range) > 0 || inode.failed.covered(&sectors) > 0;
+            inodes.get(file).is_some_and(held)
+        });
+        self.resident_order_max = RESIDENT_ORDER_MIN.max(2 * self.resident_order.len());
     }
 
     /// Forgets clean pages until at most `capacity` bytes are in memory. Pages whose write failed go back to what the

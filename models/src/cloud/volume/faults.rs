@@ -171,9 +171,10 @@ impl Faults {
 
     fn slowness(&self) -> (u64, u64) {
         self.held.values().fold((1, 1), |(latency, divisor), (fault, _)| match fault {
-            VolumeFault::Slow { latency_factor, throughput_divisor } => {
-                (latency * u64::from(*latency_factor).max(1), divisor * u64::from(*throughput_divisor).max(1))
-            }
+            VolumeFault::Slow { latency_factor, throughput_divisor } => (
+                latency.saturating_mul(u64::from(*latency_factor).max(1)),
+                divisor.saturating_mul(u64::from(*throughput_divisor).max(1)),
+            ),
             VolumeFault::Stall
             | VolumeFault::Full
             | VolumeFault::IoErrors { .. }

@@ -32,11 +32,11 @@ impl Queue {
         let ops_from = self.iops_free_at.max(floor);
         let bytes_from = self.bytes_free_at.max(floor);
         let start = now.max(ops_from).max(bytes_from);
-        self.iops_free_at = ops_from.max(start.saturating_sub(rates.burst)) + Nanos::transfer(ops, rates.iops);
-        self.bytes_free_at =
-            bytes_from.max(start.saturating_sub(rates.burst)) + Nanos::transfer(bytes, rates.bytes_per_sec);
-        let last_op = start + Nanos::transfer(ops - 1, rates.iops);
-        let done = (last_op + latency).max(self.bytes_free_at);
+        let unused_from = start.saturating_sub(rates.burst);
+        self.iops_free_at = ops_from.max(unused_from).saturating_add(Nanos::transfer(ops, rates.iops));
+        self.bytes_free_at = bytes_from.max(unused_from).saturating_add(Nanos::transfer(bytes, rates.bytes_per_sec));
+        let last_op = start.saturating_add(Nanos::transfer(ops - 1, rates.iops));
+        let done = last_op.saturating_add(latency).max(self.bytes_free_at);
         assert!(start >= now && done >= start, "an I/O ran backwards");
         done
     }

@@ -49,6 +49,8 @@
 
 pub mod attach;
 mod background;
+mod begin;
+mod conclude;
 mod content;
 mod faults;
 mod journal;
@@ -271,6 +273,7 @@ impl Volume {
     ) -> Survival {
         let pinned = self.lose_host(host, survival);
         self.drop_ops(host, None, out);
+        self.wake_survivors(now, out);
         if self.attachments.state(host) == Some(AttachState::Detaching) {
             self.finish_unmounts(now, out);
         }

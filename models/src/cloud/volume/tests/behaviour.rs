@@ -296,3 +296,42 @@ proptest! {
         prop_assert_eq!(with.bits64(), without.bits64());
     }
 }
+
+#[test]
+fn a_sync_behind_another_is_answered_though_the_files_deletion_was_committed_meanwhile() {
+    let mut bench = Bench::new(small(), 1);
+    let file = bench.create("log");
+    bench.ask(write(file, 0, bytes(1, 512), IoMode::Buffered)).unwrap();
+    let late = bench.submit_as(H1, VolumeOp::Sync { file }, VolumeFate::Late { by: Nanos::secs(1) });
+    bench.ask(write(file, 512, bytes(2, 512), IoMode::Buffered)).unwrap();
+    let behind = bench.submit(VolumeOp::Sync { file });
+    bench.ask(VolumeOp::Delete { name: "log".into() }).unwrap();
+    bench.ask(VolumeOp::SyncDirectory).unwrap();
+    assert!(!bench.volume.content.inodes.contains_key(&file), "the deletion is committed");
+    assert_eq!((bench.answer(late), bench.answer(behind)), (None, None));
+    bench.wait(late).unwrap();
+    bench.wait(behind).unwrap();
+}
+
+#[test]
+fn files_that_come_and_go_leave_nothing_behind() {
+    let mut bench = Bench::new(small(), 1);
+    for round in 0..4_000 {
+        let (a, b) = (bench.create("a"), bench.create("b"));
+        for file in [a, b] {
+            bench.ask(write(file, 0, bytes(round as u8, 512), IoMode::Buffered)).unwrap();
+        }
+        for name in ["a", "b"] {
+            bench.ask(VolumeOp::Delete { name: name.into() }).unwrap();
+        }
+        // Something is always resident, or the list would be cleared.
+        if round == 0 {
+            let kept = bench.create("kept");
+            bench.ask(write(kept, 0, bytes(1, 512), IoMode::Buffered)).unwrap();
+        }
+    }
+    bench.ask(VolumeOp::SyncDirectory).unwrap();
+    let content = &bench.volume.content;
+    assert_eq!((content.inodes.len(), content.flights.len()), (1, 0));
+    assert!(content.resident_order.len() < 3_000, "{} entries", content.resident_order.len());
+}

@@ -139,3 +139,41 @@ fn a_command_with_a_wrong_key_or_without_right_is_refused() {
     assert!(reserve(&mut bench, H2, acquire).is_ok());
     assert_eq!(bench.volume.witnessed().fenced, 4);
 }
+
+#[test]
+fn what_waits_behind_the_io_of_a_host_that_is_gone_goes_on() {
+    for forced in [false, true] {
+        let mut bench = shared(1);
+        let late = VolumeFate::Late { by: Nanos::secs(1_000) };
+        bench.submit_as(H1, write(FileId::RAW, 0, bytes(1, 4096), IoMode::Direct), late);
+        let behind = bench.submit_as(H2, write(FileId::RAW, 0, bytes(2, 4096), IoMode::Direct), VolumeFate::None);
+        bench.run_until(Nanos::secs(1));
+        assert_eq!(bench.answer(behind), None, "it overlaps what is on its way");
+        if forced {
+            let owner = owner(H2);
+            bench.with(|volume, now, out| volume.force_detach(now, owner, 99, H1, Survival::KeepNone, out));
+        } else {
+            bench.power_loss(Survival::KeepNone);
+        }
+        assert_eq!(bench.wait(behind), Ok(VolumeAnswer::Written));
+        assert_eq!(raw(&mut bench).slice(0..4096), bytes(2, 4096));
+    }
+}
+
+#[test]
+fn the_page_cache_of_a_shut_out_host_is_shut_out_too() {
+    let mut bench = Bench::new(VolumeSpec::io2(AZ, VolumeFormat::FileSystem, 1 << 20, 10_000, false), 1);
+    let file = bench.create("log");
+    bench.ask(VolumeOp::Sync { file }).unwrap();
+    // Another host's reservation outlives its attachment.
+    bench.volume.reservations.apply(H2, ReservationOp::Register { key: K2 }).unwrap();
+    let hold = ReservationOp::Acquire { key: K2, kind: TYPE, in_flight: InFlight::Rejected };
+    bench.volume.reservations.apply(H2, hold).unwrap();
+    bench.ask(write(file, 0, bytes(1, 4096), IoMode::Buffered)).unwrap();
+    assert_eq!(bench.ask(VolumeOp::Sync { file }), Err(VolumeError::ReservationConflict));
+    assert_eq!(bench.ask(VolumeOp::SyncDirectory), Err(VolumeError::ReservationConflict));
+    bench.ask(write(file, 4096, bytes(2, 4096), IoMode::Buffered)).unwrap();
+    bench.run_until(Nanos::secs(100));
+    let inode = &bench.volume.content.inodes[&file];
+    assert_eq!((inode.stable.end(), inode.committed_len), (0, 0), "writeback or the journal got past the reservation");
+}
