@@ -195,7 +195,8 @@ fn what_a_process_had_sent_lands_after_its_death() {
             |world, core, sea| {
                 world.add_node(core, "dies", sea.hosts[0], dying(sea));
                 world.add_node(core, "peer", sea.hosts[1], listener(&log));
-                world.plan(core, ms(10) + Nanos(1), death(sea));
+                // Late enough for ten bytes to have left the host.
+                world.plan(core, ms(10) + us(20), death(sea));
                 world.plan(core, ms(100), Action::Restart(A));
             },
             |world, _, outcome, sea| {
@@ -221,7 +222,7 @@ fn what_waits_for_the_card_of_a_dead_process_never_leaves() {
                 let at = sea.clone();
                 let puts = actor(&log, move |cx, input| {
                     if matches!(input, Input::Boot) && cx.me().epoch.0 == 1 {
-                        cx.object(at.store, at.bucket, 1, put("first", 1_000_000));
+                        cx.object(at.store, at.bucket, 1, put("first", 100_000));
                         cx.object(at.store, at.bucket, 2, put("second", 1_000_000));
                     }
                 });

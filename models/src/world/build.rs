@@ -127,6 +127,7 @@ impl World {
             next_fault: 0,
             dark_azs: BTreeMap::new(),
             stopped: BTreeSet::new(),
+            collecting: BTreeSet::new(),
             supervised: BTreeMap::new(),
             anomalies: Anomalies::off(),
             plan: Vec::new(),

@@ -125,7 +125,27 @@ impl World {
 
     /// Whether a fault holds all of the host's processes still.
     pub(super) fn is_frozen(&self, host: HostId) -> bool {
-        self.faults.values().any(|fault| *fault == Fault::Host(host, HostFault::Pause))
+        self.collecting.contains(&host)
+            || self.faults.values().any(|fault| *fault == Fault::Host(host, HostFault::Pause))
+    }
+
+    /// A stop-the-world collection holds a host's processes still, as a pause does: heartbeats are missed.
+    pub(super) fn collection_began(&mut self, core: &mut Core<Event>, host: HostId) {
+        self.collecting.insert(host);
+        self.nodes_on(host).into_iter().for_each(|node| core.pause(node));
+    }
+
+    pub(super) fn collection_ended(&mut self, core: &mut Core<Event>, host: HostId) {
+        self.collecting.remove(&host);
+        self.thaw(core, host);
+    }
+
+    /// Lets go on what neither its host nor anybody else holds still.
+    fn thaw(&mut self, core: &mut Core<Event>, host: HostId) {
+        if !self.is_frozen(host) {
+            let going_on = self.nodes_on(host).into_iter().filter(|node| !self.stopped.contains(node));
+            going_on.for_each(|node| core.resume(node));
+        }
     }
 
     /// Turns a host off: every process on it dies without a word, and its page caches are gone.
@@ -149,6 +169,7 @@ impl World {
     }
 
     fn cut_power(&mut self, core: &mut Core<Event>, host: HostId) {
+        self.requests_lose_power(host);
         for node in self.nodes_on(host) {
             if core.node_state(node) == NodeState::Down {
                 // What it had left to the kernel goes with the kernel.
@@ -238,9 +259,8 @@ impl World {
             Fault::Network(_) => self.with_network(core, |device, now, out| device.heal(now, id, out)),
             Fault::Host(host, fault) => {
                 self.with_host(core, host, |device, now, out| device.heal(now, id, out));
-                if fault == HostFault::Pause && !self.is_frozen(host) {
-                    let going_on = self.nodes_on(host).into_iter().filter(|node| !self.stopped.contains(node));
-                    going_on.for_each(|node| core.resume(node));
+                if fault == HostFault::Pause {
+                    self.thaw(core, host);
                 }
             }
             Fault::Volume(volume, _) => self.with_volume(core, volume, |device, now, out| device.heal(now, id, out)),

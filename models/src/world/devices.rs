@@ -22,11 +22,13 @@ pub(crate) struct Request {
     pub(crate) asked: Asked,
     /// When it was sent, once its body has passed the card.
     pub(crate) uploaded_since: Option<Nanos>,
+    /// Its host has lost power since.
+    pub(crate) lost_power: bool,
 }
 
 impl Request {
     pub(super) fn new(from: Incarnation, token: u64, asked: Asked) -> Request {
-        Request { from, token, asked, uploaded_since: None }
+        Request { from, token, asked, uploaded_since: None, lost_power: false }
     }
 }
 
@@ -192,13 +194,15 @@ impl World {
         self.with_host(core, end.host, |host, now, out| host.connection_closed(now, end.incarnation, flow, out));
     }
 
-    fn host_done(&mut self, _: &mut Core<Event>, _: HostId, done: HostDone<JobKey>) {
+    fn host_done(&mut self, core: &mut Core<Event>, host: HostId, done: HostDone<JobKey>) {
         match done {
             HostDone::Serve { job, .. } => {
                 let served = self.jobs.remove(job).expect("a job is served once");
                 self.inbox.push_back(served);
             }
             HostDone::Discarded { job, .. } => drop(self.jobs.remove(job).expect("a job ends once")),
+            HostDone::CollectionBegan => self.collection_began(core, host),
+            HostDone::CollectionEnded => self.collection_ended(core, host),
         }
     }
 }
@@ -207,6 +211,10 @@ impl World {
 /// retransmission timeouts of TCP and of NFS over it. The kernel's block and NFS layers hide the outage: the caller
 /// hangs ("hard" mount; `nvme_core.io_timeout` at its maximum, as EBS's documentation recommends).
 const HARD_RETRY: Nanos = Nanos::secs(1);
+
+/// A socket's send buffer to begin with: the middle value of Linux's `net.ipv4.tcp_wmem` (tcp(7)). It grows with the
+/// connection's pace; a small body fits in any case.
+const SEND_BUFFER: u64 = 16_384;
 
 /// How an unreachable service shows.
 enum Unreachable {
@@ -271,8 +279,7 @@ impl World {
     /// A request has passed the card, or a hanging one tries again.
     pub(super) fn request_passed(&mut self, core: &mut Core<Event>, key: RequestKey) {
         let request = self.requests.remove(key).expect("a request passes once");
-        if !core.is_alive(request.from) {
-            // It never left the host, or only in part: without its end a body has no effect.
+        if !core.is_alive(request.from) && !self.kernel_sends(&request) {
             return;
         }
         let host = self.host_of(request.from.node);
@@ -282,6 +289,23 @@ impl World {
             }
             _ => self.submit(core, request),
         }
+    }
+
+    /// Whether a dead process's request leaves its host all the same: what fits into the socket's send buffer is the
+    /// kernel's to send as long as that runs. Of a larger body the end is missing, and without it a body has no effect.
+    fn kernel_sends(&self, request: &Request) -> bool {
+        match &request.asked {
+            Asked::Object(_, _, op) | Asked::Express(_, _, op) => !request.lost_power && op.upload_len() <= SEND_BUFFER,
+            // A system call that has not begun ends with its process.
+            Asked::Volume(..) | Asked::Nfs(..) | Asked::Answered(..) => false,
+        }
+    }
+
+    /// A host lost power: what its cards have not passed yet never leaves it.
+    pub(super) fn requests_lose_power(&mut self, host: HostId) {
+        let nodes = &self.nodes;
+        let here = |request: &&mut Request| nodes[request.from.node.0 as usize].host == host;
+        self.requests.values_mut().filter(here).for_each(|request| request.lost_power = true);
     }
 
     fn no_way_out(&mut self, core: &mut Core<Event>, request: Request) {
@@ -333,7 +357,7 @@ impl World {
     }
 
     fn submit(&mut self, core: &mut Core<Event>, request: Request) {
-        let Request { from, token, asked, uploaded_since } = request;
+        let Request { from, token, asked, uploaded_since, lost_power: _ } = request;
         let az = self.az_of(from.node).0;
         match asked {
             Asked::Volume(volume, op) => {
@@ -432,7 +456,13 @@ impl World {
             // The kernel repeats the request until the answer comes through.
             other => {
                 let asked = Asked::Answered(class, bytes, other);
-                let request = self.requests.insert(Request { from: to, token: 0, asked, uploaded_since: None });
+                let request = self.requests.insert(Request {
+                    from: to,
+                    token: 0,
+                    asked,
+                    uploaded_since: None,
+                    lost_power: false,
+                });
                 core.schedule(core.now() + HARD_RETRY, Event::Request { request });
             }
         }

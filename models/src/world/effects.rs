@@ -2,9 +2,10 @@
 
 use super::devices::{Asked, Request};
 use super::{Effect, Event, Failure, Input, World};
-use crate::cloud::host::WorkPool;
+use crate::cloud::host::{Unmute, WorkPool};
 use crate::cloud::network::ResetReason;
 use crate::cloud::volume::{Owner, Survival};
+use slotmap::Key;
 use wavetank_sim::{Core, Incarnation, Nanos, NodeId};
 
 impl World {
@@ -56,6 +57,10 @@ impl World {
                 let bytes = message.wire_bytes();
                 let key = self.messages.insert(message);
                 self.with_network(core, |network, now, out| network.send(now, conn, me, key, bytes, out));
+                if self.hosts[self.host_of(me.node).0 as usize].spec().unmute == Unmute::OnResponse {
+                    let flow = conn.data().as_ffi();
+                    self.with_host(core, self.host_of(me.node), |host, now, out| host.responded(now, me, flow, out));
+                }
             }
             Effect::Close { conn } => {
                 self.with_network(core, |network, now, out| network.close(now, conn, me, out));

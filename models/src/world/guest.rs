@@ -17,10 +17,18 @@ use std::task::{Poll, Waker};
 use wavetank_sim::{Core, GuestFuture, GuestHandle, Incarnation, Mailbox, Nanos, NodeId};
 
 /// Answers that a guest waits for, by token.
-#[derive(Default)]
 struct Waiting {
     next_token: u64,
     open: BTreeMap<u64, (Option<Waker>, Option<Input>)>,
+}
+
+/// A guest's own tokens begin here, apart from the small numbers that code in [`Guest::act`] gives its requests.
+const GUEST_TOKENS: u64 = 1 << 62;
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Waiting { next_token: GUEST_TOKENS, open: BTreeMap::new() }
+    }
 }
 
 /// A guest's only capability. Clones are the same guest: its tasks may share it.
@@ -53,7 +61,7 @@ impl Process for Doorman {
             | Input::Message { .. }
             | Input::Reset { .. } => None,
         };
-        let Some(token) = token else { return self.mailbox.push(input) };
+        let Some(token) = token.filter(|token| *token >= GUEST_TOKENS) else { return self.mailbox.push(input) };
         let waker = {
             let mut waiting = self.waiting.lock().expect("guest answers");
             // Nobody is there when the future that asked has been dropped.
@@ -136,7 +144,8 @@ impl Guest {
         Some(world.guest_act(&mut core, self.me(), wish))
     }
 
-    /// The next input that is no storage answer: the boot, connections, messages, resets, timers set by [`act`](Guest::act).
+    /// The next input that no future of this guest waits for: the boot, connections, messages, resets, and what
+    /// [`act`](Guest::act) asked for (timers, operations with tokens of its own, below 2^62).
     pub fn recv(&self) -> impl Future<Output = Input> + use<'_> {
         self.mailbox.recv()
     }

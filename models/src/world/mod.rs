@@ -100,6 +100,8 @@ pub struct World {
     dark_azs: BTreeMap<FaultId, Vec<NodeId>>,
     /// Processes that are stopped by themselves, whatever their host does.
     stopped: BTreeSet<NodeId>,
+    /// Hosts whose processes are held still by a collection of garbage.
+    collecting: BTreeSet<HostId>,
     /// How soon a node's supervisor starts it again after it has ended itself.
     supervised: BTreeMap<NodeId, Nanos>,
     anomalies: Anomalies,

@@ -5,9 +5,9 @@
 //! without a world: make a `Cx` with [`Cx::detached`], step, look at the effects.
 
 use crate::cloud::network::{ConnId, HostId, ResetReason};
-use crate::cloud::nfs::{NfsDone, NfsOp};
-use crate::cloud::object_store::{BucketId, ObjectDone, ObjectOp};
-use crate::cloud::volume::{VolumeDone, VolumeOp};
+use crate::cloud::nfs::{NfsDone, NfsOp, NfsReply};
+use crate::cloud::object_store::{BucketId, ObjectDone, ObjectOk, ObjectOp};
+use crate::cloud::volume::{VolumeAnswer, VolumeDone, VolumeOp};
 use crate::message::Message;
 use slotmap::{Key, SlotMap};
 use wavetank_sim::{Choices, Domain, EventId, Incarnation, Nanos, NodeEpoch, NodeId, Stream};
@@ -96,10 +96,18 @@ impl Input {
             Input::Connected { conn } | Input::Accepted { conn, .. } => conn.data().as_ffi(),
             Input::Message { conn, message } => conn.data().as_ffi().rotate_left(40) ^ message.fingerprint(),
             Input::Reset { conn, why } => conn.data().as_ffi() ^ (*why as u64) << 56,
-            Input::Volume(done) => done.token ^ u64::from(done.result.is_err()) << 63,
-            Input::Object(done) => done.token ^ u64::from(done.result.is_err()) << 63,
-            Input::Express(done) => done.token ^ u64::from(done.result.is_err()) << 63,
-            Input::Nfs(done) => done.token ^ u64::from(done.result.is_err()) << 63,
+            Input::Volume(done) => match &done.result {
+                Ok(VolumeAnswer::Read(data)) => done.token ^ data.fingerprint(),
+                result => done.token ^ u64::from(result.is_err()) << 63,
+            },
+            Input::Object(done) | Input::Express(done) => match &done.result {
+                Ok(ObjectOk::Content { body, .. }) => done.token ^ body.fingerprint(),
+                result => done.token ^ u64::from(result.is_err()) << 63,
+            },
+            Input::Nfs(done) => match &done.result {
+                Ok(NfsReply::Data { data, .. }) => done.token ^ data.fingerprint(),
+                result => done.token ^ u64::from(result.is_err()) << 63,
+            },
         }
     }
 

@@ -11,7 +11,7 @@
 //!
 //! * **safety**: whatever a pier acknowledged it has, in order, after any crash; whatever it recorded as uploaded is in
 //!   the store; whatever a watchman was told is durable reads back;
-//! * **liveness**: within a minute of virtual time of the heal every boat has delivered all its cargo.
+//! * **liveness**: within three minutes of virtual time of the heal every boat has delivered all its cargo.
 
 mod boat;
 mod ledger;

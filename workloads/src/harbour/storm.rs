@@ -210,5 +210,6 @@ fn rates() -> AnomalyRates {
     };
     let volume =
         VolumeRates { io_error_ppm: 300, io_error_applied_ppm: 300, late_ppm: 5_000, late_max: Nanos::secs(1) };
-    AnomalyRates { volume, express: object.clone(), object, nfs: NfsRates::default() }
+    let nfs = NfsRates { request_lost_ppm: 5_000, reply_lost_ppm: 5_000, delay_ppm: 20_000, io_error_ppm: 2_000 };
+    AnomalyRates { volume, express: object.clone(), object, nfs }
 }

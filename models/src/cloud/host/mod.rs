@@ -98,6 +98,10 @@ pub enum HostDone<J> {
         /// The job.
         job: J,
     },
+    /// A stop-the-world collection of the host's own began: what runs on the host stands still, timers and all.
+    CollectionBegan,
+    /// It ended.
+    CollectionEnded,
 }
 
 /// What a host answers with.
@@ -318,6 +322,11 @@ impl<J: Copy> Host<J> {
         }
     }
 
+    /// The data sheet.
+    pub fn spec(&self) -> &HostSpec {
+        &self.spec
+    }
+
     /// A wake-up that this host asked for.
     pub fn step(&mut self, now: Nanos, step: HostStep, out: &mut Vec<HostOutput<J>>) {
         self.tick(now);
@@ -326,11 +335,13 @@ impl<J: Copy> Host<J> {
             StepKind::GcBegins => {
                 self.in_gc = true;
                 self.apply_faults(now, out);
+                out.push(Output::Done(HostDone::CollectionBegan));
                 let duration = self.spec.gc.as_ref().map_or(Nanos::ZERO, |gc| gc.duration.sample(&mut self.gc_draws));
                 out.push(Output::Wake { at: now.saturating_add(duration), step: HostStep(StepKind::GcEnds) });
             }
             StepKind::GcEnds => {
                 self.in_gc = false;
+                out.push(Output::Done(HostDone::CollectionEnded));
                 self.apply_faults(now, out);
                 self.plan_gc(now, out);
             }

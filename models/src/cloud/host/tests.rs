@@ -86,6 +86,7 @@ impl Rig {
             .map(|(at, d)| match d {
                 HostDone::Serve { job, .. } => (job, at),
                 HostDone::Discarded { job } => panic!("job {job} was discarded"),
+                HostDone::CollectionBegan | HostDone::CollectionEnded => panic!("this host collects no garbage"),
             })
             .collect()
     }
@@ -218,7 +219,7 @@ fn a_dead_process_frees_its_cores_and_leaves_others_alone() {
         .iter()
         .filter_map(|(_, d)| match d {
             HostDone::Discarded { job } => Some(*job),
-            HostDone::Serve { .. } => None,
+            HostDone::Serve { .. } | HostDone::CollectionBegan | HostDone::CollectionEnded => None,
         })
         .collect();
     assert_eq!(discarded, [0, 1, 2, 3, 50]);
@@ -428,6 +429,7 @@ proptest! {
                     }
                 }
                 HostDone::Discarded { job } => ends[job as usize] += 1,
+                HostDone::CollectionBegan | HostDone::CollectionEnded => {}
             }
         }
         prop_assert!(ends.iter().all(|n| *n == 1), "{ends:?}");
@@ -474,7 +476,7 @@ proptest! {
         let mut got = vec![0; jobs.len()];
         let mut done = |at: Nanos, d: HostDone<u32>| match d {
             HostDone::Serve { job, .. } => got[job as usize] = at.0,
-            HostDone::Discarded { .. } => unreachable!(),
+            HostDone::Discarded { .. } | HostDone::CollectionBegan | HostDone::CollectionEnded => {}
         };
         for (at, kind, i) in events {
             rig.run(Nanos(at), &mut done);

@@ -144,7 +144,7 @@ impl Fabric {
         let (start, end) = self.card(route.from, Direction::Out).serve(now, now, bytes);
         let in_flow = Nanos::transfer(bytes, path.flow_bytes_per_sec);
         let enter_at = start.max(*flow_free_at);
-        *flow_free_at = enter_at + in_flow;
+        *flow_free_at = enter_at.saturating_add(in_flow);
         Departure { enter_at, out_at: end.max(*flow_free_at), span: (end - start).max(in_flow) }
     }
 
@@ -161,7 +161,7 @@ impl Fabric {
             span = span.max(on_link);
         }
         let drawn = self.profile.link(route.class).one_way.sample(&mut self.nics[route.from.0 as usize].latency);
-        (out_at + path.latency(drawn), span)
+        (out_at.saturating_add(path.latency(drawn)), span)
     }
 
     /// The receiver's card. The message's last byte is there now; its bytes came over `span`. Returns when the card has

@@ -55,6 +55,9 @@ impl NfsShare {
         let id = ClientId(self.clients.last_key_value().map_or(1, |(last, _)| last.0 + 1));
         let client = Client { owner, status: ClientStatus::Active, lease_until, must_reclaim: false };
         self.clients.insert(id, client);
+        // The server knows no more of earlier lives than that they are over, which it says of unknown clients too.
+        self.clients
+            .retain(|_, c| c.owner == owner || c.owner.node != owner.node || c.status != ClientStatus::Replaced);
         Ok(NfsReply::Connected(id))
     }
 
