@@ -4,7 +4,8 @@ mod common;
 
 use common::*;
 use std::sync::{Arc, Mutex};
-use wavetank_models::cloud::host::{HostFault, HostSpec};
+use wavetank_models::cloud::host::{GcProfile, HostFault, HostSpec};
+use wavetank_models::cloud::latency::Latency;
 use wavetank_models::cloud::volume::VolumeOp;
 use wavetank_models::fault::Fault;
 use wavetank_models::world::{Action, Event, Factory, Input, World};
@@ -374,4 +375,29 @@ fn a_timer_that_is_taken_back_never_fires_also_when_it_was_due_while_the_node_st
         );
         assert_eq!(texts, ["boot", "timer 6", "timer 8", "timer 9"]);
     }
+}
+
+#[test]
+fn a_collection_of_garbage_holds_timers_up_and_a_stop_outlasts_it() {
+    // Collections from 100 to 140 ms, from 240 to 280 ms, and so on.
+    let gc = GcProfile { every: Latency::constant(ms(100)), duration: Latency::constant(ms(40)) };
+    let host = HostSpec { gc: Some(gc), ..HostSpec::instant() };
+    let log = Log::default();
+    let limits = Limits { time_max: ms(500), ..Limits::default() };
+    Chart { host, limits, ..Chart::default() }.run(
+        |world, core, sea| {
+            let beats = actor(&log, |cx, input| {
+                if matches!(input, Input::Boot) {
+                    (1..=40).for_each(|n| drop(cx.set_timer(ms(n * 10), n)));
+                }
+            });
+            world.add_node(core, "beats", sea.hosts[0], beats);
+            world.plan(core, ms(250), Action::Pause(A));
+            world.plan(core, ms(315), Action::Resume(A));
+        },
+        |_, _, _, _| (),
+    );
+    let at = |n: u64| log.times(A, 1, &format!("timer {n}"));
+    assert_eq!((at(9), at(11), at(13), at(15)), (vec![ms(90)], vec![ms(140)], vec![ms(140)], vec![ms(150)]));
+    assert_eq!((at(25), at(29), at(31), at(33)), (vec![ms(315)], vec![ms(315)], vec![ms(315)], vec![ms(330)]));
 }
