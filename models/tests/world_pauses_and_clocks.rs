@@ -388,7 +388,9 @@ fn a_collection_of_garbage_holds_timers_up_and_a_stop_outlasts_it() {
         |world, core, sea| {
             let beats = actor(&log, |cx, input| {
                 if matches!(input, Input::Boot) {
-                    (1..=40).for_each(|n| drop(cx.set_timer(ms(n * 10), n)));
+                    for n in 1..=40 {
+                        cx.set_timer(ms(n * 10), n);
+                    }
                 }
             });
             world.add_node(core, "beats", sea.hosts[0], beats);
