@@ -175,9 +175,9 @@ fn what_two_faults_hold_back_is_free_when_both_have_ended() {
         },
         |_, _, _, _| (),
     );
-    for n in 0..5 {
+    for (n, sent) in sent.into_iter().enumerate() {
         let held = (1..=3).contains(&n);
-        let expected = if held { ms(80) } else { sent[n] };
+        let expected = if held { ms(80) } else { sent };
         for (node, what) in [(B, format!("message {n}")), (A, format!("volume {n} ok")), (A, format!("nfs {n} ok"))] {
             let late = log.times(node, 1, &what)[0] - expected;
             assert!(late < ms(5), "{what} came {late:?} after {expected:?}");

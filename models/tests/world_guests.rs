@@ -26,7 +26,7 @@ where
 {
     Box::new(move |_| -> Behaviour {
         let body = body.clone();
-        Guest::behaviour(move |guest| body(guest))
+        Guest::behaviour(body)
     })
 }
 
