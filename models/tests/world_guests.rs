@@ -224,9 +224,15 @@ fn an_answer_that_nobody_waits_for_any_more_is_forgotten_and_the_operation_is_no
                         let mut slow = Box::pin(me.object(sea.store, sea.bucket, put("slow", 0)));
                         let asked = std::future::poll_fn(|cx| Poll::Ready(slow.as_mut().poll(cx).is_pending()));
                         assert!(asked.await);
-                        me.sleep(ms(5)).await;
                     }
-                    // Its answer comes while this one is waited for.
+                    // Its answer comes meanwhile, and wakes nobody: the sleep is looked at when it begins and when it ends.
+                    let (mut nap, mut looks) = (Box::pin(me.sleep(ms(40))), 0);
+                    std::future::poll_fn(|cx| {
+                        looks += 1;
+                        nap.as_mut().poll(cx)
+                    })
+                    .await;
+                    assert_eq!(looks, 2);
                     let done = me.object(sea.store, sea.bucket, ObjectOp::Head { key: "nothing".into() }).await;
                     note(&log, &me, format!("{:?}", done.result.map(|_| ())));
                     me.sleep(ms(50)).await;

@@ -4,6 +4,7 @@ mod common;
 
 use common::*;
 use wavetank_models::blob::Blob;
+use wavetank_models::cloud::host::HostSpec;
 use wavetank_models::cloud::network::NicSpec;
 use wavetank_models::cloud::nfs::NfsOp;
 use wavetank_models::cloud::volume::{FileId, IoMode, Survival, VolumeAnswer, VolumeOp};
@@ -240,6 +241,45 @@ fn what_waits_for_the_card_of_a_dead_process_never_leaves() {
     };
     assert_eq!(kept(false), ["first", "second"]);
     assert_eq!(kept(true), ["first"]);
+}
+
+#[test]
+fn what_a_dead_process_computed_leaves_its_cores_at_once() {
+    let log = Log::default();
+    let works = actor(&log, |cx, input| {
+        if let Input::Boot = input {
+            cx.work(1, if cx.me().epoch.0 == 1 { Nanos::secs(5) } else { ms(4) });
+        }
+    });
+    Chart { host: HostSpec::kafka(1), ..Chart::default() }.run(
+        |world, core, sea| {
+            world.add_node(core, "works", sea.hosts[0], works);
+            world.plan(core, ms(10), Action::Kill(A));
+            world.plan(core, ms(20), Action::Restart(A));
+        },
+        |world, _, _, _| assert_eq!(world.payloads(), 0),
+    );
+    assert_eq!((log.times(A, 1, "worked 1"), log.times(A, 2, "worked 1")), (vec![], vec![ms(24)]));
+}
+
+#[test]
+fn a_process_that_ends_at_one_of_two_answers_does_not_get_the_other() {
+    let log = Log::default();
+    let ends = actor(&log, |cx, input| match input {
+        // Both are answered at once, with a refusal.
+        Input::Boot => (0..2).for_each(|_| {
+            cx.connect(A);
+        }),
+        Input::Reset { .. } => cx.exit("enough"),
+        _ => (),
+    });
+    Chart::default().run(
+        |world, core, sea| {
+            world.add_node(core, "ends", sea.hosts[0], ends);
+        },
+        |world, _, _, _| assert_eq!(world.payloads(), 0),
+    );
+    assert_eq!(log.texts(A, 1), ["boot", "reset Refused", "dropped"]);
 }
 
 /// Writes `hello` to a file in its first life and syncs where told to; later lives look what is there.

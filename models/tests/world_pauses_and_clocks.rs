@@ -350,6 +350,8 @@ fn a_timer_that_is_taken_back_never_fires_also_when_it_was_due_while_the_node_st
                 cx.cancel_timer(brief);
                 let at_once = cx.set_timer(Nanos::ZERO, 0);
                 cx.cancel_timer(at_once);
+                let long = cx.set_timer(Nanos::secs(3_600), 1);
+                cx.cancel_timer(long);
             }
             Input::Timer { token: 6, .. } => cx.cancel_timer(last.expect("since the boot")),
             Input::Timer { token: 8, timer } => {
@@ -370,6 +372,7 @@ fn a_timer_that_is_taken_back_never_fires_also_when_it_was_due_while_the_node_st
             },
             |world, _, outcome, _| {
                 assert_eq!((world.payloads(), outcome.reason), (0, EndReason::Idle));
+                assert!(outcome.now < ms(100), "what was taken back keeps nobody waiting, until {:?}", outcome.now);
                 log.texts(A, 1)
             },
         );
