@@ -277,10 +277,12 @@ fn gc_pauses_come_by_themselves_and_delay_by_their_length() {
     let mut rig = Rig::new(HostSpec { gc: Some(gc), ..byte_a_nano(1) }, 1);
     rig.host.start(Nanos::ZERO, &mut rig.out);
     rig.host.submit(Nanos(500), 1, P1, 1, 2_000, &mut rig.out);
-    let mut served = Vec::new();
-    rig.run(Nanos(2_700), |at, _| served.push(at));
+    let mut seen = Vec::new();
+    rig.run(Nanos(2_700), |at, done| seen.push((at.0, done)));
     // Pauses at 1000..1100 and 2100..2200.
-    assert_eq!(served, [Nanos(2_700)]);
+    let served = HostDone::Serve { job: 1, waited: Nanos(200), service: Nanos(2_000) };
+    let (began, ended) = (HostDone::CollectionBegan, HostDone::CollectionEnded);
+    assert_eq!(seen, [(1_000, began), (1_100, ended), (2_100, began), (2_200, ended), (2_700, served)]);
     assert_eq!(rig.host.stats(Nanos(2_700)).paused, Nanos(200));
 }
 
