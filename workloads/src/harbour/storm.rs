@@ -167,7 +167,7 @@ impl Storm {
             0 => NetworkFault::Partition { from, to, direction: PartitionDirection::TwoWay },
             1 => NetworkFault::Partition { from, to, direction: PartitionDirection::OneWay },
             2 => NetworkFault::Clog { from, to },
-            3 => NetworkFault::Grey { from, to, latency_factor: (40, 1), bandwidth_divisor: 100 },
+            3 => NetworkFault::Grey { from, to, latency_factor: (10, 1), bandwidth_divisor: 20 },
             4 => NetworkFault::ResetStorm { from, to, every: Nanos::millis(300), ratio_ppm: 300_000 },
             _ => NetworkFault::Partition {
                 from: Scope::Az(a),
@@ -181,10 +181,12 @@ impl Storm {
         }
     }
 
+    /// Factors multiply where faults of one kind overlap, and what was asked meanwhile keeps its latency after the heal: a
+    /// larger factor here, three times over, would outlast the time that everything has to become live again.
     fn volume_fault(&mut self) -> VolumeFault {
         match self.stream.weighted(&[3, 2, 1, 2]) {
             0 => VolumeFault::Stall,
-            1 => VolumeFault::Slow { latency_factor: 50, throughput_divisor: 20 },
+            1 => VolumeFault::Slow { latency_factor: 8, throughput_divisor: 8 },
             2 => VolumeFault::Full,
             _ => VolumeFault::IoErrors { reads: false, writes: true },
         }

@@ -109,13 +109,14 @@ impl Watchman {
 
     /// Reads the book's number, checks it, and writes the next.
     async fn write_share_entry(&self, client: ClientId, state: StateId, handle: FileHandle) -> Result<(), Interrupted> {
+        // What was promised before the read was sent: its answer may come a minute late, when others have written since.
+        let promised = self.ledger.lock().expect("ledger").entry(BOOK);
         let read = NfsCall::Read { state, handle, offset: 0, len: 8 };
         let NfsReply::Data { data, .. } = self.call(client, read).await? else {
             unreachable!("a read answers with data")
         };
         let bytes = data.to_bytes().expect("the number is real bytes");
         let present = <[u8; 8]>::try_from(&bytes[..]).map_or(0, u64::from_le_bytes);
-        let promised = self.ledger.lock().expect("ledger").entry(BOOK);
         if present < promised {
             self.fail(format!("the share's book was told to hold {promised} and holds {present}"));
             return Err(Interrupted);
@@ -175,13 +176,13 @@ impl Watchman {
 
     /// How large the book is: never smaller than was promised.
     async fn express_size(&self, place: &str) -> Result<u64, Interrupted> {
+        let promised = self.ledger.lock().expect("ledger").entry(place);
         let size = match self.express(ObjectOp::Head { key: place.into() }).await {
             Ok(ObjectOk::Meta { size, .. }) => size,
             Err(ObjectError::NoSuchKey) => 0,
             Ok(_) => unreachable!("a head answers with metadata"),
             Err(_) => return Err(Interrupted),
         };
-        let promised = self.ledger.lock().expect("ledger").entry(place);
         if size < promised {
             self.fail(format!("express {place} was told to hold {promised} bytes and holds {size}"));
             return Err(Interrupted);
