@@ -202,19 +202,24 @@ impl Content {
         Ok(if range.start < end { inode.live.read(range.start..end) } else { Blob::new() })
     }
 
-    /// What a read past the cache shows: the kernel writes dirty pages there first, so they count as written, but pages
-    /// whose write has failed are clean, and the medium does not have them (`generic_file_read_iter`, O_DIRECT).
+    /// What a read past the cache shows (`generic_file_read_iter`, O_DIRECT). The kernel writes dirty pages there first,
+    /// so they count as written. Pages whose write has failed are clean, and the medium does not have them. Pages under
+    /// writeback the kernel waits for; here the read counts as having come first, because their write may yet fail and
+    /// tell only whoever asked for it.
     pub(super) fn read_past_cache(&self, file: FileId, range: Range<u64>) -> Result<Blob, VolumeError> {
         let shown = self.read(file, range.clone())?;
         let inode = self.file(file)?;
         let held = range.start..range.start + shown.len();
-        if inode.failed.covered(&held) == 0 {
-            return Ok(shown);
-        }
+        let under_way = inode.flights.iter().filter_map(|id| self.flights.get(id));
+        let written_back = under_way.filter(|flight| flight.cached && !flight.landed).flat_map(|flight| &flight.pieces);
+        let pending = written_back.map(|(at, data)| (*at).max(held.start)..(at + data.len()).min(held.end));
         let mut extents = Extents::new();
         extents.write(held.start, &shown);
-        for part in inode.failed.overlaps(&held) {
-            extents.write(part.start, &inode.stable.read(part));
+        for part in pending.chain(inode.failed.overlaps(&held)).filter(|part| part.start < part.end) {
+            // What was written since is dirty, and counts as written.
+            for clean in inode.dirty.gaps(&part) {
+                extents.write(clean.start, &inode.stable.read(clean));
+            }
         }
         Ok(extents.read(held))
     }

@@ -60,6 +60,20 @@ fn a_direct_read_sees_the_medium_where_a_write_has_failed_and_dirty_pages_elsewh
 }
 
 #[test]
+fn a_direct_read_does_not_believe_a_write_that_is_under_way_and_may_fail() {
+    let (mut bench, file) = with_file(small());
+    put(&mut bench, file, 0, 1, 512);
+    sync(&mut bench, file).unwrap();
+    put(&mut bench, file, 0, 2, 512);
+    inject(&mut bench, VolumeFault::Slow { latency_factor: 10_000, throughput_divisor: 1 });
+    bench.submit(VolumeOp::Sync { file });
+    heal(&mut bench);
+    let direct = VolumeOp::Read { file, offset: 0, len: 512, mode: IoMode::Direct };
+    assert_eq!(bench.ask(direct), Ok(VolumeAnswer::Read(bytes(1, 512))));
+    assert_eq!(bench.read(file, 0, 512), bytes(2, 512), "the cache has the newer content");
+}
+
+#[test]
 fn a_page_of_a_failed_write_goes_back_to_the_old_content_when_evicted() {
     let mut spec = small();
     spec.cache.capacity_bytes = 2048;
