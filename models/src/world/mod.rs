@@ -21,7 +21,8 @@
 //!
 //! Simpler than reality: a process's own step takes no time (what it costs is the host's service time per request, or
 //! [`Cx::work`]); the traffic of network-attached volumes does not share the host's network card (EBS-optimised
-//! instances have bandwidth of their own for it).
+//! instances have bandwidth of their own for it); a dead process's upload leaves its host whole when it fits a fresh
+//! socket's send buffer, and not at all when it is larger, though a grown buffer could hold more.
 
 mod build;
 mod control;

@@ -42,6 +42,8 @@
 //! - A failed commit is tried again; ext4 would abort its journal and go read-only. Hides that outage.
 //! - fsync and fdatasync are one; there are no directories as objects, links, or open handles of deleted files.
 //! - Reads and readahead: a miss costs one device I/O of the missing bytes; eviction is first in, first out.
+//! - A direct read shows pages under writeback as the medium has them; the kernel would wait for the write, and dirty
+//!   pages count as written without the write that the kernel does first. Hides that wait, and an EIO from that write.
 //! - No merging of small sequential I/O by the device: hides that 8 sequential 32 KiB writes can count as one.
 //! - A reservation command shuts out a whole write or none of it; a large one could be cut at a command's boundary.
 //! - An instance's limit on all its volumes together is applied to each: right for one volume an instance, too generous
