@@ -1,0 +1,22 @@
+//! `int-nonmonotonic-send` and `int-send-skip`: within one operation, consecutive sends to a key are not consecutive in
+//! the log. A skip is what interleaved transactions do all the time, so it is told but never held against anybody.
+
+use super::Evidence;
+use super::anomaly::Anomaly;
+use super::proof::Proof;
+use super::step::{self, Names};
+use crate::history::{Kind, OpId};
+
+const NAMES: Names = Names { skip: Some(Anomaly::IntSendSkip), nonmonotonic: Anomaly::IntNonmonotonicSend };
+
+/// Every such step, in operations of any end.
+pub fn check(evidence: &Evidence, out: &mut Vec<Proof>) {
+    let history = evidence.history;
+    history.ids().filter(|id| history.op(*id).kind != Kind::Invoke).for_each(|id| check_op(evidence, id, out));
+}
+
+fn check_op(evidence: &Evidence, id: OpId, out: &mut Vec<Proof>) {
+    for (key, runs) in step::by_key(evidence.history.sends(id)) {
+        step::check_inner(evidence, id, key, &runs, NAMES, out);
+    }
+}

@@ -1,0 +1,237 @@
+//! What a history proves about one partition's log: which values lie at which offsets.
+//!
+//! Evidence comes as [runs](crate::history::Run): consecutive values at consecutive offsets. Along a run the difference
+//! of value and offset (its *diagonal*) is constant, so evidence that repeats or continues what is known costs nothing:
+//! a log of a million records that arrived in ten thousand batches is at most ten thousand ranges, however often they
+//! were polled. Only contradictions are kept beside: further values at an offset, further offsets of a value.
+
+use crate::Offset;
+use crate::history::Value;
+use rangemap::{RangeMap, RangeSet};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// Consecutive values at consecutive offsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stretch {
+    /// The first offset.
+    pub offset: i64,
+    /// The first value.
+    pub value: u64,
+    /// How many.
+    pub len: u64,
+}
+
+impl Stretch {
+    /// Its offsets.
+    pub fn offsets(&self) -> Range<i64> {
+        self.offset..self.offset + self.len as i64
+    }
+
+    /// Its values.
+    pub fn values(&self) -> Range<u64> {
+        self.value..self.value + self.len
+    }
+
+    fn diagonal(&self) -> u64 {
+        self.value.wrapping_sub(self.offset as u64)
+    }
+
+    fn at_offsets(diagonal: u64, offsets: Range<i64>) -> Stretch {
+        let len = (offsets.end - offsets.start) as u64;
+        Stretch { offset: offsets.start, value: diagonal.wrapping_add(offsets.start as u64), len }
+    }
+
+    fn at_values(diagonal: u64, values: Range<u64>) -> Stretch {
+        let offset = values.start.wrapping_sub(diagonal) as i64;
+        Stretch { offset, value: values.start, len: values.end - values.start }
+    }
+}
+
+/// The known log of a partition.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    /// The first value that was seen at each offset, as diagonals.
+    by_offset: RangeMap<i64, u64>,
+    /// The first offset at which each value was seen, as diagonals.
+    by_value: RangeMap<u64, u64>,
+    /// By diagonal: where further values were seen at offsets that had one.
+    others: BTreeMap<u64, RangeSet<i64>>,
+    /// Offsets with more than one value.
+    conflicts: RangeSet<i64>,
+    /// Values at more than one offset.
+    repeats: RangeSet<u64>,
+}
+
+/// What a piece of evidence added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Novelty {
+    /// Some of it was not known.
+    pub new: bool,
+    /// It puts a second value at some offset.
+    pub conflict: bool,
+    /// It puts a value at a second offset.
+    pub repeat: bool,
+}
+
+impl Log {
+    /// Takes evidence in.
+    pub fn add(&mut self, offset: Offset, value: Value, count: u32) -> Novelty {
+        let evidence = Stretch { offset: offset.0, value: value.0, len: u64::from(count) };
+        let diagonal = evidence.diagonal();
+        if count == 0 || self.holds(&evidence) {
+            return Novelty::default();
+        }
+        let mut novelty = Novelty::default();
+        for offsets in self.unknown(&evidence) {
+            let piece = Stretch::at_offsets(diagonal, offsets);
+            novelty.new = true;
+            novelty.conflict |= self.place(&piece);
+            novelty.repeat |= self.note_values(&piece);
+        }
+        novelty
+    }
+
+    /// Whether all of it lies within one range that is already known: the common case.
+    fn holds(&self, evidence: &Stretch) -> bool {
+        self.by_offset
+            .get_key_value(&evidence.offset)
+            .is_some_and(|(known, diagonal)| *diagonal == evidence.diagonal() && known.end >= evidence.offsets().end)
+    }
+
+    /// The offsets at which the evidence's value has not been seen yet.
+    fn unknown(&self, evidence: &Stretch) -> Vec<Range<i64>> {
+        let diagonal = evidence.diagonal();
+        let mut unknown = RangeSet::from_iter([evidence.offsets()]);
+        for (known, _) in self.by_offset.overlapping(evidence.offsets()).filter(|(_, known)| **known == diagonal) {
+            unknown.remove(known.clone());
+        }
+        if let Some(others) = self.others.get(&diagonal) {
+            for known in others.overlapping(evidence.offsets()) {
+                unknown.remove(known.clone());
+            }
+        }
+        unknown.iter().cloned().collect()
+    }
+
+    /// Puts new values at their offsets, as first or as further ones. Whether any is a further one.
+    fn place(&mut self, piece: &Stretch) -> bool {
+        let (offsets, diagonal) = (piece.offsets(), piece.diagonal());
+        let taken = intersect(&offsets, self.by_offset.overlapping(&offsets).map(|(range, _)| range));
+        let free: Vec<_> = self.by_offset.gaps(&offsets).collect();
+        for range in free {
+            self.by_offset.insert(range, diagonal);
+        }
+        for range in &taken {
+            self.others.entry(diagonal).or_default().insert(range.clone());
+            self.conflicts.insert(range.clone());
+        }
+        !taken.is_empty()
+    }
+
+    /// Notes where new values are. Whether any was elsewhere already.
+    fn note_values(&mut self, piece: &Stretch) -> bool {
+        let (values, diagonal) = (piece.values(), piece.diagonal());
+        let elsewhere = intersect(&values, self.by_value.overlapping(&values).map(|(range, _)| range));
+        let free: Vec<_> = self.by_value.gaps(&values).collect();
+        for range in free {
+            self.by_value.insert(range, diagonal);
+        }
+        for range in &elsewhere {
+            self.repeats.insert(range.clone());
+        }
+        !elsewhere.is_empty()
+    }
+
+    /// The first value seen at each offset, in order of offset.
+    pub fn firsts(&self) -> impl Iterator<Item = Stretch> {
+        self.by_offset.iter().map(|(offsets, diagonal)| Stretch::at_offsets(*diagonal, offsets.clone()))
+    }
+
+    /// Further values at offsets that have a first one.
+    pub fn others(&self) -> impl Iterator<Item = Stretch> {
+        self.others
+            .iter()
+            .flat_map(|(diagonal, sets)| sets.iter().map(|set| Stretch::at_offsets(*diagonal, set.clone())))
+    }
+
+    /// Offsets with more than one value, in order.
+    pub fn conflicts(&self) -> &RangeSet<i64> {
+        &self.conflicts
+    }
+
+    /// All values at an offset, in order.
+    pub fn values_at(&self, offset: i64) -> Vec<Value> {
+        let first = self.by_offset.get(&offset).copied();
+        let others = self.others.iter().filter(|(_, set)| set.contains(&offset)).map(|(diagonal, _)| *diagonal);
+        let value = |diagonal| Value(Stretch::at_offsets(diagonal, offset..offset + 1).value);
+        let mut values: Vec<_> = first.into_iter().chain(others).map(value).collect();
+        values.sort_unstable();
+        values
+    }
+
+    /// Values at more than one offset.
+    pub fn repeats(&self) -> &RangeSet<u64> {
+        &self.repeats
+    }
+
+    /// The offset at which a value was first seen.
+    pub fn offset_of(&self, value: Value) -> Option<i64> {
+        self.by_value.get(&value.0).map(|diagonal| Stretch::at_values(*diagonal, value.0..value.0 + 1).offset)
+    }
+
+    /// Whether any value is known to lie at one of these offsets.
+    pub fn occupies(&self, offsets: Range<i64>) -> bool {
+        offsets.start < offsets.end && self.by_offset.overlaps(&offsets)
+    }
+}
+
+/// The parts of `of` that the ranges cover.
+pub fn intersect<'a, T: Ord + Copy + 'a>(of: &Range<T>, ranges: impl Iterator<Item = &'a Range<T>>) -> Vec<Range<T>> {
+    ranges
+        .map(|range| range.start.max(of.start)..range.end.min(of.end))
+        .filter(|range| range.start < range.end)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(log: &mut Log, offset: i64, value: u64, count: u32) -> Novelty {
+        log.add(Offset(offset), Value(value), count)
+    }
+
+    #[test]
+    fn evidence_that_repeats_or_continues_is_one_range() {
+        let mut log = Log::default();
+        assert_eq!(add(&mut log, 10, 100, 5), Novelty { new: true, ..Novelty::default() });
+        assert_eq!(add(&mut log, 12, 102, 6), Novelty { new: true, ..Novelty::default() });
+        assert_eq!(add(&mut log, 10, 100, 8), Novelty::default());
+        assert_eq!(log.firsts().collect::<Vec<_>>(), [Stretch { offset: 10, value: 100, len: 8 }]);
+        assert_eq!((log.offset_of(Value(107)), log.offset_of(Value(108))), (Some(17), None));
+        assert!(log.occupies(17..20) && !log.occupies(18..20) && !log.occupies(12..12));
+    }
+
+    #[test]
+    fn contradictions_are_noted_where_they_are() {
+        let mut log = Log::default();
+        add(&mut log, 0, 100, 10);
+        assert_eq!(add(&mut log, 8, 200, 4), Novelty { new: true, conflict: true, repeat: false });
+        assert_eq!(add(&mut log, 8, 200, 4), Novelty::default(), "the same again is no news");
+        assert_eq!(add(&mut log, 20, 105, 2), Novelty { new: true, conflict: false, repeat: true });
+        assert_eq!(log.conflicts().iter().cloned().collect::<Vec<_>>(), vec![8..10]);
+        assert_eq!(log.repeats().iter().cloned().collect::<Vec<_>>(), vec![105..107]);
+        assert_eq!(log.values_at(9), [Value(109), Value(201)]);
+        assert_eq!(log.values_at(11), [Value(203)]);
+        assert_eq!(log.values_at(12), []);
+    }
+
+    #[test]
+    fn a_value_repeated_only_among_further_values_is_a_repeat() {
+        let mut log = Log::default();
+        add(&mut log, 0, 100, 2);
+        add(&mut log, 0, 7, 1);
+        assert_eq!(add(&mut log, 1, 7, 1), Novelty { new: true, conflict: true, repeat: true });
+    }
+}

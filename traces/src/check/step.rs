@@ -1,0 +1,82 @@
+//! Steps from one record to the next, and whether the log agrees with them.
+
+use super::Evidence;
+use super::anomaly::Anomaly;
+use super::order::{Order, parts};
+use super::proof::Proof;
+use crate::history::{KeyId, OpId, Run, Value};
+use std::collections::BTreeMap;
+
+/// What a skip and a step back are called in one place.
+#[derive(Clone, Copy, Debug)]
+pub struct Names {
+    /// A step of more than one place, if that is of interest.
+    pub skip: Option<Anomaly>,
+    /// A step of less than one place.
+    pub nonmonotonic: Anomaly,
+}
+
+/// One step of one key: from a value of one operation to a value of another, or of the same.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// The partition.
+    pub key: KeyId,
+    /// The operation and the value before.
+    pub from: (OpId, Value),
+    /// The operation and the value after.
+    pub to: (OpId, Value),
+}
+
+impl Step {
+    /// What is wrong with it. A value whose place is not known is taken to be where it should.
+    pub fn check(&self, evidence: &Evidence, names: Names) -> Option<Proof> {
+        let order = evidence.order(self.key);
+        let delta = order.delta(self.from.1, self.to.1)?;
+        let (anomaly, skipped) = match delta {
+            1 => return None,
+            ..1 => (names.nonmonotonic, Vec::new()),
+            2.. => {
+                let from = order.index(self.from.1)?;
+                (names.skip?, order.values_between(from + 1..from + delta as u64))
+            }
+        };
+        let values = [self.from.1, self.to.1];
+        Some(Proof::Step { anomaly, key: self.key, from: self.from.0, to: self.to.0, values, delta, skipped })
+    }
+}
+
+/// The runs of one operation by key, in order within a key; keys that were listed without a record have none.
+pub fn by_key<'a>(runs: impl Iterator<Item = &'a Run>) -> BTreeMap<KeyId, Vec<Run>> {
+    let mut keys: BTreeMap<KeyId, Vec<Run>> = BTreeMap::new();
+    for run in runs {
+        keys.entry(run.key).or_default().extend(Some(*run).filter(|run| run.count > 0));
+    }
+    keys
+}
+
+/// Checks all steps within what one operation sent to, or polled of, one key.
+pub fn check_inner(evidence: &Evidence, id: OpId, key: KeyId, runs: &[Run], names: Names, out: &mut Vec<Proof>) {
+    let mut check = |from, to| {
+        let step = Step { key, from: (id, from), to: (id, to) };
+        out.extend(step.check(evidence, names));
+    };
+    let mut last = None;
+    for run in runs {
+        if let Some(last) = last {
+            check(last, run.value);
+        }
+        inner_steps(evidence.order(key), run, &mut check);
+        last = run.last();
+    }
+}
+
+/// The steps within one run that may be more, or less, than one place: those where the order is not one piece.
+fn inner_steps(order: &Order, run: &Run, check: &mut impl FnMut(Value, Value)) {
+    let mut end = None;
+    for place in parts(order.by_value(), &run.values()) {
+        if end == Some(place.value) {
+            check(Value(place.value - 1), Value(place.value));
+        }
+        end = Some(place.value + place.len);
+    }
+}
