@@ -3,8 +3,9 @@
 //! The index takes completions one by one, in order, and is right at any time for the prefix that it has seen; all
 //! checkers, at the end of a history or in the middle of a run, ask it and nothing else.
 
-use super::log::{Log, Novelty};
+use super::log::Log;
 use super::order::Order;
+use crate::Offset;
 use crate::history::{History, KeyId, Kind, OpId, Run};
 use rangemap::{RangeMap, RangeSet};
 use std::collections::BTreeSet;
@@ -37,13 +38,13 @@ pub struct KeyIndex {
     pub proven: RangeSet<u64>,
 }
 
-/// What one operation added to a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Evidence that an operation brought and that was not all known.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct News {
     /// The key.
     pub key: KeyId,
-    /// To its log.
-    pub novelty: Novelty,
+    /// The offsets that it spoke of.
+    pub offsets: Range<i64>,
 }
 
 /// The index of a history. See the [module](self).
@@ -75,7 +76,7 @@ impl Index {
         index
     }
 
-    /// Takes the next operation of a history in, and says what it added to which logs.
+    /// Takes the next operation of a history in, and says what was new to which logs.
     pub fn add(&mut self, history: &History, id: OpId, news: &mut Vec<News>) {
         let op = history.op(id);
         self.keys.resize_with(history.keys(), KeyIndex::default);
@@ -121,7 +122,7 @@ impl Index {
     fn add_poll(&mut self, history: &History, kind: Kind, run: &Run, news: &mut Vec<News>) {
         let key = &mut self.keys[run.key.0 as usize];
         if let Some(offset) = run.offset {
-            note(news, run.key, key.log.add(offset, run.value, run.count));
+            note(news, run, offset, key.log.add(offset, run.value, run.count));
         }
         if kind == Kind::Ok {
             key.ok_read.insert(run.values());
@@ -149,8 +150,8 @@ impl Index {
     fn add_sends_to_log(&mut self, history: &History, id: OpId, news: &mut Vec<News>) {
         for run in history.sends(id) {
             if let Some(offset) = run.offset {
-                let novelty = self.keys[run.key.0 as usize].log.add(offset, run.value, run.count);
-                note(news, run.key, novelty);
+                let is_new = self.keys[run.key.0 as usize].log.add(offset, run.value, run.count);
+                note(news, run, offset, is_new);
             }
         }
     }
@@ -183,6 +184,11 @@ impl Index {
         all
     }
 
+    /// A key's version order.
+    pub fn order(&self, key: KeyId, history: &History) -> Order {
+        Order::new(&self.key(key).log, history)
+    }
+
     /// Each key's version order, by key number.
     pub fn orders(&self, history: &History) -> Vec<Order> {
         self.keys.iter().map(|key| Order::new(&key.log, history)).collect()
@@ -193,8 +199,8 @@ fn clip(range: &Range<u64>, to: &Range<u64>) -> Range<u64> {
     range.start.max(to.start)..range.end.min(to.end)
 }
 
-fn note(news: &mut Vec<News>, key: KeyId, novelty: Novelty) {
-    if novelty.new {
-        news.push(News { key, novelty });
+fn note(news: &mut Vec<News>, run: &Run, offset: Offset, is_new: bool) {
+    if is_new {
+        news.push(News { key: run.key, offsets: offset.0..offset.0 + i64::from(run.count) });
     }
 }

@@ -4,10 +4,11 @@
 use super::Evidence;
 use super::anomaly::Anomaly;
 use super::proof::Proof;
-use super::step::{self, Names};
-use crate::history::{Kind, OpId};
+use super::step::{self, Names, Step};
+use crate::history::{History, KeyId, Kind, OpId, Run};
 
-const NAMES: Names = Names { skip: Some(Anomaly::IntPollSkip), nonmonotonic: Anomaly::IntNonmonotonicPoll };
+/// What its steps are called.
+pub const NAMES: Names = Names { skip: Some(Anomaly::IntPollSkip), nonmonotonic: Anomaly::IntNonmonotonicPoll };
 
 /// Every such step, in operations of any end.
 pub fn check(evidence: &Evidence, out: &mut Vec<Proof>) {
@@ -16,9 +17,19 @@ pub fn check(evidence: &Evidence, out: &mut Vec<Proof>) {
 }
 
 fn check_op(evidence: &Evidence, id: OpId, out: &mut Vec<Proof>) {
-    for (key, runs) in step::by_key(evidence.history.polls(id)) {
-        if !evidence.history.rebalanced(id).contains(&key) {
-            step::check_inner(evidence, id, key, &runs, NAMES, out);
-        }
+    for (key, runs) in stable(evidence.history, id) {
+        step::check_inner(evidence, id, key, &runs, NAMES, out);
     }
+}
+
+/// The steps from run to run that one operation makes.
+pub fn steps(history: &History, id: OpId, visit: &mut dyn FnMut(Step)) {
+    if history.op(id).kind != Kind::Invoke {
+        stable(history, id).for_each(|(key, runs)| step::between(id, key, &runs, visit));
+    }
+}
+
+/// What an operation polled of each key that no rebalance moved meanwhile.
+fn stable(history: &History, id: OpId) -> impl Iterator<Item = (KeyId, Vec<Run>)> {
+    step::by_key(history.polls(id)).into_iter().filter(move |(key, _)| !history.rebalanced(id).contains(key))
 }

@@ -4,10 +4,11 @@
 use super::Evidence;
 use super::anomaly::Anomaly;
 use super::proof::Proof;
-use super::step::{self, Names};
-use crate::history::{Kind, OpId};
+use super::step::{self, Names, Step};
+use crate::history::{History, Kind, OpId};
 
-const NAMES: Names = Names { skip: Some(Anomaly::IntSendSkip), nonmonotonic: Anomaly::IntNonmonotonicSend };
+/// What its steps are called.
+pub const NAMES: Names = Names { skip: Some(Anomaly::IntSendSkip), nonmonotonic: Anomaly::IntNonmonotonicSend };
 
 /// Every such step, in operations of any end.
 pub fn check(evidence: &Evidence, out: &mut Vec<Proof>) {
@@ -18,5 +19,12 @@ pub fn check(evidence: &Evidence, out: &mut Vec<Proof>) {
 fn check_op(evidence: &Evidence, id: OpId, out: &mut Vec<Proof>) {
     for (key, runs) in step::by_key(evidence.history.sends(id)) {
         step::check_inner(evidence, id, key, &runs, NAMES, out);
+    }
+}
+
+/// The steps from run to run that one operation makes.
+pub fn steps(history: &History, id: OpId, visit: &mut dyn FnMut(Step)) {
+    if history.op(id).kind != Kind::Invoke {
+        step::by_key(history.sends(id)).into_iter().for_each(|(key, runs)| step::between(id, key, &runs, visit));
     }
 }

@@ -63,33 +63,20 @@ pub struct Log {
     repeats: RangeSet<u64>,
 }
 
-/// What a piece of evidence added.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Novelty {
-    /// Some of it was not known.
-    pub new: bool,
-    /// It puts a second value at some offset.
-    pub conflict: bool,
-    /// It puts a value at a second offset.
-    pub repeat: bool,
-}
-
 impl Log {
-    /// Takes evidence in.
-    pub fn add(&mut self, offset: Offset, value: Value, count: u32) -> Novelty {
+    /// Takes evidence in. Whether any of it was new.
+    pub fn add(&mut self, offset: Offset, value: Value, count: u32) -> bool {
         let evidence = Stretch { offset: offset.0, value: value.0, len: u64::from(count) };
-        let diagonal = evidence.diagonal();
         if count == 0 || self.holds(&evidence) {
-            return Novelty::default();
+            return false;
         }
-        let mut novelty = Novelty::default();
-        for offsets in self.unknown(&evidence) {
-            let piece = Stretch::at_offsets(diagonal, offsets);
-            novelty.new = true;
-            novelty.conflict |= self.place(&piece);
-            novelty.repeat |= self.note_values(&piece);
+        let unknown = self.unknown(&evidence);
+        for offsets in &unknown {
+            let piece = Stretch::at_offsets(evidence.diagonal(), offsets.clone());
+            self.place(&piece);
+            self.note_values(&piece);
         }
-        novelty
+        !unknown.is_empty()
     }
 
     /// Whether all of it lies within one range that is already known: the common case.
@@ -114,8 +101,8 @@ impl Log {
         unknown.iter().cloned().collect()
     }
 
-    /// Puts new values at their offsets, as first or as further ones. Whether any is a further one.
-    fn place(&mut self, piece: &Stretch) -> bool {
+    /// Puts new values at their offsets, as first or as further ones.
+    fn place(&mut self, piece: &Stretch) {
         let (offsets, diagonal) = (piece.offsets(), piece.diagonal());
         let taken = intersect(&offsets, self.by_offset.overlapping(&offsets).map(|(range, _)| range));
         let free: Vec<_> = self.by_offset.gaps(&offsets).collect();
@@ -126,21 +113,17 @@ impl Log {
             self.others.entry(diagonal).or_default().insert(range.clone());
             self.conflicts.insert(range.clone());
         }
-        !taken.is_empty()
     }
 
-    /// Notes where new values are. Whether any was elsewhere already.
-    fn note_values(&mut self, piece: &Stretch) -> bool {
+    /// Notes where new values are, and which of them were elsewhere already.
+    fn note_values(&mut self, piece: &Stretch) {
         let (values, diagonal) = (piece.values(), piece.diagonal());
         let elsewhere = intersect(&values, self.by_value.overlapping(&values).map(|(range, _)| range));
         let free: Vec<_> = self.by_value.gaps(&values).collect();
         for range in free {
             self.by_value.insert(range, diagonal);
         }
-        for range in &elsewhere {
-            self.repeats.insert(range.clone());
-        }
-        !elsewhere.is_empty()
+        self.repeats.extend(elsewhere);
     }
 
     /// The first value seen at each offset, in order of offset.
@@ -180,6 +163,15 @@ impl Log {
         self.by_value.get(&value.0).map(|diagonal| Stretch::at_values(*diagonal, value.0..value.0 + 1).offset)
     }
 
+    /// All offsets at which a value was seen, in no particular order.
+    pub fn offsets_of(&self, value: Value) -> impl Iterator<Item = Offset> {
+        let at = move |stretch: Stretch| {
+            let by = value.0.checked_sub(stretch.value).filter(|by| *by < stretch.len)?;
+            Some(Offset(stretch.offset + by as i64))
+        };
+        self.firsts().chain(self.others()).filter_map(at)
+    }
+
     /// Whether any value is known to lie at one of these offsets.
     pub fn occupies(&self, offsets: Range<i64>) -> bool {
         offsets.start < offsets.end && self.by_offset.overlaps(&offsets)
@@ -198,16 +190,17 @@ pub fn intersect<'a, T: Ord + Copy + 'a>(of: &Range<T>, ranges: impl Iterator<It
 mod tests {
     use super::*;
 
-    fn add(log: &mut Log, offset: i64, value: u64, count: u32) -> Novelty {
+    fn add(log: &mut Log, offset: i64, value: u64, count: u32) -> bool {
         log.add(Offset(offset), Value(value), count)
     }
 
     #[test]
     fn evidence_that_repeats_or_continues_is_one_range() {
         let mut log = Log::default();
-        assert_eq!(add(&mut log, 10, 100, 5), Novelty { new: true, ..Novelty::default() });
-        assert_eq!(add(&mut log, 12, 102, 6), Novelty { new: true, ..Novelty::default() });
-        assert_eq!(add(&mut log, 10, 100, 8), Novelty::default());
+        assert!(add(&mut log, 10, 100, 5));
+        assert!(add(&mut log, 12, 102, 6));
+        assert!(!add(&mut log, 10, 100, 8));
+        assert!(!add(&mut log, 99, 99, 0));
         assert_eq!(log.firsts().collect::<Vec<_>>(), [Stretch { offset: 10, value: 100, len: 8 }]);
         assert_eq!((log.offset_of(Value(107)), log.offset_of(Value(108))), (Some(17), None));
         assert!(log.occupies(17..20) && !log.occupies(18..20) && !log.occupies(12..12));
@@ -217,14 +210,16 @@ mod tests {
     fn contradictions_are_noted_where_they_are() {
         let mut log = Log::default();
         add(&mut log, 0, 100, 10);
-        assert_eq!(add(&mut log, 8, 200, 4), Novelty { new: true, conflict: true, repeat: false });
-        assert_eq!(add(&mut log, 8, 200, 4), Novelty::default(), "the same again is no news");
-        assert_eq!(add(&mut log, 20, 105, 2), Novelty { new: true, conflict: false, repeat: true });
+        assert!(add(&mut log, 8, 200, 4));
+        assert!(!add(&mut log, 8, 200, 4), "the same again is no news");
+        assert!(log.repeats().is_empty());
+        assert!(add(&mut log, 20, 105, 2));
         assert_eq!(log.conflicts().iter().cloned().collect::<Vec<_>>(), vec![8..10]);
         assert_eq!(log.repeats().iter().cloned().collect::<Vec<_>>(), vec![105..107]);
         assert_eq!(log.values_at(9), [Value(109), Value(201)]);
         assert_eq!(log.values_at(11), [Value(203)]);
         assert_eq!(log.values_at(12), []);
+        assert_eq!(log.offsets_of(Value(106)).collect::<Vec<_>>(), [Offset(6), Offset(21)]);
     }
 
     #[test]
@@ -232,6 +227,11 @@ mod tests {
         let mut log = Log::default();
         add(&mut log, 0, 100, 2);
         add(&mut log, 0, 7, 1);
-        assert_eq!(add(&mut log, 1, 7, 1), Novelty { new: true, conflict: true, repeat: true });
+        assert!(log.repeats().is_empty());
+        assert!(add(&mut log, 1, 7, 1));
+        assert!(log.repeats().contains(&7) && log.conflicts().contains(&1));
+        let mut offsets: Vec<_> = log.offsets_of(Value(7)).collect();
+        offsets.sort_unstable();
+        assert_eq!(offsets, [Offset(0), Offset(1)]);
     }
 }

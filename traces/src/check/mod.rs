@@ -9,6 +9,7 @@
 
 pub mod anomaly;
 mod clojure;
+pub mod consume_counts;
 pub mod duplicate;
 pub mod g1a;
 pub mod inconsistent_offsets;
@@ -19,13 +20,15 @@ pub mod log;
 pub mod lost_write;
 pub mod no_writer;
 pub mod nonmonotonic_send;
+pub mod online;
 pub mod order;
 pub mod poll_skip;
 mod positions;
 pub mod precommitted_read;
 pub mod proof;
+pub mod realtime_lag;
 mod report;
-mod step;
+pub mod step;
 pub mod unseen;
 
 use crate::history::{History, KeyId};

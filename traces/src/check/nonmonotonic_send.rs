@@ -7,30 +7,42 @@ use super::Evidence;
 use super::anomaly::Anomaly;
 use super::positions::Positions;
 use super::proof::Proof;
-use super::step::{self, Names};
-use crate::history::{Function, Kind, OpId};
+use super::step::{self, Names, Step};
+use crate::history::{Function, History, Kind, OpId};
 
-const NAMES: Names = Names { skip: None, nonmonotonic: Anomaly::NonmonotonicSend };
+/// What its steps are called.
+pub const NAMES: Names = Names { skip: None, nonmonotonic: Anomaly::NonmonotonicSend };
 
 /// Every such step among `ok` and `info` operations.
 pub fn check(evidence: &Evidence, out: &mut Vec<Proof>) {
-    let mut positions = Positions::default();
+    let mut sends = Sends::default();
     for id in evidence.history.ids() {
-        let op = evidence.history.op(id);
-        if !matches!(op.kind, Kind::Ok | Kind::Info) {
-            continue;
-        }
-        match op.function {
-            Function::Assign | Function::Subscribe => positions.keep(op.process, evidence.history.assigned(id)),
-            Function::Send | Function::Txn => check_op(evidence, id, &mut positions, out),
-            Function::Poll | Function::Crash | Function::Other => {}
-        }
+        sends.steps(evidence.history, id, &mut |step| out.extend(step.check(evidence, NAMES)));
     }
 }
 
-fn check_op(evidence: &Evidence, id: OpId, positions: &mut Positions, out: &mut Vec<Proof>) {
-    for (key, runs) in step::by_key(evidence.history.sends(id)) {
-        positions.check(evidence, id, key, &runs, NAMES, out);
-        positions.advance(evidence.history.op(id).process, id, key, &runs);
+/// Follows all producers through a history.
+#[derive(Clone, Debug, Default)]
+pub struct Sends {
+    positions: Positions,
+}
+
+impl Sends {
+    /// Takes the next operation in: the steps that it makes.
+    pub fn steps(&mut self, history: &History, id: OpId, visit: &mut dyn FnMut(Step)) {
+        let op = history.op(id);
+        if !matches!(op.kind, Kind::Ok | Kind::Info) {
+            return;
+        }
+        match op.function {
+            Function::Assign | Function::Subscribe => self.positions.keep(op.process, history.assigned(id)),
+            Function::Send | Function::Txn => {
+                for (key, runs) in step::by_key(history.sends(id)) {
+                    self.positions.step(op.process, id, key, &runs).into_iter().for_each(&mut *visit);
+                    self.positions.advance(op.process, id, key, &runs);
+                }
+            }
+            Function::Poll | Function::Crash | Function::Other => {}
+        }
     }
 }

@@ -8,34 +8,43 @@ use super::Evidence;
 use super::anomaly::Anomaly;
 use super::positions::Positions;
 use super::proof::Proof;
-use super::step::{self, Names};
-use crate::history::{Function, Kind, OpId};
+use super::step::{self, Names, Step};
+use crate::history::{Function, History, Kind, OpId};
 
-const NAMES: Names = Names { skip: Some(Anomaly::PollSkip), nonmonotonic: Anomaly::NonmonotonicPoll };
+/// What its steps are called.
+pub const NAMES: Names = Names { skip: Some(Anomaly::PollSkip), nonmonotonic: Anomaly::NonmonotonicPoll };
 
 /// Every such step.
 pub fn check(evidence: &Evidence, out: &mut Vec<Proof>) {
-    let mut positions = Positions::default();
+    let mut polls = Polls::default();
     for id in evidence.history.ids() {
-        let op = evidence.history.op(id);
-        match op.function {
-            Function::Assign | Function::Subscribe if matches!(op.kind, Kind::Ok | Kind::Info) => {
-                positions.keep(op.process, evidence.history.assigned(id));
-            }
-            Function::Poll | Function::Txn if op.kind != Kind::Invoke => {
-                check_op(evidence, id, &mut positions, out);
-            }
-            _ => {}
-        }
+        polls.steps(evidence.history, id, &mut |step| out.extend(step.check(evidence, NAMES)));
     }
 }
 
-fn check_op(evidence: &Evidence, id: OpId, positions: &mut Positions, out: &mut Vec<Proof>) {
-    let op = evidence.history.op(id);
-    for (key, runs) in step::by_key(evidence.history.polls(id)) {
-        positions.check(evidence, id, key, &runs, NAMES, out);
-        if op.kind == Kind::Ok {
-            positions.advance(op.process, id, key, &runs);
+/// Follows all consumers through a history.
+#[derive(Clone, Debug, Default)]
+pub struct Polls {
+    positions: Positions,
+}
+
+impl Polls {
+    /// Takes the next operation in: the steps that it makes.
+    pub fn steps(&mut self, history: &History, id: OpId, visit: &mut dyn FnMut(Step)) {
+        let op = history.op(id);
+        match op.function {
+            Function::Assign | Function::Subscribe if matches!(op.kind, Kind::Ok | Kind::Info) => {
+                self.positions.keep(op.process, history.assigned(id));
+            }
+            Function::Poll | Function::Txn if op.kind != Kind::Invoke => {
+                for (key, runs) in step::by_key(history.polls(id)) {
+                    self.positions.step(op.process, id, key, &runs).into_iter().for_each(&mut *visit);
+                    if op.kind == Kind::Ok {
+                        self.positions.advance(op.process, id, key, &runs);
+                    }
+                }
+            }
+            _ => {}
         }
     }
 }

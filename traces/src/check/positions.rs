@@ -1,8 +1,6 @@
 //! Where each process is in each key.
 
-use super::Evidence;
-use super::proof::Proof;
-use super::step::{Names, Step};
+use super::step::Step;
 use crate::history::{KeyId, OpId, Process, Run, Value};
 use std::collections::BTreeMap;
 
@@ -23,12 +21,10 @@ impl Positions {
         }
     }
 
-    /// Checks the step from a process's position in a key to the first of these records.
-    pub fn check(&self, evidence: &Evidence, id: OpId, key: KeyId, runs: &[Run], names: Names, out: &mut Vec<Proof>) {
-        let process = evidence.history.op(id).process;
-        let position = self.of.get(&process).and_then(|positions| positions.get(&key));
-        let (Some((last, Some(from))), Some(next)) = (position, runs.first()) else { return };
-        out.extend(Step { key, from: (*last, *from), to: (id, next.value) }.check(evidence, names));
+    /// The step from a process's position in a key to the first of these records of its operation.
+    pub fn step(&self, process: Option<Process>, id: OpId, key: KeyId, runs: &[Run]) -> Option<Step> {
+        let (last, from) = self.of.get(&process)?.get(&key)?;
+        Some(Step { key, from: (*last, (*from)?), to: (id, runs.first()?.value) })
     }
 
     /// Moves a process's position in a key to the last of these records. None at all leave it nowhere.

@@ -8,7 +8,7 @@ use crate::history::{KeyId, OpId, Run, Value};
 use std::collections::BTreeMap;
 
 /// What a skip and a step back are called in one place.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Names {
     /// A step of more than one place, if that is of interest.
     pub skip: Option<Anomaly>,
@@ -17,7 +17,7 @@ pub struct Names {
 }
 
 /// One step of one key: from a value of one operation to a value of another, or of the same.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
     /// The partition.
     pub key: KeyId,
@@ -54,29 +54,31 @@ pub fn by_key<'a>(runs: impl Iterator<Item = &'a Run>) -> BTreeMap<KeyId, Vec<Ru
     keys
 }
 
-/// Checks all steps within what one operation sent to, or polled of, one key.
-pub fn check_inner(evidence: &Evidence, id: OpId, key: KeyId, runs: &[Run], names: Names, out: &mut Vec<Proof>) {
-    let mut check = |from, to| {
-        let step = Step { key, from: (id, from), to: (id, to) };
-        out.extend(step.check(evidence, names));
-    };
-    let mut last = None;
-    for run in runs {
-        if let Some(last) = last {
-            check(last, run.value);
+/// The steps from run to run within what one operation sent to, or polled of, one key.
+pub fn between(id: OpId, key: KeyId, runs: &[Run], visit: &mut dyn FnMut(Step)) {
+    for pair in runs.windows(2) {
+        if let Some(last) = pair[0].last() {
+            visit(Step { key, from: (id, last), to: (id, pair[1].value) });
         }
-        inner_steps(evidence.order(key), run, &mut check);
-        last = run.last();
     }
 }
 
 /// The steps within one run that may be more, or less, than one place: those where the order is not one piece.
-fn inner_steps(order: &Order, run: &Run, check: &mut impl FnMut(Value, Value)) {
+pub fn within(order: &Order, id: OpId, run: &Run, visit: &mut dyn FnMut(Step)) {
     let mut end = None;
     for place in parts(order.by_value(), &run.values()) {
         if end == Some(place.value) {
-            check(Value(place.value - 1), Value(place.value));
+            visit(Step { key: run.key, from: (id, Value(place.value - 1)), to: (id, Value(place.value)) });
         }
         end = Some(place.value + place.len);
+    }
+}
+
+/// Checks all steps, from run to run and within runs, of one operation and key.
+pub fn check_inner(evidence: &Evidence, id: OpId, key: KeyId, runs: &[Run], names: Names, out: &mut Vec<Proof>) {
+    let mut check = |step: Step| out.extend(step.check(evidence, names));
+    between(id, key, runs, &mut check);
+    for run in runs {
+        within(evidence.order(key), id, run, &mut check);
     }
 }
