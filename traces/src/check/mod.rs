@@ -29,6 +29,7 @@ pub mod proof;
 pub mod realtime_lag;
 mod report;
 pub mod step;
+mod story;
 pub mod unseen;
 
 use crate::history::{History, KeyId};
@@ -37,6 +38,7 @@ use index::{Index, Proofs};
 use order::Order;
 use proof::Proof;
 pub use report::{Report, Verdict};
+pub use story::Story;
 
 /// What a history is checked for.
 #[derive(Clone, Debug, Default)]
