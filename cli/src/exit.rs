@@ -18,6 +18,8 @@ pub enum Exit {
     Held,
     /// An expectation (an SLO, a situation that a sweep must reach) was missed.
     ExpectationMissed,
+    /// What there is to go by does not tell.
+    Unknown,
     /// Something did not become live again.
     Stall,
     /// A safety invariant was violated.
@@ -47,6 +49,7 @@ impl From<Exit> for ExitCode {
             Exit::ExpectationMissed => 2,
             Exit::Violation => 3,
             Exit::Stall => 4,
+            Exit::Unknown => 5,
             Exit::Bug => 101,
         })
     }

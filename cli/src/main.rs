@@ -1,5 +1,6 @@
 //! The `wavetank` command: arguments, progress, text, exit codes. Nothing is computed here.
 
+mod check;
 mod exit;
 mod progress;
 mod text;
@@ -67,6 +68,8 @@ enum Command {
         #[arg(long, hide = true)]
         planted: bool,
     },
+    /// Check a history of client operations, of a run or of a real cluster
+    Check(check::Arguments),
     /// List scenarios and mutants
     List,
 }
@@ -101,6 +104,7 @@ fn main() -> ExitCode {
         Command::Diverge { what, seed, planted } => {
             diverge(what.scenario, seed, RunOptions { planted_divergence: planted, ..what.options() })
         }
+        Command::Check(arguments) => check::check(&arguments),
         Command::List => list(),
     }
     .into()
@@ -261,7 +265,8 @@ mod tests {
 
     #[test]
     fn what_weighs_more_decides_the_exit() {
-        let ordered = [Exit::Held, Exit::ExpectationMissed, Exit::Stall, Exit::Violation, Exit::Usage, Exit::Bug];
+        let ordered =
+            [Exit::Held, Exit::ExpectationMissed, Exit::Unknown, Exit::Stall, Exit::Violation, Exit::Usage, Exit::Bug];
         assert!(ordered.is_sorted());
         assert_eq!(Exit::of(&[]), Exit::Held);
     }

@@ -34,8 +34,8 @@ pub struct KeyIndex {
     pub failed: RangeSet<u64>,
     /// Values that an `ok` operation polled.
     pub ok_read: RangeSet<u64>,
-    /// Values that an operation polled whose polls are [proofs](Proofs).
-    pub proven: RangeSet<u64>,
+    /// Values that other operations polled whose polls are [proofs](Proofs) too.
+    also_proven: RangeSet<u64>,
 }
 
 /// Evidence that an operation brought and that was not all known.
@@ -128,8 +128,8 @@ impl Index {
             key.ok_read.insert(run.values());
         }
         let proves = kind == Kind::Ok || self.proofs == Proofs::AllPolls;
-        if proves {
-            key.proven.insert(run.values());
+        if proves && kind != Kind::Ok {
+            key.also_proven.insert(run.values());
         }
         if proves && !self.unproven.is_empty() {
             let writers = key.writers.overlapping(run.values()).map(|(_, writer)| *writer);
@@ -157,7 +157,10 @@ impl Index {
     }
 
     fn is_proven(&self, history: &History, id: OpId) -> bool {
-        history.sends(id).any(|run| self.key(run.key).proven.overlaps(&run.values()))
+        history.sends(id).any(|run| {
+            let key = self.key(run.key);
+            key.ok_read.overlaps(&run.values()) || key.also_proven.overlaps(&run.values())
+        })
     }
 
     /// Whether an operation's sends are in the log for certain: it was `ok`, or it was `info` and one of them was read.

@@ -17,19 +17,21 @@ pub fn check(evidence: &Evidence, out: &mut Vec<Proof>) {
 }
 
 fn check_op(evidence: &Evidence, id: OpId, out: &mut Vec<Proof>) {
-    for (key, runs) in stable(evidence.history, id) {
-        step::check_inner(evidence, id, key, &runs, NAMES, out);
-    }
+    stable(evidence.history, id, |key, runs| step::check_inner(evidence, id, key, runs, NAMES, out));
 }
 
 /// The steps from run to run that one operation makes.
 pub fn steps(history: &History, id: OpId, visit: &mut dyn FnMut(Step)) {
     if history.op(id).kind != Kind::Invoke {
-        stable(history, id).for_each(|(key, runs)| step::between(id, key, &runs, visit));
+        stable(history, id, |key, runs| step::between(id, key, runs, visit));
     }
 }
 
 /// What an operation polled of each key that no rebalance moved meanwhile.
-fn stable(history: &History, id: OpId) -> impl Iterator<Item = (KeyId, Vec<Run>)> {
-    step::by_key(history.polls(id)).into_iter().filter(move |(key, _)| !history.rebalanced(id).contains(key))
+fn stable(history: &History, id: OpId, mut visit: impl FnMut(KeyId, &[Run])) {
+    step::by_key(history.polls(id), |key, runs| {
+        if !history.rebalanced(id).contains(&key) {
+            visit(key, runs);
+        }
+    });
 }

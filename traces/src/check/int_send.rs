@@ -17,14 +17,12 @@ pub fn check(evidence: &Evidence, out: &mut Vec<Proof>) {
 }
 
 fn check_op(evidence: &Evidence, id: OpId, out: &mut Vec<Proof>) {
-    for (key, runs) in step::by_key(evidence.history.sends(id)) {
-        step::check_inner(evidence, id, key, &runs, NAMES, out);
-    }
+    step::by_key(evidence.history.sends(id), |key, runs| step::check_inner(evidence, id, key, runs, NAMES, out));
 }
 
 /// The steps from run to run that one operation makes.
 pub fn steps(history: &History, id: OpId, visit: &mut dyn FnMut(Step)) {
     if history.op(id).kind != Kind::Invoke {
-        step::by_key(history.sends(id)).into_iter().for_each(|(key, runs)| step::between(id, key, &runs, visit));
+        step::by_key(history.sends(id), |key, runs| step::between(id, key, runs, visit));
     }
 }

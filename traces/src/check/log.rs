@@ -70,6 +70,11 @@ impl Log {
         if count == 0 || self.holds(&evidence) {
             return false;
         }
+        if self.others.is_empty() && !self.by_offset.overlaps(&evidence.offsets()) {
+            self.by_offset.insert(evidence.offsets(), evidence.diagonal());
+            self.note_values(&evidence);
+            return true;
+        }
         let unknown = self.unknown(&evidence);
         for offsets in &unknown {
             let piece = Stretch::at_offsets(evidence.diagonal(), offsets.clone());
@@ -118,6 +123,9 @@ impl Log {
     /// Notes where new values are, and which of them were elsewhere already.
     fn note_values(&mut self, piece: &Stretch) {
         let (values, diagonal) = (piece.values(), piece.diagonal());
+        if !self.by_value.overlaps(&values) {
+            return self.by_value.insert(values, diagonal);
+        }
         let elsewhere = intersect(&values, self.by_value.overlapping(&values).map(|(range, _)| range));
         let free: Vec<_> = self.by_value.gaps(&values).collect();
         for range in free {

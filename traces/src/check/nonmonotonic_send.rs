@@ -37,10 +37,10 @@ impl Sends {
         match op.function {
             Function::Assign | Function::Subscribe => self.positions.keep(op.process, history.assigned(id)),
             Function::Send | Function::Txn => {
-                for (key, runs) in step::by_key(history.sends(id)) {
-                    self.positions.step(op.process, id, key, &runs).into_iter().for_each(&mut *visit);
-                    self.positions.advance(op.process, id, key, &runs);
-                }
+                step::by_key(history.sends(id), |key, runs| {
+                    self.positions.step(op.process, id, key, runs).into_iter().for_each(&mut *visit);
+                    self.positions.advance(op.process, id, key, runs);
+                });
             }
             Function::Poll | Function::Crash | Function::Other => {}
         }

@@ -37,12 +37,12 @@ impl Polls {
                 self.positions.keep(op.process, history.assigned(id));
             }
             Function::Poll | Function::Txn if op.kind != Kind::Invoke => {
-                for (key, runs) in step::by_key(history.polls(id)) {
-                    self.positions.step(op.process, id, key, &runs).into_iter().for_each(&mut *visit);
+                step::by_key(history.polls(id), |key, runs| {
+                    self.positions.step(op.process, id, key, runs).into_iter().for_each(&mut *visit);
                     if op.kind == Kind::Ok {
-                        self.positions.advance(op.process, id, key, &runs);
+                        self.positions.advance(op.process, id, key, runs);
                     }
-                }
+                });
             }
             _ => {}
         }

@@ -5,7 +5,7 @@ use super::anomaly::Anomaly;
 use super::order::{Order, parts};
 use super::proof::Proof;
 use crate::history::{KeyId, OpId, Run, Value};
-use std::collections::BTreeMap;
+use smallvec::SmallVec;
 
 /// What a skip and a step back are called in one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,13 +45,18 @@ impl Step {
     }
 }
 
-/// The runs of one operation by key, in order within a key; keys that were listed without a record have none.
-pub fn by_key<'a>(runs: impl Iterator<Item = &'a Run>) -> BTreeMap<KeyId, Vec<Run>> {
-    let mut keys: BTreeMap<KeyId, Vec<Run>> = BTreeMap::new();
-    for run in runs {
-        keys.entry(run.key).or_default().extend(Some(*run).filter(|run| run.count > 0));
+/// The runs of one operation key by key, in order within a key; a key that was listed without a record has none.
+pub fn by_key<'a>(runs: impl Iterator<Item = &'a Run>, mut visit: impl FnMut(KeyId, &[Run])) {
+    let mut runs: SmallVec<[Run; 8]> = runs.copied().collect();
+    runs.sort_by_key(|run| run.key);
+    for runs in runs.chunk_by(|a, b| a.key == b.key) {
+        if runs.iter().all(|run| run.count > 0) {
+            visit(runs[0].key, runs);
+        } else {
+            let filled: SmallVec<[Run; 8]> = runs.iter().copied().filter(|run| run.count > 0).collect();
+            visit(runs[0].key, &filled);
+        }
     }
-    keys
 }
 
 /// The steps from run to run within what one operation sent to, or polled of, one key.
