@@ -11,8 +11,9 @@
 //!
 //! In files, a history is JSON lines, one operation a line: [`reader`] says what a line may hold, including our one
 //! extension, which writes a range of records as one entry; [`writer`] writes them, with that extension or without, and
-//! a [`LinesRecorder`] writes them as they happen.
+//! a [`LinesRecorder`] writes them as they happen. [`edn`] makes such lines of the `history.edn` that Jepsen stores.
 
+pub mod edn;
 mod line;
 mod mops;
 mod op;
