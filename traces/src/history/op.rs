@@ -64,7 +64,7 @@ pub enum Function {
 }
 
 impl Function {
-    /// As in the file (`other` is never written).
+    /// As in the file. What no checker looks at is written as `other`, whatever it was called.
     pub fn name(self) -> &'static str {
         match self {
             Function::Send => "send",
@@ -122,6 +122,8 @@ pub struct Op {
     pub seek_to_beginning: bool,
     /// What the client said went wrong.
     pub error: Option<Value>,
+    /// How many micro-operations it has. Those that no run belongs to are polls without data.
+    pub mops: u32,
     pub(super) partner: Option<OpId>,
     pub(super) runs: Span,
     pub(super) keys: Span,

@@ -1,10 +1,10 @@
 //! A history in memory: operations, their runs, and who completes whom.
 
 use super::op::Span;
+use super::pairing::Pairing;
 use super::value::{Keys, Values};
 use super::{Function, KeyId, Kind, Op, OpId, Part, Process, Run, Value};
 use crate::Offset;
-use std::collections::BTreeMap;
 use thiserror::Error;
 
 /// Why an operation cannot be the next one of a history.
@@ -98,6 +98,16 @@ impl Draft {
         self.add(Run { key, mop: self.mops.saturating_sub(1), part: Part::Poll, count, offset, value });
     }
 
+    /// The runs so far.
+    pub fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+
+    /// How many micro-operations there are so far.
+    pub fn mops(&self) -> u32 {
+        self.mops
+    }
+
     fn add(&mut self, run: Run) {
         // A negative offset is Kafka's way to say that there is none (acks=0).
         let run = Run { offset: run.offset.filter(|offset| offset.0 >= 0), ..run };
@@ -113,9 +123,9 @@ pub struct History {
     ops: Vec<Op>,
     runs: Vec<Run>,
     lists: Vec<KeyId>,
-    keys: Keys,
-    values: Values,
-    open: BTreeMap<Process, OpId>,
+    pub(super) keys: Keys,
+    pub(super) values: Values,
+    pairing: Pairing<OpId>,
 }
 
 impl History {
@@ -156,15 +166,15 @@ impl History {
 
     /// Adds an operation at the end.
     pub fn push(&mut self, draft: &Draft) -> Result<OpId, Refusal> {
-        if let Some(last) = self.ops.last().filter(|last| last.index >= draft.index) {
-            return Err(Refusal::IndexNotGrowing { index: draft.index, last: last.index });
-        }
         let small = |len: usize| u32::try_from(len).ok().filter(|len| *len < u32::MAX).ok_or(Refusal::Full);
         let id = OpId(small(self.ops.len())?);
         small(self.runs.len() + draft.runs.len())?;
         small(self.lists.len() + draft.keys.len() + draft.rebalanced.len())?;
 
-        let partner = self.pair(id, draft)?;
+        let partner = self.pairing.next(draft, id)?;
+        if let Some(invocation) = partner {
+            self.ops[invocation.0 as usize].partner = Some(id);
+        }
         let runs = append(&mut self.runs, &draft.runs);
         let keys = append(&mut self.lists, &draft.keys);
         let rebalanced = append(&mut self.lists, &draft.rebalanced);
@@ -176,27 +186,13 @@ impl History {
             function: draft.function,
             seek_to_beginning: draft.seek_to_beginning,
             error: draft.error,
+            mops: draft.mops,
             partner,
             runs,
             keys,
             rebalanced,
         });
         Ok(id)
-    }
-
-    /// Opens an invocation, or finds the one that is completed.
-    fn pair(&mut self, id: OpId, draft: &Draft) -> Result<Option<OpId>, Refusal> {
-        let Some(process) = draft.process else { return Ok(None) };
-        if draft.kind == Kind::Invoke {
-            if let Some(open) = self.open.get(&process) {
-                return Err(Refusal::StillOpen { process, open: self.op(*open).index });
-            }
-            self.open.insert(process, id);
-            return Ok(None);
-        }
-        let invocation = self.open.remove(&process).ok_or(Refusal::NeverInvoked { process, kind: draft.kind })?;
-        self.ops[invocation.0 as usize].partner = Some(id);
-        Ok(Some(invocation))
     }
 
     /// All operations, in order.
@@ -236,7 +232,7 @@ impl History {
 
     /// The invocations that nobody completed, by process.
     pub fn open(&self) -> impl Iterator<Item = (Process, OpId)> {
-        self.open.iter().map(|(process, id)| (*process, *id))
+        self.pairing.open()
     }
 
     /// What an operation's micro-operations sent and polled, whatever its function, in order.

@@ -81,10 +81,12 @@ impl Values {
     }
 
     pub(super) fn json(&self, value: Value) -> serde_json::Value {
-        match value.0.checked_sub(Value::INTERNED) {
-            None => value.0.into(),
-            Some(place) => self.others[place as usize].clone(),
-        }
+        self.other(value).cloned().unwrap_or_else(|| value.0.into())
+    }
+
+    /// The JSON that this value was interned for; `None` if it stands for itself.
+    pub(super) fn other(&self, value: Value) -> Option<&serde_json::Value> {
+        value.0.checked_sub(Value::INTERNED).map(|place| &self.others[place as usize])
     }
 }
 
