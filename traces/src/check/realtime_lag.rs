@@ -84,7 +84,7 @@ impl Expiry {
 }
 
 /// The highest offset of each key that an operation sent to or polled; -1 if it polled nothing of it.
-fn highest(history: &History, id: OpId) -> BTreeMap<KeyId, i64> {
+pub fn highest(history: &History, id: OpId) -> BTreeMap<KeyId, i64> {
     let mut highest = BTreeMap::new();
     for run in history.sends(id).chain(history.polls(id)) {
         let last = run.offset.filter(|_| run.count > 0).map(|offset| offset.0 + i64::from(run.count) - 1);
