@@ -66,19 +66,19 @@ pub fn check(evidence: &Evidence, edges: Edges, out: &mut Vec<Proof>) {
     }
     let mut search = Search::new(evidence.history);
     for component in search.components(&window::scope(evidence.history, &links), Via::ALL) {
-        judge(&mut search, &component, out);
+        judge(&mut search, &component, edges, out);
     }
 }
 
 /// The cycles of one component of the whole graph.
-fn judge(search: &mut Search, component: &Scope, out: &mut Vec<Proof>) {
+fn judge(search: &mut Search, component: &Scope, edges: Edges, out: &mut Vec<Proof>) {
     let mut found = |rule: &Rule| find(search, component, rule, out);
     if found(&G0) {
         return;
     }
     let g1c = found(&G1C);
-    let g0_process = found(&G0_PROCESS);
-    let g1c_process = !g1c && !g0_process && found(&G1C_PROCESS);
+    let g0_process = edges.process && found(&G0_PROCESS);
+    let g1c_process = edges.process && !g1c && !g0_process && found(&G1C_PROCESS);
     let g0_realtime = !g0_process && found(&G0_REALTIME);
     if !(g1c || g0_process || g1c_process || g0_realtime) {
         tell(search, component, &G1C_REALTIME, out);
