@@ -208,7 +208,7 @@ fn the_unit_vectors_are_met() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_correct_history_never_alarms(shape in shapes()) {

@@ -10,6 +10,7 @@
 pub mod anomaly;
 mod clojure;
 pub mod consume_counts;
+pub mod cycles;
 pub mod duplicate;
 pub mod g1a;
 pub mod inconsistent_offsets;
@@ -78,6 +79,7 @@ pub fn check(history: &History, options: &Options) -> Report {
     for checker in CHECKERS {
         checker(&evidence, &mut proofs);
     }
+    cycles::check(&evidence, cycles::Edges { ww: options.ww_deps, process: false }, &mut proofs);
     Report::new(proofs, |anomaly| is_allowed(anomaly, options))
 }
 

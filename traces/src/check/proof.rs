@@ -103,8 +103,8 @@ pub enum Proof {
     EmptyGraph,
 }
 
-/// Why one operation comes before another.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why one operation comes before another. The better explanation is the smaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Edge {
     /// Its value goes directly before the other's in the log.
     Ww {
