@@ -14,13 +14,18 @@ use super::nonmonotonic_send::{self, Sends};
 use super::poll_skip::{self, Polls};
 use super::proof::Proof;
 use super::step::{Names, Step};
-use super::{Evidence, Options, Report, g1a, int_poll, int_send, precommitted_read};
+use super::{Evidence, Options, Report, cycles, g1a, int_poll, int_send, precommitted_read};
 use crate::Offset;
-use crate::history::{Draft, History, Kind, OpId, Refusal, Value};
+use crate::history::reader::Reader;
+use crate::history::{Draft, History, KeyId, Kind, OpId, ReadError, RecordError, Recorder, Refusal, Value};
 use rangemap::{RangeMap, RangeSet};
+use std::io::BufRead;
+
+/// The length of history at which cycles are first looked for, unless [`Online::searching_from`] says otherwise.
+const FIRST_SEARCH: usize = 4_096;
 
 /// A history that is checked as it grows. See the [module](self).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Online {
     options: Options,
     history: History,
@@ -29,6 +34,8 @@ pub struct Online {
     sends: Sends,
     keys: Vec<Watch>,
     news: Vec<News>,
+    /// The length of history at which cycles are looked for next.
+    next_search: usize,
     violation: Option<Proof>,
 }
 
@@ -51,12 +58,28 @@ struct Leap {
 impl Online {
     /// An empty history, to be checked for this.
     pub fn new(options: Options) -> Online {
-        Online { options, index: Index::new(Proofs::OkPolls), ..Online::default() }
+        Online {
+            options,
+            history: History::new(),
+            index: Index::new(Proofs::OkPolls),
+            polls: Polls::default(),
+            sends: Sends::default(),
+            keys: Vec::new(),
+            news: Vec::new(),
+            next_search: FIRST_SEARCH,
+            violation: None,
+        }
     }
 
-    /// The history so far. Keys and values of drafts are interned there.
-    pub fn history(&mut self) -> &mut History {
-        &mut self.history
+    /// Looks for cycles first when the history is this long.
+    #[must_use]
+    pub fn searching_from(self, next_search: usize) -> Online {
+        Online { next_search: next_search.max(1), ..self }
+    }
+
+    /// The history so far.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// The first violation, if there was one.
@@ -64,13 +87,24 @@ impl Online {
         self.violation.as_ref()
     }
 
-    /// Takes the next operation in. After the first violation the history still grows, but is not looked at until the end.
+    /// Takes the next operation in. After the first violation the history still grows, but is not looked at until the
+    /// end.
     pub fn add(&mut self, draft: &Draft) -> Result<Option<&Proof>, Refusal> {
         let id = self.history.push(draft)?;
+        Ok(self.look_at(id))
+    }
+
+    /// Takes the next operation of a file in; false at its end.
+    pub fn read(&mut self, reader: &mut Reader<impl BufRead>) -> Result<bool, ReadError> {
+        let id = reader.next_into(&mut self.history)?;
+        Ok(id.map(|id| self.look_at(id)).is_some())
+    }
+
+    fn look_at(&mut self, id: OpId) -> Option<&Proof> {
         if self.violation.is_none() {
-            self.violation = self.check(id);
+            self.violation = self.check(id).or_else(|| self.search());
         }
-        Ok(self.violation.as_ref())
+        self.violation.as_ref()
     }
 
     /// The end: checks the whole history.
@@ -173,7 +207,33 @@ impl Online {
         step.check(&Evidence { history: &self.history, index: &self.index, orders: &orders }, names)
     }
 
+    /// A cycle, if it is time to look for one.
+    fn search(&mut self) -> Option<Proof> {
+        if self.options.ww_deps || self.history.len() < self.next_search {
+            return None;
+        }
+        self.next_search = 2 * self.history.len();
+        let mut found = Vec::new();
+        cycles::check(&self.evidence(), cycles::Edges::default(), &mut found);
+        found.into_iter().find(|proof| matches!(proof, Proof::Cycle { .. }))
+    }
+
     fn evidence(&self) -> Evidence<'_> {
         Evidence { history: &self.history, index: &self.index, orders: &[] }
+    }
+}
+
+/// A running system is checked as it is recorded; whoever runs it asks for the [violation](Online::violation).
+impl Recorder for Online {
+    fn key(&mut self, name: &str) -> KeyId {
+        self.history.key(name)
+    }
+
+    fn value(&mut self, json: &serde_json::Value) -> Value {
+        self.history.value(json)
+    }
+
+    fn record(&mut self, draft: &Draft) -> Result<(), RecordError> {
+        Ok(self.add(draft).map(drop)?)
     }
 }
