@@ -218,8 +218,15 @@ fn nesting_without_end_is_refused() {
     }
     let deep = |depth| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
     // What the converter takes, a reader takes too.
-    let line = converted(&format!("{{:type :invoke, :process 0, :f :poll, :error {}}}", deep(100)));
-    assert_eq!(reader::read(line.as_bytes(), "h.jsonl").unwrap().len(), 1);
+    for depth in [100, 101, 128, 150] {
+        let stored = format!("{{:type :invoke, :process 0, :f :poll, :error {}}}", deep(depth));
+        let mut line = Vec::new();
+        let taken = convert(stored.as_bytes(), "h.edn", &mut line).is_ok();
+        assert_eq!(taken, depth <= 100, "{depth}");
+        if taken {
+            assert_eq!(reader::read(&line[..], "h.jsonl").unwrap().len(), 1);
+        }
+    }
 }
 
 #[test]

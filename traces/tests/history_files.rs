@@ -168,6 +168,18 @@ fn a_key_that_a_poll_has_twice_loses_nothing_and_the_order_is_kept() {
 }
 
 #[test]
+fn a_run_that_leaves_the_small_numbers_is_no_range() {
+    // The first value that is interned comes right after the last number that stands for itself.
+    let history = read(
+        r#"{"type":"ok","f":"poll","value":[["poll",{"x":[[4,9223372036854775804],[5,9223372036854775805],[6,9223372036854775806],[7,9223372036854775807],[8,"s"]]}]]}"#,
+    );
+    assert_eq!(history.run_count(), 1);
+    let line = written(&history, Form::Ranges);
+    assert!(line.contains(r#"[7,9223372036854775807],[8,"s"]"#), "{line}");
+    assert_same(&history, &read(&line));
+}
+
+#[test]
 fn a_line_is_written_as_documented() {
     let history = read(
         r#"{"error":{"b":1,"a":"x\ny"},"rebalance-log":[{"keys":["x","\"y\""]}],"value":[["poll"],["send","x",[3,1]],["send","x",2],["poll",{"x":[[1,7],[2,8],[3,9]],"z":[[0,0],[1,1],[2,2],[3,3]]}],["poll"]],"f":"txn","type":"ok","index":7,"time":-1}"#,
