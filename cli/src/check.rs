@@ -7,8 +7,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use wavetank_traces::check::anomaly::Anomaly;
+use wavetank_traces::check::proof::Proof;
 use wavetank_traces::check::{Options, Report, Story, Verdict};
-use wavetank_traces::history::{History, reader};
+use wavetank_traces::history::{History, edn, reader};
 
 /// So many findings of a kind are told in full.
 const TOLD: usize = 3;
@@ -60,12 +61,18 @@ pub fn check(arguments: &Arguments) -> Exit {
 }
 
 fn read(path: &Path) -> Result<History, String> {
-    let name = path.display().to_string();
-    let source: Box<dyn BufRead> = if name == "-" {
+    let is_standard_input = path == Path::new("-");
+    let name = if is_standard_input { "standard input".into() } else { path.display().to_string() };
+    let source: Box<dyn BufRead> = if is_standard_input {
         Box::new(std::io::stdin().lock())
     } else {
         Box::new(BufReader::new(File::open(path).map_err(|error| format!("can't read {name}: {error}"))?))
     };
+    if path.extension().is_some_and(|extension| extension == "edn") {
+        let mut lines = Vec::new();
+        edn::convert(source, &name, &mut lines).map_err(|error| error.to_string())?;
+        return reader::read(lines.as_slice(), &name).map_err(|error| error.to_string());
+    }
     reader::read(source, &name).map_err(|error| error.to_string())
 }
 
@@ -74,6 +81,10 @@ fn text(history: &History, report: &Report) -> String {
     let mut out = summary(history, report);
     let story = Story::new(history);
     for (anomaly, proofs) in worst_first(report) {
+        // That a cycle exists is told by the cycle itself.
+        if matches!(proofs, [Proof::CycleExists { .. }, ..]) {
+            continue;
+        }
         out += &format!("\n{anomaly}\n");
         for proof in proofs.iter().take(TOLD) {
             out += &wrapped(&story.sentence(proof), "  ", "    ");
@@ -95,7 +106,8 @@ fn summary(history: &History, report: &Report) -> String {
         Verdict::Unknown => "unknown",
         Verdict::Invalid => "INVALID",
     };
-    let mut out = format!("{verdict}: {} operations, {} keys, {records} sends\n", history.len(), history.keys());
+    let (operations, keys) = (history.len(), history.keys());
+    let mut out = format!("{verdict}: operations {operations}, keys {keys}, records sent {records}\n");
     for (anomaly, proofs) in worst_first(report) {
         let count: u64 = proofs.iter().map(|proof| proof.count()).sum();
         let allowed = if report.bad.contains(&anomaly) { "" } else { "  allowed" };
@@ -105,7 +117,7 @@ fn summary(history: &History, report: &Report) -> String {
 }
 
 /// What counts against the system first; then the gravest first.
-fn worst_first(report: &Report) -> Vec<(Anomaly, &[wavetank_traces::check::proof::Proof])> {
+fn worst_first(report: &Report) -> Vec<(Anomaly, &[Proof])> {
     let mut all: Vec<_> = report.proofs.iter().map(|(anomaly, proofs)| (*anomaly, proofs.as_slice())).collect();
     all.sort_by_key(|(anomaly, _)| (!report.bad.contains(anomaly), *anomaly));
     all

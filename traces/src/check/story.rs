@@ -34,12 +34,13 @@ impl<'a> Story<'a> {
                 let offsets: Vec<_> = offsets.iter().map(ToString::to_string).collect();
                 format!("{}: value {} lies at offsets {}", self.key(*key), self.value(*value), and(&offsets))
             }
-            Proof::LostWrite { key, values, index, writer, max_read_index, .. } => {
-                let lies = if proof.count() == 1 { "lies" } else { "lie" };
-                let reached = format!("readers got to place {max_read_index}");
+            Proof::LostWrite { key, values, index, writer, max_read_index, max_read } => {
+                let (lies, it) = if proof.count() == 1 { ("lies", "it") } else { ("lie", "them") };
+                let by = max_read.map(|id| format!(" ({})", self.op(id))).unwrap_or_default();
+                let reached = format!("readers got to place {max_read_index}{by}");
                 let sent = format!("sent by {}", self.op(*writer));
                 format!(
-                    "{}: {}, {sent}, {lies} at place {index}; {reached}, and nobody read it",
+                    "{}: {}, {sent}, {lies} at place {index}; {reached}, but nobody read {it}",
                     self.key(*key),
                     self.range(values)
                 )
@@ -171,11 +172,7 @@ impl<'a> Story<'a> {
         let cut = |yes| if yes { ".. " } else { "" };
         let (before, after) = (cut(near.start > values.start), if near.end < values.end { " .." } else { "" });
         let at = at.map_or_else(|| "?".into(), |offset| offset.to_string());
-        Some(format!(
-            "{did} {}@{at} {before}{}{after}",
-            self.key(run.key),
-            self.range(&near).replace("value ", "").replace("values ", "")
-        ))
+        Some(format!("{did} {}@{at} {before}{}{after}", self.key(run.key), self.spelled(&near)))
     }
 
     fn key(&self, key: KeyId) -> &str {
@@ -191,11 +188,21 @@ impl<'a> Story<'a> {
     }
 
     fn range(&self, range: &Range<u64>) -> String {
-        let (first, last) = (Value(range.start), Value(range.end - 1));
-        match range.end - range.start {
-            1 => format!("value {}", self.value(first)),
-            2 => format!("values {} and {}", self.value(first), self.value(last)),
-            count => format!("values {} to {} ({count})", self.value(first), self.value(last)),
+        let noun = if range.end - range.start == 1 { "value" } else { "values" };
+        format!("{noun} {}", self.spelled(range))
+    }
+
+    /// Consecutive numbers by their ends; anything else, which only its history has in a row, one by one.
+    fn spelled(&self, range: &Range<u64>) -> String {
+        let count = range.end - range.start;
+        if count > 2 && range.end <= Value::NUMBERS {
+            return format!("{} to {} ({count})", range.start, range.end - 1);
+        }
+        let values: Vec<_> = range.clone().take(SPELLED + 1).map(|value| self.value(Value(value))).collect();
+        if count as usize <= SPELLED {
+            and(&values)
+        } else {
+            format!("{} and {} more", values[..SPELLED].join(", "), count as usize - SPELLED)
         }
     }
 
