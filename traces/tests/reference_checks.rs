@@ -56,6 +56,86 @@ fn the_types_that_are_bad_are_those_of_the_real_checker() {
     }
 }
 
+/// What no public case reaches: each entry worked out by hand.
+#[test]
+fn the_reference_agrees_with_the_examples_worked_out_by_hand() {
+    let sorted = |entries: &[Value]| {
+        let mut entries: Vec<String> = entries.iter().map(Value::to_string).collect();
+        entries.sort();
+        entries
+    };
+    for example in reference::examples() {
+        let report = reference::check(&example.lines, false, example.ww_deps);
+        for (kind, expected) in &example.expected {
+            let ours = report["errors"][kind].as_array().cloned().unwrap_or_default();
+            assert_eq!(sorted(&ours), sorted(expected), "{}: {kind} in {report}", example.rule);
+        }
+    }
+}
+
+/// A report with these errors, as far as [`reference::compare`] looks at it.
+fn report(valid: bool, bad: &[&str], errors: Value) -> Value {
+    let types: Vec<&String> = errors.as_object().into_iter().flatten().map(|(kind, _)| kind).collect();
+    json!({ "valid": valid, "error_types": types, "bad_error_types": bad, "errors": errors })
+}
+
+#[test]
+fn a_comparison_sees_what_the_rules_of_the_corpus_compare_and_nothing_else() {
+    let lost = |max_read: Value| {
+        let entry = json!({ "key": "x", "value": 1, "max-read": max_read });
+        report(false, &["lost-write"], json!({ "lost-write": [entry] }))
+    };
+    let skips = |key: &str, ops: &[u64]| {
+        let entries: Vec<Value> = ops.iter().map(|op| json!({ "key": key, "delta": 2, "op": { "op": op } })).collect();
+        report(false, &["int-poll-skip"], json!({ "int-poll-skip": entries }))
+    };
+    let precommitted = |op: u64, keys: &[&str]| {
+        let entries: Vec<Value> =
+            keys.iter().map(|key| json!({ "op": { "op": op }, "key": key, "value": 1 })).collect();
+        report(false, &["precommitted-read"], json!({ "precommitted-read": entries }))
+    };
+    let unseen = |values: Value| report(false, &["unseen"], json!({ "unseen": [{ "key": "x", "values": values }] }));
+    let cycles = |kinds: &[&str], bad: &[&str]| {
+        let errors: BTreeMap<&str, Value> = kinds.iter().map(|kind| (*kind, json!([[1, 2]]))).collect();
+        report(false, bad, json!(errors))
+    };
+    let duplicate = |bad: &[&str]| report(false, bad, json!({ "duplicate": [{ "key": "x" }] }));
+    let empty = |valid| report(valid, &[], json!({}));
+    let (nowhere, at_x): (&[&str], &[&str]) = (&[], &["x"]);
+    let op = |op: u64| json!({ "op": op });
+    let (ww, wr) = (["G0", "PL-1-cycle-exists"], ["G1c", "PL-2-cycle-exists"]);
+    let (ww_realtime, all) =
+        (["G0-realtime", "strong-PL-1-cycle-exists"], ["G1c-realtime", "strong-PL-2-cycle-exists"]);
+    let table = [
+        ("nothing at all", empty(true), empty(true), nowhere, true),
+        ("another verdict", empty(false), empty(true), nowhere, false),
+        ("an error too many", skips("x", &[1, 2]), skips("x", &[1]), nowhere, false),
+        ("an error too few", skips("x", &[1]), skips("x", &[1, 1]), nowhere, false),
+        ("another order of errors", skips("x", &[1, 2]), skips("x", &[2, 1]), nowhere, true),
+        ("positions on an ambiguous key", skips("x", &[1, 2]), skips("x", &[3]), at_x, true),
+        ("positions on another key than the ambiguous", skips("y", &[1, 2]), skips("y", &[3]), at_x, false),
+        ("another max-read", lost(op(1)), lost(op(2)), nowhere, false),
+        ("another max-read on an ambiguous key", lost(op(1)), lost(op(2)), at_x, true),
+        ("more keys of an op's own reads", precommitted(1, &["x", "y"]), precommitted(1, &["y"]), nowhere, true),
+        ("another op's own reads", precommitted(1, &["x"]), precommitted(2, &["x"]), nowhere, false),
+        ("unseen values in another order", unseen(json!([1, 2])), unseen(json!([2, 1])), nowhere, true),
+        ("an unseen value less", unseen(json!([1])), unseen(json!([2, 1])), nowhere, false),
+        ("another kind of cycle that says as much", cycles(&ww_realtime, &[]), cycles(&all, &[]), nowhere, true),
+        ("a cycle of another class", cycles(&ww, &[]), cycles(&wr, &[]), nowhere, false),
+        ("a coarse companion alone", cycles(&ww[1..], &[]), cycles(&ww, &[]), nowhere, false),
+        ("a ww cycle with an ambiguous key", cycles(&ww, &[]), empty(false), at_x, true),
+        ("a bad cycle with an ambiguous key", cycles(&wr, &wr), empty(false), at_x, false),
+        ("the same error, bad or not", duplicate(&["duplicate"]), duplicate(&[]), nowhere, false),
+    ];
+    for (what, ours, expected, ambiguous, agrees) in table {
+        let ambiguous = ambiguous.iter().map(|key| (*key).to_owned()).collect();
+        let answer = reference::compare(&ours, &expected, &ambiguous);
+        assert_eq!(answer.is_ok(), agrees, "{what}: {answer:?}");
+    }
+    let answer = reference::compare_to_the_letter(&lost(op(1)), &lost(op(2)), &["x".to_owned()].into());
+    assert!(answer.is_err(), "to the letter every max-read counts");
+}
+
 fn types(report: &Value) -> Vec<&str> {
     report["error_types"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
@@ -113,6 +193,27 @@ proptest! {
     }
 
     #[test]
+    fn reordering_leaves_each_process_and_the_realtime_order_alone(shape in shapes(), seed in any::<u64>()) {
+        let history = mutate(&correct_history(&shape), seed);
+        let (reordered, places) = generate::reorder_unrelated(&history, seed);
+        prop_assert_eq!(well_formed(&reordered), Ok(()));
+        let client = |line: &Value| line["process"].is_i64();
+        let invoked = |line: &Value| line["type"] == "invoke";
+        for (at, first) in history.iter().enumerate().filter(|(_, line)| client(line)) {
+            prop_assert_eq!(&first["value"], &reordered[places[at]]["value"]);
+            for (after, second) in history.iter().enumerate().skip(at + 1).filter(|(_, line)| client(line)) {
+                if places[at] < places[after] {
+                    continue;
+                }
+                prop_assert!(first["process"] != second["process"], "{first} and {second}");
+                prop_assert!(invoked(first) == invoked(second), "{first} and {second}");
+                // The first reader is named and the last sender is the writer.
+                prop_assert!(invoked(first) || !share_a_record(first, second), "{first} and {second}");
+            }
+        }
+    }
+
+    #[test]
     fn damage_leaves_a_history_well_formed_and_checkable(shape in shapes(), seed in any::<u64>()) {
         let damaged = mutate(&correct_history(&shape), seed);
         prop_assert_eq!(well_formed(&damaged), Ok(()));
@@ -121,6 +222,27 @@ proptest! {
             prop_assert_eq!(reference::compare(&report, &report, &Default::default()), Ok(()));
         }
     }
+}
+
+/// Whether one poll or one send of each is of the same value.
+fn share_a_record(first: &Value, second: &Value) -> bool {
+    let of_second = records(second);
+    records(first).iter().any(|record| of_second.contains(record))
+}
+
+/// The key and value of everything that a completion sent and polled.
+fn records(line: &Value) -> Vec<String> {
+    let mut records = Vec::new();
+    for micro in line["value"].as_array().into_iter().flatten() {
+        if micro[0] == "send" {
+            let value = if micro[2].is_array() { &micro[2][1] } else { &micro[2] };
+            records.push(format!("sent {} {value}", micro[1]));
+        }
+        for (key, list) in micro[1].as_object().into_iter().flatten() {
+            records.extend(list.as_array().into_iter().flatten().map(|record| format!("polled {key} {}", record[1])));
+        }
+    }
+    records
 }
 
 /// Some shape of a good size; `seed` decides the rest.

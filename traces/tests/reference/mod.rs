@@ -10,6 +10,7 @@
 mod compare;
 mod corpus;
 mod cycles;
+mod examples;
 mod history;
 mod orders;
 mod reads;
@@ -17,6 +18,7 @@ mod steps;
 
 pub use compare::{compare, compare_to_the_letter, remap_ops};
 pub use corpus::{Case, cases};
+pub use examples::{Example, examples};
 pub use history::value_order;
 
 use history::History;
