@@ -70,6 +70,17 @@ fn the_checkers_agree_with_the_real_one_on_the_public_corpus() {
 }
 
 #[test]
+fn the_checkers_agree_on_examples_worked_out_by_hand() {
+    for example in reference::examples() {
+        let ours = report(&example.lines, false, example.ww_deps);
+        let expected = reference::check(&example.lines, false, example.ww_deps);
+        let ambiguous = reference::ambiguous_keys(&example.lines);
+        assert_eq!(reference::compare(&ours, &expected, &ambiguous), Ok(()), "{}", example.rule);
+        assert_eq!(ours["error_types"], expected["error_types"], "{}", example.rule);
+    }
+}
+
+#[test]
 fn version_orders_and_measures_agree_with_the_real_checker_on_the_public_corpus() {
     let cases = match reference::cases() {
         Ok(cases) => cases,

@@ -6,6 +6,7 @@ use super::anomaly::Anomaly;
 use super::proof::Proof;
 use super::step::{self, Names, Step};
 use crate::history::{History, KeyId, Kind, OpId, Run};
+use std::collections::BTreeSet;
 
 /// What its steps are called.
 pub const NAMES: Names = Names { skip: Some(Anomaly::IntPollSkip), nonmonotonic: Anomaly::IntNonmonotonicPoll };
@@ -29,8 +30,9 @@ pub fn steps(history: &History, id: OpId, visit: &mut dyn FnMut(Step)) {
 
 /// What an operation polled of each key that no rebalance moved meanwhile.
 fn stable(history: &History, id: OpId, mut visit: impl FnMut(KeyId, &[Run])) {
+    let moved: BTreeSet<_> = history.rebalanced(id).iter().copied().collect();
     step::by_key(history.polls(id), |key, runs| {
-        if !history.rebalanced(id).contains(&key) {
+        if !moved.contains(&key) {
             visit(key, runs);
         }
     });

@@ -8,7 +8,7 @@
 use crate::Offset;
 use crate::history::Value;
 use rangemap::{RangeMap, RangeSet};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// Consecutive values at consecutive offsets.
@@ -55,10 +55,8 @@ pub struct Log {
     by_offset: RangeMap<i64, u64>,
     /// The first offset at which each value was seen, as diagonals.
     by_value: RangeMap<u64, u64>,
-    /// By diagonal: where further values were seen at offsets that had one.
-    others: BTreeMap<u64, RangeSet<i64>>,
-    /// Offsets with more than one value.
-    conflicts: RangeSet<i64>,
+    /// Further values at offsets that have a first one: contradictions, so there are few.
+    others: BTreeMap<i64, BTreeSet<Value>>,
     /// Values at more than one offset.
     repeats: RangeSet<u64>,
 }
@@ -70,18 +68,18 @@ impl Log {
         if count == 0 || self.holds(&evidence) {
             return false;
         }
-        if self.others.is_empty() && !self.by_offset.overlaps(&evidence.offsets()) {
-            self.by_offset.insert(evidence.offsets(), evidence.diagonal());
-            self.note_values(&evidence);
+        let offsets = evidence.offsets();
+        if !self.by_offset.overlaps(&offsets) {
+            self.add_first(&evidence);
             return true;
         }
-        let unknown = self.unknown(&evidence);
-        for offsets in &unknown {
-            let piece = Stretch::at_offsets(evidence.diagonal(), offsets.clone());
-            self.place(&piece);
-            self.note_values(&piece);
+        let free: Vec<_> = self.by_offset.gaps(&offsets).collect();
+        let mut is_new = self.add_others(&evidence);
+        for offsets in free {
+            self.add_first(&Stretch::at_offsets(evidence.diagonal(), offsets));
+            is_new = true;
         }
-        !unknown.is_empty()
+        is_new
     }
 
     /// Whether all of it lies within one range that is already known: the common case.
@@ -91,33 +89,26 @@ impl Log {
             .is_some_and(|(known, diagonal)| *diagonal == evidence.diagonal() && known.end >= evidence.offsets().end)
     }
 
-    /// The offsets at which the evidence's value has not been seen yet.
-    fn unknown(&self, evidence: &Stretch) -> Vec<Range<i64>> {
-        let diagonal = evidence.diagonal();
-        let mut unknown = RangeSet::from_iter([evidence.offsets()]);
-        for (known, _) in self.by_offset.overlapping(evidence.offsets()).filter(|(_, known)| **known == diagonal) {
-            unknown.remove(known.clone());
-        }
-        if let Some(others) = self.others.get(&diagonal) {
-            for known in others.overlapping(evidence.offsets()) {
-                unknown.remove(known.clone());
-            }
-        }
-        unknown.iter().cloned().collect()
+    /// Puts values at offsets that have none.
+    fn add_first(&mut self, piece: &Stretch) {
+        self.by_offset.insert(piece.offsets(), piece.diagonal());
+        self.note_values(piece);
     }
 
-    /// Puts new values at their offsets, as first or as further ones.
-    fn place(&mut self, piece: &Stretch) {
-        let (offsets, diagonal) = (piece.offsets(), piece.diagonal());
-        let taken = intersect(&offsets, self.by_offset.overlapping(&offsets).map(|(range, _)| range));
-        let free: Vec<_> = self.by_offset.gaps(&offsets).collect();
-        for range in free {
-            self.by_offset.insert(range, diagonal);
+    /// Puts values at those offsets that have others. Whether any of them was not there yet.
+    fn add_others(&mut self, evidence: &Stretch) -> bool {
+        let diagonal = evidence.diagonal();
+        let others = self.by_offset.overlapping(evidence.offsets()).filter(|(_, known)| **known != diagonal);
+        let contradicted = intersect(&evidence.offsets(), others.map(|(offsets, _)| offsets));
+        let mut is_new = false;
+        for offset in contradicted.into_iter().flatten() {
+            let piece = Stretch::at_offsets(diagonal, offset..offset + 1);
+            if self.others.entry(offset).or_default().insert(Value(piece.value)) {
+                self.note_values(&piece);
+                is_new = true;
+            }
         }
-        for range in &taken {
-            self.others.entry(diagonal).or_default().insert(range.clone());
-            self.conflicts.insert(range.clone());
-        }
+        is_new
     }
 
     /// Notes where new values are, and which of them were elsewhere already.
@@ -141,22 +132,34 @@ impl Log {
 
     /// Further values at offsets that have a first one.
     pub fn others(&self) -> impl Iterator<Item = Stretch> {
-        self.others
-            .iter()
-            .flat_map(|(diagonal, sets)| sets.iter().map(|set| Stretch::at_offsets(*diagonal, set.clone())))
+        let at = |(offset, values): (&i64, &BTreeSet<Value>)| {
+            let offset = *offset;
+            values.iter().map(move |value| Stretch { offset, value: value.0, len: 1 }).collect::<Vec<_>>()
+        };
+        self.others.iter().flat_map(at)
     }
 
     /// Offsets with more than one value, in order.
-    pub fn conflicts(&self) -> &RangeSet<i64> {
-        &self.conflicts
+    pub fn conflicts(&self) -> impl Iterator<Item = i64> {
+        self.others.keys().copied()
+    }
+
+    /// Those within a range.
+    pub fn conflicts_in(&self, offsets: Range<i64>) -> impl Iterator<Item = i64> {
+        self.others.range(offsets).map(|(offset, _)| *offset)
+    }
+
+    /// Whether any offset has more than one value, or any value more than one offset.
+    pub fn contradicts_itself(&self) -> bool {
+        !self.others.is_empty() || !self.repeats.is_empty()
     }
 
     /// All values at an offset, in order.
     pub fn values_at(&self, offset: i64) -> Vec<Value> {
-        let first = self.by_offset.get(&offset).copied();
-        let others = self.others.iter().filter(|(_, set)| set.contains(&offset)).map(|(diagonal, _)| *diagonal);
-        let value = |diagonal| Value(Stretch::at_offsets(diagonal, offset..offset + 1).value);
-        let mut values: Vec<_> = first.into_iter().chain(others).map(value).collect();
+        let first = self.by_offset.get(&offset);
+        let first = first.map(|diagonal| Value(Stretch::at_offsets(*diagonal, offset..offset + 1).value));
+        let mut values: Vec<_> =
+            first.into_iter().chain(self.others.get(&offset).into_iter().flatten().copied()).collect();
         values.sort_unstable();
         values
     }
@@ -222,11 +225,12 @@ mod tests {
         assert!(!add(&mut log, 8, 200, 4), "the same again is no news");
         assert!(log.repeats().is_empty());
         assert!(add(&mut log, 20, 105, 2));
-        assert_eq!(log.conflicts().iter().cloned().collect::<Vec<_>>(), vec![8..10]);
+        assert_eq!(log.conflicts().collect::<Vec<_>>(), [8, 9]);
         assert_eq!(log.repeats().iter().cloned().collect::<Vec<_>>(), vec![105..107]);
         assert_eq!(log.values_at(9), [Value(109), Value(201)]);
         assert_eq!(log.values_at(11), [Value(203)]);
         assert_eq!(log.values_at(12), []);
+        assert_eq!(log.conflicts_in(9..11).collect::<Vec<_>>(), [9]);
         assert_eq!(log.offsets_of(Value(106)).collect::<Vec<_>>(), [Offset(6), Offset(21)]);
     }
 
@@ -237,7 +241,7 @@ mod tests {
         add(&mut log, 0, 7, 1);
         assert!(log.repeats().is_empty());
         assert!(add(&mut log, 1, 7, 1));
-        assert!(log.repeats().contains(&7) && log.conflicts().contains(&1));
+        assert!(log.repeats().contains(&7) && log.conflicts().any(|offset| offset == 1));
         let mut offsets: Vec<_> = log.offsets_of(Value(7)).collect();
         offsets.sort_unstable();
         assert_eq!(offsets, [Offset(0), Offset(1)]);

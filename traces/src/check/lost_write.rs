@@ -10,7 +10,7 @@ use super::order::{Order, Place, parts};
 use super::proof::Proof;
 use crate::history::{KeyId, OpId, Value};
 use rangemap::RangeSet;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Every lost value.
 pub fn check(evidence: &Evidence, out: &mut Vec<Proof>) {
@@ -53,20 +53,31 @@ fn check_place(evidence: &Evidence, key: KeyId, place: &Place, bound: u64, out: 
     }
 }
 
-/// Fills in who read at the bound: the first to poll the value whose last place that is.
+/// Fills in who read at each key's bound: the first to poll the value whose last place that is.
 fn name_readers(evidence: &Evidence, bounds: &BTreeMap<KeyId, u64>, proofs: &mut [Proof]) {
-    let mut readers: BTreeMap<KeyId, Option<OpId>> = BTreeMap::new();
+    let mut wanted: BTreeMap<KeyId, Value> = BTreeMap::new();
+    for key in proofs.iter().filter_map(Proof::key).collect::<BTreeSet<_>>() {
+        wanted.extend(value_last_at(evidence, key, bounds[&key]).map(|value| (key, value)));
+    }
+    let mut readers: BTreeMap<KeyId, OpId> = BTreeMap::new();
+    for id in evidence.history.ids().rev().filter(|_| !wanted.is_empty()) {
+        for run in evidence.history.polls(id) {
+            if wanted.get(&run.key).is_some_and(|value| run.values().contains(&value.0)) {
+                readers.insert(run.key, id);
+            }
+        }
+    }
     for proof in proofs {
-        let Proof::LostWrite { key, max_read, .. } = proof else { continue };
-        *max_read = *readers.entry(*key).or_insert_with(|| reader_at(evidence, *key, bounds[key]));
+        if let Proof::LostWrite { key, max_read, .. } = proof {
+            *max_read = readers.get(key).copied();
+        }
     }
 }
 
-fn reader_at(evidence: &Evidence, key: KeyId, bound: u64) -> Option<OpId> {
-    let history = evidence.history;
-    let last_here = |place: &&Place| place.index <= bound && bound < place.index + place.len;
-    let candidates = evidence.order(key).last_indices().iter().filter(last_here);
-    let values: Vec<_> = candidates.map(|place| Value(place.value + (bound - place.index))).collect();
-    let value = *super::clojure::first_value(&values, history)?;
-    history.ids().find(|id| history.polls(*id).any(|run| run.key == key && run.values().contains(&value.0)))
+/// The value whose last place this is; of several, the one that the original takes.
+fn value_last_at(evidence: &Evidence, key: KeyId, index: u64) -> Option<Value> {
+    let is_here = |place: &&Place| place.index <= index && index < place.index + place.len;
+    let here = evidence.order(key).last_indices().iter().filter(is_here);
+    let values: Vec<_> = here.map(|place| Value(place.value + (index - place.index))).collect();
+    super::clojure::first_value(&values, evidence.history).copied()
 }

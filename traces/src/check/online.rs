@@ -130,7 +130,7 @@ impl Online {
     /// A second value at an offset, or a second offset of a value.
     fn contradiction(&self, news: &News) -> Option<Proof> {
         let log = &self.index.key(news.key).log;
-        if let Some(offset) = log.conflicts().first().map(|range| range.start) {
+        if let Some(offset) = log.conflicts().next() {
             let values = log.values_at(offset);
             let index = self.index.order(news.key, &self.history).index_of(offset)?;
             return Some(Proof::InconsistentOffsets { key: news.key, offset: Offset(offset), index, values });

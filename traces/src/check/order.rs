@@ -5,7 +5,7 @@
 //! last one.
 
 use super::clojure;
-use super::log::{Log, Stretch, intersect};
+use super::log::{Log, Stretch};
 use crate::history::{History, Value};
 use rangemap::RangeMap;
 use std::ops::Range;
@@ -61,14 +61,13 @@ impl Order {
         let cells = cells(log, history);
         let as_place = |cell: &Cell| Place { value: cell.at.value, index: cell.index, len: cell.at.len };
         let mut by_value: Vec<_> = cells.iter().map(as_place).collect();
-        let contradicts = !log.conflicts().is_empty() || !log.repeats().is_empty();
-        if contradicts {
+        if log.contradicts_itself() {
             by_value = latest(by_value.into_iter());
         } else {
             by_value.sort_unstable_by_key(|place| place.value);
         }
         let mut order = Order { cells, by_value, first_and_last: None };
-        if contradicts {
+        if log.contradicts_itself() {
             let mut all: Vec<_> = log.firsts().chain(log.others()).flat_map(|at| order.places(&at)).collect();
             all.sort_unstable_by_key(|place| place.index);
             order.first_and_last = Some((latest(all.iter().rev().copied()), latest(all.into_iter())));
@@ -193,8 +192,7 @@ fn cells(log: &Log, history: &History) -> Vec<Cell> {
     };
     for first in log.firsts() {
         let mut rest = first;
-        let conflicts = intersect(&first.offsets(), log.conflicts().overlapping(&first.offsets()));
-        for offset in conflicts.into_iter().flatten() {
+        for offset in log.conflicts_in(first.offsets()) {
             let (before, after) = split(&rest, offset);
             before.into_iter().for_each(&mut push);
             push(Stretch { offset, value: choose(&log.values_at(offset), history).0, len: 1 });

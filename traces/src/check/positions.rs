@@ -2,7 +2,7 @@
 
 use super::step::Step;
 use crate::history::{KeyId, OpId, Process, Run, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The operation that moved there, and the record it stands on.
 type Position = (OpId, Option<Value>);
@@ -17,6 +17,7 @@ impl Positions {
     /// Forgets all keys of a process but these.
     pub fn keep(&mut self, process: Option<Process>, keys: &[KeyId]) {
         if let Some(positions) = self.of.get_mut(&process) {
+            let keys: BTreeSet<_> = keys.iter().collect();
             positions.retain(|key, _| keys.contains(key));
         }
     }

@@ -4,9 +4,11 @@
 
 use super::Evidence;
 use super::anomaly::Anomaly;
+use super::log::intersect;
 use super::proof::Proof;
-use crate::history::{Kind, OpId};
-use std::collections::BTreeSet;
+use crate::history::{KeyId, Kind, OpId};
+use rangemap::RangeSet;
+use std::collections::BTreeMap;
 
 /// Every such read, once for each operation and value.
 pub fn check(evidence: &Evidence, out: &mut Vec<Proof>) {
@@ -16,20 +18,22 @@ pub fn check(evidence: &Evidence, out: &mut Vec<Proof>) {
 
 /// The reads of its own values in one operation.
 pub fn check_op(evidence: &Evidence, id: OpId, out: &mut Vec<Proof>) {
-    let mut found = BTreeSet::new();
-    for sent in evidence.history.sends(id) {
-        for polled in evidence.history.polls(id).filter(|polled| polled.key == sent.key) {
-            let start = sent.values().start.max(polled.values().start);
-            let end = sent.values().end.min(polled.values().end);
-            if start < end && found.insert((sent.key, start, end)) {
-                out.push(Proof::Read {
-                    anomaly: Anomaly::PrecommittedRead,
-                    key: sent.key,
-                    values: start..end,
-                    writer: Some(id),
-                    reader: id,
-                });
-            }
+    let history = evidence.history;
+    if history.polls(id).next().is_none() {
+        return;
+    }
+    let mut sent: BTreeMap<KeyId, RangeSet<u64>> = BTreeMap::new();
+    for run in history.sends(id) {
+        sent.entry(run.key).or_default().insert(run.values());
+    }
+    let mut own: BTreeMap<KeyId, RangeSet<u64>> = BTreeMap::new();
+    for run in history.polls(id).filter(|run| run.count > 0) {
+        if let Some(sent) = sent.get(&run.key) {
+            own.entry(run.key).or_default().extend(intersect(&run.values(), sent.overlapping(run.values())));
         }
+    }
+    for (key, values) in own.into_iter().flat_map(|(key, own)| own.into_iter().map(move |values| (key, values))) {
+        let (writer, reader) = (Some(id), id);
+        out.push(Proof::Read { anomaly: Anomaly::PrecommittedRead, key, values, writer, reader });
     }
 }
