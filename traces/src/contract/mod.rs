@@ -1,0 +1,2 @@
+//! Kafka's contract.
+pub mod context;
