@@ -24,7 +24,7 @@ pub mod poll_skip;
 mod positions;
 pub mod precommitted_read;
 pub mod proof;
-mod report;
+pub(crate) mod report;
 mod step;
 pub mod unseen;
 
@@ -120,6 +120,9 @@ fn is_allowed(anomaly: Anomaly, options: &Options) -> bool {
         | Anomaly::IntNonmonotonicPoll
         | Anomaly::NonmonotonicSend
         | Anomaly::IntNonmonotonicSend
-        | Anomaly::EmptyTransactionGraph => false,
+        | Anomaly::EmptyTransactionGraph
+        | Anomaly::AbortedRead
+        | Anomaly::DoubleConsumption
+        | Anomaly::HangingTransaction => false,
     }
 }

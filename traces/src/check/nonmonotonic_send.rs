@@ -14,6 +14,11 @@ const NAMES: Names = Names { skip: None, nonmonotonic: Anomaly::NonmonotonicSend
 
 /// Every such step among `ok` and `info` operations.
 pub fn check(evidence: &Evidence, out: &mut Vec<Proof>) {
+    check_across(evidence, true, out);
+}
+
+/// Every such step, if assignments do, or do not, forget the keys that they do not list.
+pub fn check_across(evidence: &Evidence, assignments_forget: bool, out: &mut Vec<Proof>) {
     let mut positions = Positions::default();
     for id in evidence.history.ids() {
         let op = evidence.history.op(id);
@@ -21,9 +26,11 @@ pub fn check(evidence: &Evidence, out: &mut Vec<Proof>) {
             continue;
         }
         match op.function {
-            Function::Assign | Function::Subscribe => positions.keep(op.process, evidence.history.assigned(id)),
+            Function::Assign | Function::Subscribe if assignments_forget => {
+                positions.keep(op.process, evidence.history.assigned(id))
+            }
             Function::Send | Function::Txn => check_op(evidence, id, &mut positions, out),
-            Function::Poll | Function::Crash | Function::Other => {}
+            Function::Assign | Function::Subscribe | Function::Poll | Function::Crash | Function::Other => {}
         }
     }
 }

@@ -15,6 +15,11 @@ const NAMES: Names = Names { skip: Some(Anomaly::PollSkip), nonmonotonic: Anomal
 
 /// Every such step.
 pub fn check(evidence: &Evidence, out: &mut Vec<Proof>) {
+    check_from(evidence, true, out);
+}
+
+/// Every such step, if a poll that lists a key with no record does, or does not, forget the position in it.
+pub fn check_from(evidence: &Evidence, empty_lists_forget: bool, out: &mut Vec<Proof>) {
     let mut positions = Positions::default();
     for id in evidence.history.ids() {
         let op = evidence.history.op(id);
@@ -23,16 +28,17 @@ pub fn check(evidence: &Evidence, out: &mut Vec<Proof>) {
                 positions.keep(op.process, evidence.history.assigned(id));
             }
             Function::Poll | Function::Txn if op.kind != Kind::Invoke => {
-                check_op(evidence, id, &mut positions, out);
+                check_op(evidence, id, &mut positions, empty_lists_forget, out);
             }
             _ => {}
         }
     }
 }
 
-fn check_op(evidence: &Evidence, id: OpId, positions: &mut Positions, out: &mut Vec<Proof>) {
+fn check_op(evidence: &Evidence, id: OpId, positions: &mut Positions, empty_lists_forget: bool, out: &mut Vec<Proof>) {
     let op = evidence.history.op(id);
-    for (key, runs) in step::by_key(evidence.history.polls(id)) {
+    let keys = step::by_key(evidence.history.polls(id)).into_iter();
+    for (key, runs) in keys.filter(|(_, runs)| empty_lists_forget || !runs.is_empty()) {
         positions.check(evidence, id, key, &runs, NAMES, out);
         if op.kind == Kind::Ok {
             positions.advance(op.process, id, key, &runs);
