@@ -33,7 +33,7 @@ pub struct KeyFacts<'a> {
     /// Values that two operations sent, neither of which failed.
     pub resent: RangeSet<u64>,
     /// Values that some operation sent that did not fail.
-    sent: RangeSet<u64>,
+    pub sent: RangeSet<u64>,
     /// The last offset of each value, as the difference of value and offset.
     offsets: RangeMap<u64, u64>,
 }

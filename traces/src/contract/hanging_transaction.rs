@@ -49,12 +49,10 @@ fn by_readers(facts: &Facts, key: KeyId, transactions: &[OpId], poll: OpId) -> O
     let first = facts.began(*transactions.first()?);
     // Sent after the transaction began, and acknowledged before the last poll.
     let held = |writer: OpId| first < writer && writer < poll;
-    let values: Vec<_> = unread(facts, key, &(read_to..i64::MAX))
-        .iter()
-        .flat_map(|values| facts.evidence.index.writers(key, values))
-        .filter(|(_, writer)| writer.is_some_and(held))
-        .map(|(values, _)| values)
-        .collect();
+    let unread = unread(facts, key, &(read_to..i64::MAX));
+    let sent = unread.iter().flat_map(|values| facts.evidence.index.writers(key, values));
+    let held: RangeSet<u64> = sent.filter(|(_, writer)| writer.is_some_and(held)).map(|(values, _)| values).collect();
+    let values: Vec<_> = held.iter().cloned().collect();
     (!values.is_empty()).then_some(Proof::HangingTransaction { key, values, transactions, stuck: None })
 }
 

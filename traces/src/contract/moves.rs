@@ -108,15 +108,12 @@ mod tests {
         let mut history = History::new();
         history.key("x");
         for (place, time) in [0, 100, 100, 100, 200, 300].into_iter().enumerate() {
-            let kind = if place % 2 == 0 { Kind::Invoke } else { Kind::Ok };
-            let draft = Draft {
-                index: place as u64 * 10 + 10,
-                time,
-                kind,
-                process: Some(Process(1)),
-                function: Function::Poll,
-                ..Draft::default()
-            };
+            let mut draft = Draft::default();
+            draft.index = place as u64 * 10 + 10;
+            draft.time = time;
+            draft.kind = if place % 2 == 0 { Kind::Invoke } else { Kind::Ok };
+            draft.process = Some(Process(1));
+            draft.function = Function::Poll;
             history.push(&draft).unwrap();
         }
         history

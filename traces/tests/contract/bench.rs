@@ -12,7 +12,8 @@ use wavetank_traces::history::{Draft, Function, History, Kind, Process, Value};
 /// its completion; `open` for an invocation alone; `begin` for one that an `end-ok`, `end-fail` or `end-info` line
 /// completes. `s:x@0=10` sends 10 to x, which gets offset 0; `s:x=10+3` sends three values, of unknown offsets;
 /// `p:x@1=11+2,y` polls 11 and 12 at offsets 1 and 2 of x, and nothing of y. `k:x,y` are an assignment's keys, `beginning`
-/// makes it seek, `r:x` are keys that a rebalance moved, `!E` is the error E. Index and time grow by 1 and by 10.
+/// makes it seek, `r:x` are keys that a rebalance moved, `!E` is the error E. Index and time grow by 1 and by 10;
+/// `t=5` is another time.
 pub fn history(text: &str) -> History {
     let mut history = History::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -33,15 +34,12 @@ pub fn history(text: &str) -> History {
             other => panic!("{other}"),
         };
         for kind in kinds {
-            let index = history.len() as u64;
-            let mut draft = Draft {
-                index,
-                time: index as i64 * 10,
-                process: Some(Process(process)),
-                kind: *kind,
-                function,
-                ..Draft::default()
-            };
+            let mut draft = Draft::default();
+            draft.index = history.len() as u64;
+            draft.time = draft.index as i64 * 10;
+            draft.process = Some(Process(process));
+            draft.kind = *kind;
+            draft.function = function;
             words.iter().for_each(|word| add(&mut history, &mut draft, word));
             history.push(&draft).unwrap();
         }
@@ -72,6 +70,7 @@ fn add(history: &mut History, draft: &mut Draft, word: &str) {
         Some(("r", keys)) => draft.rebalanced = keys.split(',').map(|key| history.key(key)).collect(),
         _ if word == "p" => draft.poll(),
         _ if word == "beginning" => draft.seek_to_beginning = true,
+        _ if word.starts_with("t=") => draft.time = word[2..].parse().unwrap(),
         _ => draft.error = Some(history.value(&word.strip_prefix('!').unwrap().into())),
     }
 }
@@ -87,9 +86,8 @@ fn run(text: &str) -> (&str, Option<Offset>, Value, u32) {
     (key, offset, Value(value.parse().unwrap()), count.parse().unwrap())
 }
 
-/// A history under both contracts.
+/// What both contracts say of a history.
 pub struct Both {
-    pub history: History,
     pub jepsen: Report,
     pub kafka: KafkaReport,
 }
@@ -99,7 +97,7 @@ pub fn both(text: &str, context: &str) -> Both {
     let history = history(text);
     let context = Context::read(context, "context").unwrap_or_else(|error| panic!("{error}"));
     let options = Options::default();
-    Both { jepsen: check(&history, &options), kafka: check_kafka(&history, &context, &options), history }
+    Both { jepsen: check(&history, &options), kafka: check_kafka(&history, &context, &options) }
 }
 
 impl Both {

@@ -1,6 +1,7 @@
 //! What clients are configured to, or do not, get.
 
 use super::{Case, Piece, all_if, process_of};
+use crate::check::log::intersect;
 use crate::check::proof::Proof;
 use crate::contract::class::Class;
 use crate::contract::context::Acks;
@@ -60,6 +61,13 @@ pub fn isolation(facts: &Facts, case: &Case, piece: &Piece) -> Excused {
     all_if(facts.client(reader).reads_uncommitted(), piece, || {
         Class::allowed(format!("isolation.level=read_uncommitted of {}", process_of(facts, reader)))
     })
+}
+
+/// What failed once and was sent again may be read: applications repeat aborted transactions.
+pub fn sent_again(facts: &Facts, case: &Case, piece: &Piece) -> Excused {
+    let again = facts.key(case.key).sent.overlapping(&piece.values);
+    let class = Class::allowed("another operation, which sent it again and did not fail");
+    intersect(&piece.values, again).into_iter().map(|values| (values, class.clone())).collect()
 }
 
 /// Without a transaction, an operation of several sends that fails may have got some of them through.

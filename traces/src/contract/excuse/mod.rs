@@ -9,6 +9,8 @@ mod errors;
 mod log;
 mod position;
 mod promise;
+#[cfg(test)]
+mod tests;
 mod whole;
 
 use super::class::{Class, Classified};
@@ -93,7 +95,7 @@ const SKIPPED: &[Rule] = &[
     promise::unlisted,
 ];
 const ABORTED: &[Rule] =
-    &[client::isolation, client::not_atomic, errors::indefinite, promise::ended, promise::unlisted];
+    &[client::sent_again, client::isolation, client::not_atomic, errors::indefinite, promise::ended, promise::unlisted];
 const PRECOMMITTED: &[Rule] = &[client::isolation, client::not_a_transaction, promise::ended];
 const UNWRITTEN: &[Rule] = &[client::not_recorded, promise::ended];
 const CONSUMED_TWICE: &[Rule] = &[client::auto_commit, position::moved, promise::ended];
