@@ -65,7 +65,7 @@ impl<'a> Facts<'a> {
         let moves = Moves::new(history, context);
         let names = || (0..history.keys() as u32).map(|key| history.key_name(KeyId(key)));
         let starts: Vec<_> = names().map(|name| LogStarts::new(context.key(name))).collect();
-        let passages = passages(evidence, &moves, &starts);
+        let passages = passages(evidence, context, &moves, &starts);
         let keys = names().zip(passages).zip(evidence.index.keys());
         let keys = keys.map(|((name, passage), (_, known))| KeyFacts::new(context, name, passage, known)).collect();
         let end = history.ids().map(|id| history.op(id).time).max().unwrap_or(0);

@@ -194,6 +194,16 @@ fn acks_one_without_a_list_of_leaders_is_unknown() {
 }
 
 #[test]
+fn what_was_read_survives_a_change_of_the_leader_whatever_the_acks() {
+    let text = "
+        1 fail txn s:x=10
+        2 ok poll p:x@0=10";
+    for changes in ["", r#""leader_changes": [{"at": 10}]"#] {
+        both(text, &acks_one(changes)).jepsen(Invalid, &["G1a"]).kafka(Invalid, &["G1a violation 10..11"]);
+    }
+}
+
+#[test]
 fn an_offset_acknowledged_by_one_leader_is_reused_by_the_next() {
     let text = "
         1 ok send s:x@0=10

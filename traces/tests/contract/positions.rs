@@ -139,6 +139,56 @@ fn what_all_readers_sought_past_is_not_lost() {
 }
 
 #[test]
+fn a_consumer_that_begins_at_the_end_has_not_lost_what_lies_before() {
+    let text = "
+        1 ok send s:x@0=10+6
+        2 ok poll p:x@3=13
+        2 ok poll p:x@5=15
+        3 ok poll p:y@3=20
+        3 ok poll p:x@3=13
+        1 ok send s:y@3=20";
+    let policy = |policy: &str| format!(r#"{{"clients": {{"auto.offset.reset": "{policy}"}}}}"#);
+    both(text, &policy("latest")).jepsen(Invalid, &["lost-write", "unseen", "poll-skip"]).kafka(
+        Invalid,
+        &[
+            "lost-write allowed 10..13 (auto.offset.reset=latest of process 3)",
+            "unseen allowed [10..13] (auto.offset.reset=latest of process 3)",
+            "lost-write violation 14..15",
+            "unseen violation [14..15]",
+            "poll-skip violation [14..15]",
+        ],
+    );
+    assert!(!both(text, &policy("earliest")).kafka.all().any(|finding| finding.class.name() == "allowed"));
+}
+
+#[test]
+fn a_consumer_that_goes_on_at_the_end_has_not_lost_what_lies_before() {
+    let text = "
+        1 ok send s:x@0=10+6
+        2 ok poll p:x@0=10
+        2 ok poll p:x@5=15";
+    let latest = |start: u64| {
+        format!(
+            r#"{{"clients": {{"auto.offset.reset": "latest"}},
+                "keys": {{"x": {{"log_start": [{{"offset": {start}, "at": 50}}]}}}}}}"#
+        )
+    };
+    let by = "(auto.offset.reset=latest of process 2)";
+    both(text, &latest(2)).jepsen(Invalid, &["lost-write", "unseen", "poll-skip"]).kafka(
+        Valid,
+        &[
+            "lost-write allowed 11..12 (retention)",
+            "unseen allowed [11..12] (retention)",
+            &format!("lost-write allowed 12..15 {by}"),
+            &format!("unseen allowed [12..15] {by}"),
+            &format!("poll-skip allowed [11..15] {by}"),
+        ],
+    );
+    both(text, &latest(1))
+        .kafka(Invalid, &["lost-write violation 11..15", "unseen violation [11..15]", "poll-skip violation [11..15]"]);
+}
+
+#[test]
 fn a_consumer_that_sought_and_sought_back_reads_all() {
     let text = "
         1 ok send s:x@0=10+5

@@ -8,7 +8,7 @@
 //!
 //! Settings stand under the names that Kafka gives them and in Kafka's units; facts of the history have names of ours.
 //! Times are nanoseconds on the clock of the history; offsets are those of the key's log; keys and processes are named as
-//! in the history. Any object may have a `"comment"`, which nobody reads.
+//! in the history. Most objects may have a `"comment"`, which nobody reads.
 //!
 //! ```json
 //! {

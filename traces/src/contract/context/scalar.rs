@@ -55,7 +55,7 @@ pub enum OffsetReset {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum At {
-    /// With, or just before, the operation of this index.
+    /// Just before the operation of this index, whether it is in the history or not.
     Index(u64),
     /// At this time, in nanoseconds on the history's clock.
     Time(i64),

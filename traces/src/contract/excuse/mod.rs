@@ -180,7 +180,7 @@ fn pieces(facts: &Facts, case: &Case, values: &[Range<u64>]) -> Vec<Piece> {
 fn cut_by_passage(facts: &Facts, case: &Case, piece: &Piece, out: &mut Vec<Piece>) {
     let mut rest = RangeSet::from_iter([piece.values.clone()]);
     if let Some(first) = piece.offset {
-        let offsets = first..first + (piece.values.end - piece.values.start) as i64;
+        let offsets = first..first.saturating_add_unsigned(piece.values.end - piece.values.start);
         for (passed, time) in facts.key(case.key).passage.passed.overlapping(&offsets) {
             let values = piece.at(passed).expect("it overlaps");
             rest.remove(values.clone());
@@ -203,7 +203,8 @@ fn judge_piece(facts: &Facts, case: &Case, piece: &Piece, rules: &[Rule]) -> Vec
             break;
         }
         for (values, class) in rule(facts, case, piece) {
-            for values in intersect(&values, rest.clone().overlapping(&values)) {
+            let excused = intersect(&values, rest.overlapping(&values));
+            for values in excused {
                 rest.remove(values.clone());
                 judged.push((values, class.clone()));
             }

@@ -1,6 +1,7 @@
 //! Promises that faults ended.
 
 use super::{Case, Piece, all_if};
+use crate::check::proof::Proof;
 use crate::contract::class::Class;
 use crate::contract::context::Acks;
 use crate::contract::facts::Facts;
@@ -10,7 +11,7 @@ use std::ops::Range;
 /// An unclean election, a loss of more replicas than `min.insync.replicas` covers, a change of the leader under `acks=1`, a
 /// fault beyond the budget, between the sending of a record and the time by which it was found to be missing or wrong.
 pub fn ended(facts: &Facts, case: &Case, piece: &Piece) -> Vec<(Range<u64>, Class)> {
-    let acks_all = piece.writer.is_none_or(|writer| facts.client(writer).acks() == Acks::All);
+    let acks_all = is_acks_all(facts, case, piece);
     let breaches = facts.key(case.key).breaches.iter();
     let breaches = breaches.filter(|breach| breach.concerns(piece.since, piece.until, acks_all));
     breaches
@@ -22,6 +23,12 @@ pub fn ended(facts: &Facts, case: &Case, piece: &Piece) -> Vec<(Range<u64>, Clas
             Some((values, breach.class.clone()))
         })
         .collect()
+}
+
+/// Whether all in-sync replicas had a record once it counted. What a poll returned is committed, so they had it.
+fn is_acks_all(facts: &Facts, case: &Case, piece: &Piece) -> bool {
+    let was_read = matches!(case.proof, Proof::Read { .. } | Proof::DoubleConsumption { .. });
+    was_read || piece.writer.is_none_or(|writer| facts.client(writer).acks() == Acks::All)
 }
 
 /// The same for a finding as a whole, about what these writers sent, or these operations saw, at or below an offset.
@@ -42,7 +49,7 @@ pub fn ended_for(
 
 /// Promises may have ended, but the context does not say when.
 pub fn unlisted(facts: &Facts, case: &Case, piece: &Piece) -> Vec<(Range<u64>, Class)> {
-    let acks_all = piece.writer.is_none_or(|writer| facts.client(writer).acks() == Acks::All);
+    let acks_all = is_acks_all(facts, case, piece);
     let class = unlisted_for(facts, case.key, acks_all);
     class.map_or(Vec::new(), |class| all_if(true, piece, || class))
 }
