@@ -35,6 +35,53 @@ fn an_exactly_once_group_consumes_a_record_once() {
 }
 
 #[test]
+fn an_empty_list_of_records_is_consumed_by_nobody() {
+    let text = "
+        1 ok send s:x@0=0+5
+        2 ok txn p:x@0=0+3
+        3 ok txn p:x
+        3 ok txn p:x@3=3+2";
+    both(text, &group(true, "")).kafka(Valid, &[]);
+}
+
+#[test]
+fn batches_of_billions_of_records_cost_what_their_number_costs() {
+    let text = "
+        1 ok txn s:x@0=0+4000000000
+        1 fail txn s:x=8000000000+4000000000
+        2 ok assign k:x
+        2 ok txn p:x@0=0+1000000000
+        9 open txn s:x=99999999999
+        2 ok txn p:x@3000000000=3000000000
+        3 ok txn p:x@500000000=500000000+1000000000
+        3 fail txn p:x@8000000000=8000000000+4000000000
+        3 ok txn p:x
+        1 ok txn s:x@20000000000=20000000000+4000000000
+        2 ok poll p";
+    let context = group(
+        true,
+        r#", "quiesced": true, "keys": {"x": {"log_start": [{"offset": 2000000000, "at": 100}],
+            "markers": [{"from": 30000000000, "to": 90000000000}]}}"#,
+    );
+    both(text, &context).kafka(
+        Invalid,
+        &[
+            "aborted-read violation 8000000000..12000000000",
+            "double-consumption violation 500000000..1000000000",
+            "hanging-transaction violation [20000000000..24000000000]",
+            "lost-write allowed 1500000000..2000000000 (retention)",
+            "lost-write violation 2000000000..3000000000",
+            "poll-skip allowed [1000000000..2000000000] (retention)",
+            "poll-skip violation [2000000000..3000000000]",
+            "poll-skip allowed [1500000000..2000000000] (retention)",
+            "poll-skip violation [2000000000..4000000000]",
+            "unseen allowed [1500000000..2000000000] (retention)",
+            "unseen violation [2000000000..3000000000, 3000000001..4000000000]",
+        ],
+    );
+}
+
+#[test]
 fn each_later_consumer_is_told_with_the_first() {
     let text = "
         1 ok send s:x@0=10+4
