@@ -202,8 +202,8 @@ fn order_and_uniqueness_survive_compaction() {
 fn a_gap_at_a_marker_is_no_anomaly_and_a_record_there_is() {
     let gaps = "
         1 ok txn s:x@0=10 s:x@2=11
-        2 ok poll p:x@0=10,x@2=11 p:x@4=12
-        1 ok send s:x@4=12";
+        1 ok send s:x@4=12
+        2 ok poll p:x@0=10,x@2=11 p:x@4=12";
     let markers =
         |from: u64, to: u64| format!(r#"{{"keys": {{"x": {{"markers": [{{"from": {from}, "to": {to}}}]}}}}}}"#);
     both(gaps, &markers(1, 2)).jepsen(Valid, &[]).kafka(Valid, &[]);
