@@ -55,11 +55,17 @@ pub enum Anomaly {
     StrongPl2CycleExists,
     /// No operation depends on any other: the history shows nothing, so it proves nothing.
     EmptyTransactionGraph,
+    /// A value of an operation that failed was read, by one that did not end well either. Not Jepsen's.
+    AbortedRead,
+    /// Two committed transactions of an exactly-once group consumed the same record. Not Jepsen's.
+    DoubleConsumption,
+    /// A transaction that nobody ends holds back what comes after it. Not Jepsen's.
+    HangingTransaction,
 }
 
 impl Anomaly {
     /// All of them.
-    pub const ALL: [Anomaly; 25] = [
+    pub const ALL: [Anomaly; 28] = [
         Anomaly::InconsistentOffsets,
         Anomaly::Duplicate,
         Anomaly::LostWrite,
@@ -85,6 +91,9 @@ impl Anomaly {
         Anomaly::StrongPl1CycleExists,
         Anomaly::StrongPl2CycleExists,
         Anomaly::EmptyTransactionGraph,
+        Anomaly::AbortedRead,
+        Anomaly::DoubleConsumption,
+        Anomaly::HangingTransaction,
     ];
 
     /// The name in reports.
@@ -115,6 +124,9 @@ impl Anomaly {
             Anomaly::StrongPl1CycleExists => "strong-PL-1-cycle-exists",
             Anomaly::StrongPl2CycleExists => "strong-PL-2-cycle-exists",
             Anomaly::EmptyTransactionGraph => "empty-transaction-graph",
+            Anomaly::AbortedRead => "aborted-read",
+            Anomaly::DoubleConsumption => "double-consumption",
+            Anomaly::HangingTransaction => "hanging-transaction",
         }
     }
 }

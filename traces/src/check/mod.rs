@@ -28,7 +28,7 @@ mod positions;
 pub mod precommitted_read;
 pub mod proof;
 pub mod realtime_lag;
-mod report;
+pub(crate) mod report;
 pub mod step;
 mod story;
 pub mod unseen;
@@ -127,6 +127,9 @@ fn is_allowed(anomaly: Anomaly, options: &Options) -> bool {
         | Anomaly::IntNonmonotonicPoll
         | Anomaly::NonmonotonicSend
         | Anomaly::IntNonmonotonicSend
-        | Anomaly::EmptyTransactionGraph => false,
+        | Anomaly::EmptyTransactionGraph
+        | Anomaly::AbortedRead
+        | Anomaly::DoubleConsumption
+        | Anomaly::HangingTransaction => false,
     }
 }

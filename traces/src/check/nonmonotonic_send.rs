@@ -15,7 +15,12 @@ pub const NAMES: Names = Names { skip: None, nonmonotonic: Anomaly::Nonmonotonic
 
 /// Every such step among `ok` and `info` operations.
 pub fn check(evidence: &Evidence, out: &mut Vec<Proof>) {
-    let mut sends = Sends::default();
+    check_across(evidence, true, out);
+}
+
+/// Every such step, if assignments do, or do not, forget the keys that they do not list.
+pub fn check_across(evidence: &Evidence, assignments_forget: bool, out: &mut Vec<Proof>) {
+    let mut sends = Sends { positions: Positions::default(), assignments_keep: !assignments_forget };
     for id in evidence.history.ids() {
         sends.steps(evidence.history, id, &mut |step| out.extend(step.check(evidence, NAMES)));
     }
@@ -25,6 +30,8 @@ pub fn check(evidence: &Evidence, out: &mut Vec<Proof>) {
 #[derive(Clone, Debug, Default)]
 pub struct Sends {
     positions: Positions,
+    /// Assignments forget nothing.
+    assignments_keep: bool,
 }
 
 impl Sends {
@@ -35,14 +42,16 @@ impl Sends {
             return;
         }
         match op.function {
-            Function::Assign | Function::Subscribe => self.positions.keep(op.process, history.assigned(id)),
+            Function::Assign | Function::Subscribe if !self.assignments_keep => {
+                self.positions.keep(op.process, history.assigned(id));
+            }
             Function::Send | Function::Txn => {
                 step::by_key(history.sends(id), |key, runs| {
                     self.positions.step(op.process, id, key, runs).into_iter().for_each(&mut *visit);
                     self.positions.advance(op.process, id, key, runs);
                 });
             }
-            Function::Poll | Function::Crash | Function::Other => {}
+            Function::Assign | Function::Subscribe | Function::Poll | Function::Crash | Function::Other => {}
         }
     }
 }

@@ -16,7 +16,12 @@ pub const NAMES: Names = Names { skip: Some(Anomaly::PollSkip), nonmonotonic: An
 
 /// Every such step.
 pub fn check(evidence: &Evidence, out: &mut Vec<Proof>) {
-    let mut polls = Polls::default();
+    check_from(evidence, true, out);
+}
+
+/// Every such step, if a poll that lists a key with no record does, or does not, forget the position in it.
+pub fn check_from(evidence: &Evidence, empty_lists_forget: bool, out: &mut Vec<Proof>) {
+    let mut polls = Polls { positions: Positions::default(), empty_lists_keep: !empty_lists_forget };
     for id in evidence.history.ids() {
         polls.steps(evidence.history, id, &mut |step| out.extend(step.check(evidence, NAMES)));
     }
@@ -26,6 +31,8 @@ pub fn check(evidence: &Evidence, out: &mut Vec<Proof>) {
 #[derive(Clone, Debug, Default)]
 pub struct Polls {
     positions: Positions,
+    /// A poll that lists a key with no record leaves the position in it as it was.
+    empty_lists_keep: bool,
 }
 
 impl Polls {
@@ -39,7 +46,7 @@ impl Polls {
             Function::Poll | Function::Txn if op.kind != Kind::Invoke => {
                 step::by_key(history.polls(id), |key, runs| {
                     self.positions.step(op.process, id, key, runs).into_iter().for_each(&mut *visit);
-                    if op.kind == Kind::Ok {
+                    if op.kind == Kind::Ok && !(runs.is_empty() && self.empty_lists_keep) {
                         self.positions.advance(op.process, id, key, runs);
                     }
                 });

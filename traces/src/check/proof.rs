@@ -101,6 +101,37 @@ pub enum Proof {
     },
     /// `empty-transaction-graph`.
     EmptyGraph,
+    /// `lost-write` at the end of a log: acknowledged values at offsets that the log no longer reaches.
+    BeyondEnd {
+        /// The partition.
+        key: KeyId,
+        /// The values.
+        values: Range<u64>,
+        /// Who sent them.
+        writer: OpId,
+        /// The first offset that holds nothing.
+        log_end_offset: Offset,
+    },
+    /// `double-consumption`.
+    DoubleConsumption {
+        /// The partition.
+        key: KeyId,
+        /// The values.
+        values: Range<u64>,
+        /// The two transactions, in order.
+        readers: [OpId; 2],
+    },
+    /// `hanging-transaction`.
+    HangingTransaction {
+        /// The partition.
+        key: KeyId,
+        /// The acknowledged values that it holds back from readers of committed records, as far as they are known.
+        values: Vec<Range<u64>>,
+        /// The transactions that may be it: sent to the key, and never known to have ended.
+        transactions: Vec<OpId>,
+        /// Where `read_committed` ends and where `read_uncommitted` ends, if that is how it showed.
+        stuck: Option<[Offset; 2]>,
+    },
 }
 
 /// Why one operation comes before another. The better explanation is the smaller.
@@ -143,6 +174,9 @@ impl Proof {
             Proof::LostWrite { .. } => Anomaly::LostWrite,
             Proof::Unseen { .. } => Anomaly::Unseen,
             Proof::EmptyGraph => Anomaly::EmptyTransactionGraph,
+            Proof::BeyondEnd { .. } => Anomaly::LostWrite,
+            Proof::DoubleConsumption { .. } => Anomaly::DoubleConsumption,
+            Proof::HangingTransaction { .. } => Anomaly::HangingTransaction,
             Proof::Read { anomaly, .. }
             | Proof::Step { anomaly, .. }
             | Proof::Cycle { anomaly, .. }
@@ -158,7 +192,10 @@ impl Proof {
             | Proof::LostWrite { key, .. }
             | Proof::Unseen { key, .. }
             | Proof::Read { key, .. }
-            | Proof::Step { key, .. } => Some(*key),
+            | Proof::Step { key, .. }
+            | Proof::BeyondEnd { key, .. }
+            | Proof::DoubleConsumption { key, .. }
+            | Proof::HangingTransaction { key, .. } => Some(*key),
             Proof::Cycle { steps, .. } => steps.iter().find_map(Edge::key),
             Proof::CycleExists { .. } | Proof::EmptyGraph => None,
         }
@@ -167,14 +204,18 @@ impl Proof {
     /// How many records or cycles it stands for.
     pub fn count(&self) -> u64 {
         match self {
-            Proof::LostWrite { values, .. } | Proof::Read { values, .. } => values.end - values.start,
+            Proof::LostWrite { values, .. }
+            | Proof::Read { values, .. }
+            | Proof::BeyondEnd { values, .. }
+            | Proof::DoubleConsumption { values, .. } => values.end - values.start,
             Proof::Unseen { values, .. } => values.iter().map(|range| range.end - range.start).sum(),
             Proof::InconsistentOffsets { .. }
             | Proof::Duplicate { .. }
             | Proof::Step { .. }
             | Proof::Cycle { .. }
             | Proof::CycleExists { .. }
-            | Proof::EmptyGraph => 1,
+            | Proof::EmptyGraph
+            | Proof::HangingTransaction { .. } => 1,
         }
     }
 
@@ -187,6 +228,9 @@ impl Proof {
             Proof::Step { from, to, .. } => vec![*from, *to],
             Proof::Cycle { cycle, .. } => cycle[..cycle.len().saturating_sub(1)].to_vec(),
             Proof::CycleExists { scc, .. } => scc.clone(),
+            Proof::BeyondEnd { writer, .. } => vec![*writer],
+            Proof::DoubleConsumption { readers, .. } => readers.to_vec(),
+            Proof::HangingTransaction { transactions, .. } => transactions.clone(),
             Proof::InconsistentOffsets { .. } | Proof::Duplicate { .. } | Proof::Unseen { .. } | Proof::EmptyGraph => {
                 Vec::new()
             }

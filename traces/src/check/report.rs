@@ -19,7 +19,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    fn json(self) -> Json {
+    pub(crate) fn json(self) -> Json {
         match self {
             Verdict::Valid => true.into(),
             Verdict::Invalid => false.into(),
@@ -80,7 +80,12 @@ fn entries(proofs: &[Proof], history: &History) -> Json {
     }
     let mut sorted: Vec<&Proof> = proofs.iter().collect();
     sorted.sort_by_key(|proof| proof.key().map(|key| history.key_name(key)));
-    Json::Array(sorted.into_iter().flat_map(|proof| Writer { history }.entries(proof)).collect())
+    Json::Array(sorted.into_iter().flat_map(|proof| entries_of(proof, history)).collect())
+}
+
+/// The entries of one proof.
+pub(crate) fn entries_of(proof: &Proof, history: &History) -> Vec<Json> {
+    Writer { history }.entries(proof)
 }
 
 /// Writes proofs with a history's names.
@@ -145,13 +150,35 @@ impl Writer<'_> {
                 vec![json!({ "type": anomaly.name(), "scc-size": scc.len(), "scc": ops })]
             }
             Proof::EmptyGraph => vec![true.into()],
+            Proof::BeyondEnd { key, values, writer, log_end_offset } => {
+                let entry = |value| {
+                    json!({
+                        "key": self.key(*key), "value": self.value(Value(value)), "writer": self.op(*writer),
+                        "log-end-offset": log_end_offset,
+                    })
+                };
+                values.clone().map(entry).collect()
+            }
+            Proof::DoubleConsumption { key, values, readers } => {
+                let ops = readers.map(|id| self.op(id));
+                let entry = |value| json!({ "key": self.key(*key), "value": self.value(Value(value)), "ops": ops });
+                values.clone().map(entry).collect()
+            }
+            Proof::HangingTransaction { key, values, transactions, stuck } => {
+                let ops = transactions.iter().map(|id| self.op(*id)).collect::<Vec<_>>();
+                let [stable, high] = stuck.map_or([None, None], |ends| ends.map(Some));
+                vec![json!({
+                    "key": self.key(*key), "values": self.values(values), "transactions": ops,
+                    "last-stable-offset": stable, "high-watermark": high,
+                })]
+            }
         }
     }
 
     fn read(&self, anomaly: Anomaly, key: KeyId, value: Value, writer: Option<OpId>, reader: OpId) -> Json {
         let (key, value) = (self.key(key), self.value(value));
         match (anomaly, writer) {
-            (Anomaly::G1a, Some(writer)) => {
+            (Anomaly::G1a | Anomaly::AbortedRead, Some(writer)) => {
                 json!({ "key": key, "value": value, "writer": self.op(writer), "reader": self.op(reader) })
             }
             _ => json!({ "key": key, "value": value, "op": self.op(reader) }),

@@ -75,6 +75,21 @@ impl<'a> Story<'a> {
                 let ops: Vec<_> = scc.iter().map(|id| self.op(*id)).collect();
                 format!("somewhere among {}", and(&ops))
             }
+            Proof::BeyondEnd { key, values, writer, log_end_offset } => {
+                let (op, end) = (self.op(*writer), format!("the log ends at {log_end_offset}"));
+                format!("{}: {}, acknowledged to {op}, but {end}", self.key(*key), self.range(values))
+            }
+            Proof::DoubleConsumption { key, values, readers } => {
+                let readers = readers.map(|id| self.op(id));
+                format!("{}: both {} consumed {} and committed", self.key(*key), and(&readers), self.range(values))
+            }
+            Proof::HangingTransaction { key, values, transactions, stuck } => {
+                let ops: Vec<_> = transactions.iter().map(|id| self.op(*id)).collect();
+                let by = if ops.is_empty() { "a transaction".into() } else { and(&ops) };
+                let stuck = stuck.map(|[stable, high]| format!("; readers stop at {stable}, the log goes to {high}"));
+                let held = if values.is_empty() { "what comes after it".into() } else { self.ranges(values) };
+                format!("{}: {by} never ended, and holds back {held}{}", self.key(*key), stuck.unwrap_or_default())
+            }
             Proof::EmptyGraph => "no operation depends on any other, so this history proves nothing".into(),
         }
     }
@@ -93,6 +108,9 @@ impl<'a> Story<'a> {
             | Proof::Step { .. }
             | Proof::Cycle { .. }
             | Proof::CycleExists { .. }
+            | Proof::BeyondEnd { .. }
+            | Proof::DoubleConsumption { .. }
+            | Proof::HangingTransaction { .. }
             | Proof::EmptyGraph => proof.ops(),
         };
         ops.sort_unstable();
@@ -220,6 +238,9 @@ fn wanted(proof: &Proof, of: KeyId) -> Option<Vec<Value>> {
         Proof::InconsistentOffsets { key, values, .. } if *key == of => values.clone(),
         Proof::Duplicate { key, value, .. } if *key == of => vec![*value],
         Proof::LostWrite { key, values, .. } | Proof::Read { key, values, .. } if *key == of => ends(values),
+        Proof::BeyondEnd { key, values, .. } | Proof::DoubleConsumption { key, values, .. } if *key == of => {
+            ends(values)
+        }
         Proof::Unseen { key, values } if *key == of => values.first().map(ends)?,
         Proof::Step { key, values, .. } if *key == of => values.to_vec(),
         Proof::Cycle { steps, .. } => steps.iter().flat_map(|edge| edge_values(edge, of)).collect(),
