@@ -98,7 +98,7 @@ fn what_a_committed_reader_saw_is_visible_to_the_others() {
 
 #[test]
 fn read_uncommitted_and_no_transaction_deliver_to_the_sender() {
-    let text = "1 ok txn s:x@0=10 p:x@0=10";
+    let text = "7 ok poll p\n 1 ok txn s:x@0=10 p:x@0=10";
     both(text, "{}").jepsen(Invalid, &["precommitted-read"]).kafka(Invalid, &["precommitted-read violation 10..11"]);
     both(text, r#"{"clients": {"isolation.level": "read_uncommitted"}}"#)
         .kafka(Valid, &["precommitted-read allowed 10..11 (read_uncommitted of process 1)"]);
