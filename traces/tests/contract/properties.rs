@@ -69,7 +69,7 @@ fn values<'a>(proofs: impl Iterator<Item = &'a Proof>, names: &[&str]) -> BTreeS
                 vec![values.clone()]
             }
             Proof::Unseen { values, .. } | Proof::HangingTransaction { values, .. } => values.clone(),
-            Proof::Duplicate { value, .. } => vec![value.0..value.0 + 1],
+            Proof::Duplicate { value, .. } => std::iter::once(value.0..value.0 + 1).collect(),
             other => panic!("{other:?}"),
         };
         let key = proof.key().expect("records are some key's");
@@ -93,9 +93,12 @@ proptest! {
     #[test]
     fn no_record_of_a_finding_is_dropped(text in histories(), context in contexts()) {
         let both = both(&text, &context);
+        // A value that turns out to lie at a second offset moves what was read, and with it what was passed over.
+        if found_by_us(&both, &["duplicate"]).is_empty() {
+            prop_assert!(found_by_jepsen(&both, "lost-write").is_subset(&found_by_us(&both, &["lost-write"])));
+        }
         for (theirs, ours) in [
-            ("lost-write", &["lost-write"][..]),
-            ("unseen", &["unseen", "hanging-transaction", "lost-write"]),
+            ("unseen", &["unseen", "hanging-transaction", "lost-write"][..]),
             ("G1a", &["G1a"]),
             ("duplicate", &["duplicate"]),
             ("precommitted-read", &["precommitted-read"]),

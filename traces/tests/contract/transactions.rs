@@ -195,6 +195,20 @@ fn only_what_was_sent_after_the_transaction_and_before_the_last_poll_is_held_bac
 }
 
 #[test]
+fn what_readers_went_past_is_lost_and_not_held_back() {
+    let text = "
+        9 open txn s:x=99
+        1 ok txn s:x@2=11+4
+        2 ok assign k:x
+        2 ok poll p:x@3=12+2
+        2 ok poll p";
+    both(text, r#"{"quiesced": true}"#).jepsen(Invalid, &["lost-write", "unseen"]).kafka(
+        Invalid,
+        &["hanging-transaction violation [14..15]", "lost-write violation 11..12", "unseen violation [11..12]"],
+    );
+}
+
+#[test]
 fn a_transaction_that_readers_passed_has_ended() {
     let passed = |transaction: &str| {
         format!(
