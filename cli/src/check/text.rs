@@ -4,7 +4,7 @@ use wavetank_traces::check::anomaly::Anomaly;
 use wavetank_traces::check::proof::Proof;
 use wavetank_traces::check::{Report, Story, Verdict};
 use wavetank_traces::contract::{Class, KafkaReport};
-use wavetank_traces::history::History;
+use wavetank_traces::history::{History, Kind};
 
 /// So many findings of a kind are told in full.
 const TOLD: usize = 3;
@@ -87,7 +87,8 @@ fn text(history: &History, verdict: Verdict, mut sections: Vec<Section>) -> Stri
 }
 
 fn summary(history: &History, verdict: Verdict, sections: &[Section]) -> String {
-    let records: u64 = history.ids().flat_map(|id| history.sends(id)).map(|run| u64::from(run.count)).sum();
+    let ends = history.ids().filter(|id| history.op(*id).kind != Kind::Invoke);
+    let records: u64 = ends.flat_map(|id| history.sends(id)).map(|run| u64::from(run.count)).sum();
     let verdict = match verdict {
         Verdict::Valid => "valid",
         Verdict::Unknown => "unknown",

@@ -173,7 +173,7 @@ impl<'a> Facts<'a> {
         let history = self.history();
         let process = history.op(id).process;
         let all = process.and_then(|process| self.completions.get(&process)).map_or(&[][..], Vec::as_slice);
-        let before = &all[..all.partition_point(|other| *other < id)];
+        let before = &all[..all.binary_search(&id).unwrap_or_else(|place| place)];
         let assigns = |id: &&OpId| history.op(**id).kind != Kind::Fail && !history.op(**id).function.polls();
         let last = before.iter().rev().find(assigns).map(|id| history.op(*id).function);
         last.map_or(self.options.subscribe, |function| function == Function::Subscribe)

@@ -48,7 +48,7 @@ fn by_readers(facts: &Facts, key: KeyId, transactions: &[OpId], poll: OpId) -> O
     let transactions: Vec<_> = transactions.iter().filter(hangs).copied().collect();
     let first = facts.began(*transactions.first()?);
     // Sent after the transaction began, and acknowledged before the last poll.
-    let held = |writer: OpId| first < writer && writer < poll;
+    let held = |writer: OpId| (first..poll).contains(&writer);
     let unread = unread(facts, key, &(read_to..i64::MAX));
     let sent = unread.iter().flat_map(|values| facts.evidence.index.writers(key, values));
     let held: RangeSet<u64> = sent.filter(|(_, writer)| writer.is_some_and(held)).map(|(values, _)| values).collect();

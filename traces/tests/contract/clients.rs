@@ -193,7 +193,7 @@ fn what_was_acknowledged_is_not_overtaken() {
 
 #[test]
 fn sends_of_one_operation_overtake_each_other_without_idempotence() {
-    let text = "2 ok poll p\n 1 ok send s:x@1=10 s:x@0=11";
+    let text = "7 ok poll p\n 1 ok send s:x@1=10 s:x@0=11";
     both(text, r#"{"clients": {"enable.idempotence": false}}"#)
         .jepsen(Invalid, &["unseen", "int-nonmonotonic-send"])
         .kafka(Unknown, &["unseen unknown [10..12]", "int-nonmonotonic-send allowed 10->11 (5 requests)"]);

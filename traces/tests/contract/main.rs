@@ -8,6 +8,7 @@ mod elections;
 mod log;
 mod own;
 mod positions;
+mod properties;
 mod transactions;
 
 /// The table, and everything in which its tests may be.

@@ -166,7 +166,7 @@ fn a_producers_order_outlives_its_consumers_assignment() {
 
 #[test]
 fn what_never_completed_may_have_been_sent() {
-    let text = |sends: &str| format!("2 ok poll p\n 1 open txn {sends}\n 2 ok poll p:x@0=10+3");
+    let text = |sends: &str| format!("1 open txn {sends}\n 7 ok poll p\n 2 ok poll p:x@0=10+3");
     both(&text("s:x=10+3"), "{}").jepsen(Unknown, &["no-writer-of-value"]).kafka(Valid, &[]);
     both(&text("s:x=11 s:y=10"), "{}")
         .kafka(Invalid, &["no-writer-of-value violation 10..11", "no-writer-of-value violation 12..13"]);
@@ -174,7 +174,7 @@ fn what_never_completed_may_have_been_sent() {
 
 #[test]
 fn what_nobody_sent_is_a_violation_if_all_senders_are_known() {
-    let text = "2 ok poll p\n 2 ok poll p:x@0=10";
+    let text = "7 ok poll p\n 2 ok poll p:x@0=10";
     both(text, "{}").jepsen(Unknown, &["no-writer-of-value"]).kafka(Invalid, &["no-writer-of-value violation 10..11"]);
     both(text, r#"{"all_writers_recorded": false}"#)
         .kafka(Unknown, &["no-writer-of-value unknown 10..11 (not all producers)"]);

@@ -260,6 +260,18 @@ fn a_poll_of_an_aborted_transaction_moves_the_consumer() {
 }
 
 #[test]
+fn a_failed_poll_does_not_excuse_itself() {
+    let text = "
+        1 ok send s:x@0=10+6
+        2 ok txn p:x@0=10
+        2 fail txn p:x@4=14 p:x@2=12
+        3 ok poll p:x@0=10+6";
+    both(text, "{}")
+        .jepsen(Invalid, &["poll-skip", "int-nonmonotonic-poll"])
+        .kafka(Invalid, &["poll-skip violation [11..14]", "int-nonmonotonic-poll violation 14->12"]);
+}
+
+#[test]
 fn another_consumers_failed_poll_moves_nobody_else() {
     let text = "
         1 ok send s:x@0=10+5

@@ -98,7 +98,7 @@ fn what_a_committed_reader_saw_is_visible_to_the_others() {
 
 #[test]
 fn read_uncommitted_and_no_transaction_deliver_to_the_sender() {
-    let text = "2 ok poll p\n 1 ok txn s:x@0=10 p:x@0=10";
+    let text = "7 ok poll p\n 1 ok txn s:x@0=10 p:x@0=10";
     both(text, "{}").jepsen(Invalid, &["precommitted-read"]).kafka(Invalid, &["precommitted-read violation 10..11"]);
     both(text, r#"{"clients": {"isolation.level": "read_uncommitted"}}"#)
         .kafka(Valid, &["precommitted-read allowed 10..11 (read_uncommitted of process 1)"]);
@@ -192,6 +192,20 @@ fn only_what_was_sent_after_the_transaction_and_before_the_last_poll_is_held_bac
         3 ok poll p";
     both(before, quiet)
         .kafka(Invalid, &["hanging-transaction violation [12..13]", "unseen violation [11..12, 13..14]"]);
+}
+
+#[test]
+fn what_readers_went_past_is_lost_and_not_held_back() {
+    let text = "
+        9 open txn s:x=99
+        1 ok txn s:x@2=11+4
+        2 ok assign k:x
+        2 ok poll p:x@3=12+2
+        2 ok poll p";
+    both(text, r#"{"quiesced": true}"#).jepsen(Invalid, &["lost-write", "unseen"]).kafka(
+        Invalid,
+        &["hanging-transaction violation [14..15]", "lost-write violation 11..12", "unseen violation [11..12]"],
+    );
 }
 
 #[test]
