@@ -41,11 +41,6 @@ impl Stretch {
         let len = (offsets.end - offsets.start) as u64;
         Stretch { offset: offsets.start, value: diagonal.wrapping_add(offsets.start as u64), len }
     }
-
-    fn at_values(diagonal: u64, values: Range<u64>) -> Stretch {
-        let offset = values.start.wrapping_sub(diagonal) as i64;
-        Stretch { offset, value: values.start, len: values.end - values.start }
-    }
 }
 
 /// The known log of a partition.
@@ -157,7 +152,7 @@ impl Log {
     /// All values at an offset, in order.
     pub fn values_at(&self, offset: i64) -> Vec<Value> {
         let first = self.by_offset.get(&offset);
-        let first = first.map(|diagonal| Value(Stretch::at_offsets(*diagonal, offset..offset + 1).value));
+        let first = first.map(|diagonal| Value(diagonal.wrapping_add(offset as u64)));
         let mut values: Vec<_> =
             first.into_iter().chain(self.others.get(&offset).into_iter().flatten().copied()).collect();
         values.sort_unstable();
@@ -171,7 +166,7 @@ impl Log {
 
     /// The offset at which a value was first seen.
     pub fn offset_of(&self, value: Value) -> Option<i64> {
-        self.by_value.get(&value.0).map(|diagonal| Stretch::at_values(*diagonal, value.0..value.0 + 1).offset)
+        self.by_value.get(&value.0).map(|diagonal| value.0.wrapping_sub(*diagonal) as i64)
     }
 
     /// All offsets at which a value was seen, in no particular order.

@@ -41,7 +41,7 @@ pub fn series(history: &History) -> Vec<Lag> {
                 }
                 let time = history.partner(id).map_or(op.time, |invocation| history.op(invocation).time);
                 let lag = |(key, offset): (&KeyId, &i64)| {
-                    let lag = expiry.of_offset(*key, *offset).map_or(0, |expired| (time - expired).max(0));
+                    let lag = expiry.of_offset(*key, *offset).map_or(0, |expired| time.saturating_sub(expired).max(0));
                     Lag { process: op.process, key: *key, time, lag }
                 };
                 lags.extend(at.iter().map(lag));

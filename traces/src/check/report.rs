@@ -88,6 +88,9 @@ pub(crate) fn entries_of(proof: &Proof, history: &History) -> Vec<Json> {
     Writer { history }.entries(proof)
 }
 
+/// A range of more values than this is written as in a history: as its `first` value and their `count`.
+const SPELLED_MAX: u64 = 1 << 16;
+
 /// Writes proofs with a history's names.
 struct Writer<'a> {
     history: &'a History,
@@ -107,7 +110,16 @@ impl Writer<'_> {
     }
 
     fn values(&self, ranges: &[Range<u64>]) -> Vec<Json> {
-        ranges.iter().flat_map(|range| range.clone()).map(|value| self.value(Value(value))).collect()
+        ranges.iter().flat_map(|range| self.each(range)).map(|(_, value)| value).collect()
+    }
+
+    /// Each value with its place in the range; or if they are very many, the range.
+    fn each(&self, range: &Range<u64>) -> Vec<(u64, Json)> {
+        let count = range.end - range.start;
+        if count > SPELLED_MAX {
+            return vec![(0, json!({ "first": self.value(Value(range.start)), "count": count }))];
+        }
+        range.clone().map(|value| (value - range.start, self.value(Value(value)))).collect()
     }
 
     fn entries(&self, proof: &Proof) -> Vec<Json> {
@@ -121,14 +133,14 @@ impl Writer<'_> {
                 "key": self.key(*key), "value": self.value(*value), "count": offsets.len(), "offsets": offsets,
             })],
             Proof::LostWrite { key, values, index, writer, max_read_index, max_read } => {
-                let entry = |value| {
+                let entry = |(place, value)| {
                     json!({
-                        "key": self.key(*key), "value": self.value(Value(value)), "index": index + (value - values.start),
+                        "key": self.key(*key), "value": value, "index": index + place,
                         "writer": self.op(*writer), "max-read-index": max_read_index,
                         "max-read": max_read.map(|id| self.op(id)),
                     })
                 };
-                values.clone().map(entry).collect()
+                self.each(values).into_iter().map(entry).collect()
             }
             Proof::Unseen { key, values } => {
                 let mut values = self.values(values);
@@ -136,7 +148,8 @@ impl Writer<'_> {
                 vec![json!({ "key": self.key(*key), "values": values })]
             }
             Proof::Read { anomaly, key, values, writer, reader } => {
-                values.clone().map(|value| self.read(*anomaly, *key, Value(value), *writer, *reader)).collect()
+                let entry = |(_, value)| self.read(*anomaly, *key, value, *writer, *reader);
+                self.each(values).into_iter().map(entry).collect()
             }
             Proof::Step { .. } => vec![self.step(proof)],
             Proof::Cycle { anomaly, cycle, steps } => {
@@ -151,18 +164,18 @@ impl Writer<'_> {
             }
             Proof::EmptyGraph => vec![true.into()],
             Proof::BeyondEnd { key, values, writer, log_end_offset } => {
-                let entry = |value| {
+                let entry = |(_, value)| {
                     json!({
-                        "key": self.key(*key), "value": self.value(Value(value)), "writer": self.op(*writer),
+                        "key": self.key(*key), "value": value, "writer": self.op(*writer),
                         "log-end-offset": log_end_offset,
                     })
                 };
-                values.clone().map(entry).collect()
+                self.each(values).into_iter().map(entry).collect()
             }
             Proof::DoubleConsumption { key, values, readers } => {
                 let ops = readers.map(|id| self.op(id));
-                let entry = |value| json!({ "key": self.key(*key), "value": self.value(Value(value)), "ops": ops });
-                values.clone().map(entry).collect()
+                let entry = |(_, value)| json!({ "key": self.key(*key), "value": value, "ops": ops });
+                self.each(values).into_iter().map(entry).collect()
             }
             Proof::HangingTransaction { key, values, transactions, stuck } => {
                 let ops = transactions.iter().map(|id| self.op(*id)).collect::<Vec<_>>();
@@ -175,8 +188,8 @@ impl Writer<'_> {
         }
     }
 
-    fn read(&self, anomaly: Anomaly, key: KeyId, value: Value, writer: Option<OpId>, reader: OpId) -> Json {
-        let (key, value) = (self.key(key), self.value(value));
+    fn read(&self, anomaly: Anomaly, key: KeyId, value: Json, writer: Option<OpId>, reader: OpId) -> Json {
+        let key = self.key(key);
         match (anomaly, writer) {
             (Anomaly::G1a | Anomaly::AbortedRead, Some(writer)) => {
                 json!({ "key": key, "value": value, "writer": self.op(writer), "reader": self.op(reader) })
@@ -235,4 +248,29 @@ fn sort_values(values: &mut [Json]) {
         (None, Some(_)) => std::cmp::Ordering::Greater,
         (None, None) => a.to_string().cmp(&b.to_string()),
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::Draft;
+
+    #[test]
+    fn a_huge_range_is_written_as_its_first_value_and_their_count() {
+        let mut history = History::new();
+        let key = history.key("x");
+        let send = Draft::default();
+        let writer = history.push(&send).unwrap();
+        let lost =
+            |count| Proof::LostWrite { key, values: 7..7 + count, index: 3, writer, max_read_index: 9, max_read: None };
+        let spelled = entries_of(&lost(SPELLED_MAX), &history);
+        assert_eq!(spelled.len() as u64, SPELLED_MAX);
+        assert_eq!((&spelled[2]["value"], &spelled[2]["index"]), (&json!(9), &json!(5)));
+        let huge = entries_of(&lost(SPELLED_MAX + 1), &history);
+        assert_eq!(huge.len(), 1);
+        assert_eq!(huge[0]["value"], json!({ "first": 7, "count": SPELLED_MAX + 1 }));
+        let unseen = Proof::Unseen { key, values: vec![1..3, 10..10 + 2 * SPELLED_MAX] };
+        let expected = json!([1, 2, { "first": 10, "count": 2 * SPELLED_MAX }]);
+        assert_eq!(entries_of(&unseen, &history)[0]["values"], expected);
+    }
 }

@@ -34,6 +34,14 @@ pub enum Refusal {
         /// The one before.
         last: u64,
     },
+    /// What lies after a record has an offset too.
+    #[error("{count} records from offset {offset} on go beyond the greatest offset, 2^63 - 1")]
+    OffsetTooBig {
+        /// The first record's offset.
+        offset: Offset,
+        /// How many there are.
+        count: u32,
+    },
     /// Indices into a history are 32 bits.
     #[error("a history holds at most 2^32 - 1 operations, runs of records and listed keys")]
     Full,
@@ -166,6 +174,11 @@ impl History {
 
     /// Adds an operation at the end.
     pub fn push(&mut self, draft: &Draft) -> Result<OpId, Refusal> {
+        for run in &draft.runs {
+            if let Some(offset) = run.offset.filter(|offset| offset.0.checked_add(i64::from(run.count)).is_none()) {
+                return Err(Refusal::OffsetTooBig { offset, count: run.count });
+            }
+        }
         let small = |len: usize| u32::try_from(len).ok().filter(|len| *len < u32::MAX).ok_or(Refusal::Full);
         let id = OpId(small(self.ops.len())?);
         small(self.runs.len() + draft.runs.len())?;
@@ -330,7 +343,17 @@ mod tests {
             history.push(&draft(2, 9, Kind::Invoke, Function::Poll)),
             Err(Refusal::IndexNotGrowing { index: 2, last: 2 })
         );
+        let mut far = draft(3, 2, Kind::Ok, Function::Poll);
+        far.poll();
+        let x = history.key("x");
+        far.polled(x, Some(Offset(i64::MAX - 1)), Value(1), 2);
+        assert_eq!(history.push(&far), Err(Refusal::OffsetTooBig { offset: Offset(i64::MAX - 1), count: 2 }));
         assert_eq!(history.len(), 3, "what is refused leaves nothing behind");
+        far.clear();
+        (far.index, far.process, far.kind) = (3, Some(Process(2)), Kind::Ok);
+        far.poll();
+        far.polled(x, Some(Offset(i64::MAX - 1)), Value(1), 1);
+        assert!(history.push(&far).is_ok());
         assert_eq!((history.find(2), history.find(7)), (Some(done), None));
     }
 }
