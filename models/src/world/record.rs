@@ -220,9 +220,9 @@ impl Recording {
         if !std::mem::take(&mut self.sinks.news) {
             return None;
         }
-        let online = self.sinks.online.as_mut()?;
-        let proof = online.violation().cloned()?;
-        Some(format!("{}: {}", proof.anomaly(), Story::new(online.history()).sentence(&proof)))
+        let online = self.sinks.online.as_ref()?;
+        let proof = online.violation()?;
+        Some(format!("{}: {}", proof.anomaly(), Story::new(online.history()).sentence(proof)))
     }
 
     /// The end of the run: closes what is open as `info`, and checks the whole.
@@ -302,7 +302,7 @@ impl Client {
 impl Sinks {
     /// Asks all sinks for a number. All have been asked for the same before, so all give the same.
     fn intern<T: Copy + PartialEq + fmt::Debug>(&mut self, ask: impl Fn(&mut dyn Recorder) -> T) -> Option<T> {
-        let online = self.online.as_mut().map(|online| ask(online.history()));
+        let online = self.online.as_mut().map(|online| ask(&mut **online));
         let lines = self.lines.as_mut().map(|lines| ask(lines));
         debug_assert!(online.is_none() || lines.is_none() || online == lines, "{online:?} and {lines:?}");
         online.or(lines)

@@ -16,7 +16,7 @@ use super::proof::Proof;
 use super::step::{Names, Step};
 use super::{Evidence, Options, Report, g1a, int_poll, int_send, precommitted_read};
 use crate::Offset;
-use crate::history::{Draft, History, Kind, OpId, Refusal, Value};
+use crate::history::{Draft, History, KeyId, Kind, OpId, RecordError, Recorder, Refusal, Value};
 use rangemap::{RangeMap, RangeSet};
 
 /// A history that is checked as it grows. See the [module](self).
@@ -54,9 +54,9 @@ impl Online {
         Online { options, index: Index::new(Proofs::OkPolls), ..Online::default() }
     }
 
-    /// The history so far. Keys and values of drafts are interned there.
-    pub fn history(&mut self) -> &mut History {
-        &mut self.history
+    /// The history so far.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// The first violation, if there was one.
@@ -175,5 +175,20 @@ impl Online {
 
     fn evidence(&self) -> Evidence<'_> {
         Evidence { history: &self.history, index: &self.index, orders: &[] }
+    }
+}
+
+/// A running system is checked as it is recorded; whoever runs it asks for the [violation](Online::violation).
+impl Recorder for Online {
+    fn key(&mut self, name: &str) -> KeyId {
+        self.history.key(name)
+    }
+
+    fn value(&mut self, json: &serde_json::Value) -> Value {
+        self.history.value(json)
+    }
+
+    fn record(&mut self, draft: &Draft) -> Result<(), RecordError> {
+        Ok(self.add(draft).map(drop)?)
     }
 }
