@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use wavetank_sim::{Digest, Marks, cores};
 use wavetank_workloads::harbour::Mutant;
 use wavetank_workloads::lab;
-use wavetank_workloads::scenario::{RunOptions, Scenario};
+use wavetank_workloads::scenario::{Listeners, RunOptions, Scenario};
 
 /// Makes waves for streaming platforms, and tells what holds.
 #[derive(Parser)]
@@ -42,6 +42,9 @@ enum Command {
         /// Write every event, with virtual time and node, to this file
         #[arg(long, value_name = "FILE")]
         trace: Option<PathBuf>,
+        /// Write what clients asked and were told to this file, for `wavetank check`
+        #[arg(long, value_name = "FILE")]
+        history: Option<PathBuf>,
     },
     /// Run many seeds; a seed's digest never depends on --jobs
     Sweep {
@@ -82,11 +85,18 @@ struct What {
     /// Switch a known bug on: see `wavetank list`
     #[arg(long, value_parser = Mutant::by_name)]
     mutant: Option<Mutant>,
+    /// Go on after the first violation, to see what else there is
+    #[arg(long)]
+    keep_going: bool,
+    /// Do not check what clients were told against each other
+    #[arg(long)]
+    no_check: bool,
 }
 
 impl What {
     fn options(&self) -> RunOptions {
-        RunOptions { mutant: self.mutant, planted_divergence: false }
+        let What { mutant, keep_going, no_check, .. } = *self;
+        RunOptions { mutant, keep_going, no_check, planted_divergence: false }
     }
 }
 
@@ -99,7 +109,7 @@ fn main() -> ExitCode {
         }
     };
     match cli.command {
-        Command::Run { what, seed, log, trace } => run(&what, seed, log, trace.as_deref()),
+        Command::Run { what, seed, log, trace, history } => run(&what, seed, log, trace.as_deref(), history.as_deref()),
         Command::Sweep { what, seeds, jobs, digests } => sweep(&what, seeds, jobs.unwrap_or_else(cores), digests),
         Command::Diverge { what, seed, planted } => {
             diverge(what.scenario, seed, RunOptions { planted_divergence: planted, ..what.options() })
@@ -110,36 +120,52 @@ fn main() -> ExitCode {
     .into()
 }
 
-fn run(what: &What, seed: u64, log: bool, trace: Option<&Path>) -> Exit {
+fn run(what: &What, seed: u64, log: bool, trace: Option<&Path>, history: Option<&Path>) -> Exit {
     if log {
         progress::install_log();
     }
-    let result = match trace {
-        None => lab::run(what.scenario, seed, &what.options()),
-        Some(path) => match File::create(path) {
-            Ok(file) => {
-                let mut file = BufWriter::new(file);
-                lab::trace(what.scenario, seed, &what.options(), move |line| match writeln!(file, "{line}") {
-                    Ok(()) => true,
-                    Err(error) => {
-                        eprintln!("the trace ends here: {error}");
-                        false
-                    }
-                })
-            }
-            Err(error) => {
-                eprintln!("can't write the trace to {}: {error}", path.display());
-                return Exit::Usage;
-            }
-        },
-    };
-    match result {
-        Ok(report) => {
-            say(text::report(what.scenario, &report));
-            Exit::of(&report.findings)
+    let listeners = match listeners(trace, history) {
+        Ok(listeners) => listeners,
+        Err(message) => {
+            eprintln!("{message}");
+            return Exit::Usage;
         }
-        Err(panic) => bug(seed, &panic.message),
+    };
+    let report = match lab::run(what.scenario, seed, &what.options(), listeners) {
+        Ok(report) => report,
+        Err(panic) => return bug(seed, &panic.message),
+    };
+    say(text::report(what.scenario, &report));
+    let exit = Exit::of(&report.findings);
+    match report.history.broken {
+        None => exit,
+        Some(error) => {
+            eprintln!("{error}");
+            exit.max(Exit::Usage)
+        }
     }
+}
+
+fn listeners(trace: Option<&Path>, history: Option<&Path>) -> Result<Listeners, String> {
+    let create = |what: &str, path: &Path| match File::create(path) {
+        Ok(file) => Ok(BufWriter::new(file)),
+        Err(error) => Err(format!("can't write the {what} to {}: {error}", path.display())),
+    };
+    let mut listeners = Listeners::default();
+    if let Some(path) = trace {
+        let mut file = create("trace", path)?;
+        listeners.observer = Some(lab::trace(move |line| match writeln!(file, "{line}") {
+            Ok(()) => true,
+            Err(error) => {
+                eprintln!("the trace ends here: {error}");
+                false
+            }
+        }));
+    }
+    if let Some(path) = history {
+        listeners.history = Some(Box::new(create("history", path)?));
+    }
+    Ok(listeners)
 }
 
 fn sweep(what: &What, seeds: Range<u64>, jobs: usize, digests: bool) -> Exit {
@@ -160,7 +186,7 @@ fn sweep(what: &What, seeds: Range<u64>, jobs: usize, digests: bool) -> Exit {
         }
         all.add(&report);
         if !report.findings.is_empty() {
-            eprint!("{}", text::failure(what.scenario, what.mutant.map(Mutant::name), &report));
+            eprint!("{}", text::failure(what.scenario, &what.options(), &report));
         }
         progress.step(all.failed);
         true

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::Duration;
 use wavetank_sim::Marks;
 use wavetank_workloads::lab::RunReport;
-use wavetank_workloads::scenario::Scenario;
+use wavetank_workloads::scenario::{RunOptions, Scenario};
 
 /// A sweep of fewer seeds is not expected to reach every situation.
 pub const SEEDS_FOR_MARKS: u64 = 200;
@@ -29,12 +29,15 @@ pub fn seeds(text: &str) -> Result<Range<u64>, String> {
 
 /// One run.
 pub fn report(scenario: Scenario, report: &RunReport) -> String {
+    let checked = report.history.checked;
+    let history = checked.map_or_else(|| "not checked".into(), |count| format!("{count} operations, checked"));
     let mut out = totals(
         scenario,
         &[
             ("seed", report.seed.to_string()),
             ("ended", format!("{} at {} s", report.reason, report.now)),
             ("events", report.events.to_string()),
+            ("history", history),
             ("digest", report.digest.to_string()),
         ],
     );
@@ -46,10 +49,12 @@ pub fn report(scenario: Scenario, report: &RunReport) -> String {
     out
 }
 
-/// One failure within a sweep, with the command that shows it again.
-pub fn failure(scenario: Scenario, mutant: Option<&str>, report: &RunReport) -> String {
-    let mutant = mutant.map(|name| format!(" --mutant {name}")).unwrap_or_default();
-    let again = format!("  again: wavetank run {} --seed {}{mutant}\n", scenario.name(), report.seed);
+/// One failure within a sweep, with the command that shows it again, with the same options.
+pub fn failure(scenario: Scenario, options: &RunOptions, report: &RunReport) -> String {
+    let mutant = options.mutant.map(|mutant| format!(" --mutant {}", mutant.name())).unwrap_or_default();
+    let flag = |name, set: bool| if set { name } else { "" };
+    let flags = [flag(" --keep-going", options.keep_going), flag(" --no-check", options.no_check)].concat();
+    let again = format!("  again: wavetank run {} --seed {}{mutant}{flags}\n", scenario.name(), report.seed);
     format!("seed {}\n{}{again}", report.seed, findings_only(report))
 }
 

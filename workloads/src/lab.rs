@@ -1,10 +1,11 @@
 //! The lab: one run, many runs, two runs in lockstep.
 
-use crate::scenario::{RunOptions, Scenario};
+use crate::recording::HistoryReport;
+use crate::scenario::{Listeners, RunOptions, Scenario};
 use std::ops::Range;
 use wavetank_models::world::Event;
 use wavetank_sim::{
-    Digest, Divergence, EndReason, Marks, Nanos, Panicked, Record, lockstep, on_fresh_thread, run_many,
+    Digest, Divergence, EndReason, Marks, Nanos, Observer, Panicked, Record, lockstep, on_fresh_thread, run_many,
 };
 use wavetank_traces::Finding;
 
@@ -27,6 +28,8 @@ pub struct RunReport {
     pub findings: Vec<Finding>,
     /// What was drawn for this seed, one line each.
     pub drawn: Vec<String>,
+    /// What became of the history of its clients.
+    pub history: HistoryReport,
     /// The last events, one line each, oldest first; only kept when something is wrong.
     pub led_here: Vec<String>,
 }
@@ -35,23 +38,13 @@ pub struct RunReport {
 ///
 /// # Errors
 /// When the run panics: a bug in wavetank.
-pub fn run(scenario: Scenario, seed: u64, options: &RunOptions) -> Result<RunReport, Panicked> {
-    on_fresh_thread(|| scenario.run(seed, options, None))
+pub fn run(scenario: Scenario, seed: u64, options: &RunOptions, listeners: Listeners) -> Result<RunReport, Panicked> {
+    on_fresh_thread(|| scenario.run(seed, options, listeners))
 }
 
-/// Runs one seed on a fresh thread and hands over every record, as a line, as it happens: the full trace. `each` returns
-/// `false` to end the run.
-///
-/// # Errors
-/// When the run panics: a bug in wavetank.
-pub fn trace(
-    scenario: Scenario,
-    seed: u64,
-    options: &RunOptions,
-    mut each: impl FnMut(String) -> bool + Send + 'static,
-) -> Result<RunReport, Panicked> {
-    let observer = Box::new(move |record: &Record<Event>| each(record.to_string()));
-    on_fresh_thread(|| scenario.run(seed, options, Some(observer)))
+/// Hands over every record, as a line, as it happens: the full trace. `each` returns `false` to end the run.
+pub fn trace(mut each: impl FnMut(String) -> bool + Send + 'static) -> Observer<Event> {
+    Box::new(move |record: &Record<Event>| each(record.to_string()))
 }
 
 /// Runs a range of seeds, at most `jobs` at once, and hands over each report in the order of seeds. `each` returns
@@ -64,7 +57,12 @@ pub fn sweep(
     mut each: impl FnMut(u64, Result<RunReport, Panicked>) -> bool,
 ) {
     let seeds: Vec<u64> = seeds.collect();
-    run_many(jobs, &seeds, |seed| scenario.run(*seed, options, None), |seed, report| each(*seed, report));
+    run_many(
+        jobs,
+        &seeds,
+        |seed| scenario.run(*seed, options, Listeners::default()),
+        |seed, report| each(*seed, report),
+    );
 }
 
 /// Runs one seed twice, side by side, and names the first event in which the runs differ; `None` when they are the same.
@@ -76,6 +74,7 @@ pub fn find_divergence(
     seed: u64,
     options: &RunOptions,
 ) -> Result<Option<Divergence<Event>>, Panicked> {
-    let run = |observer| drop(scenario.run(seed, options, Some(observer)));
+    let listeners = |observer| Listeners { observer: Some(observer), history: None };
+    let run = |observer| drop(scenario.run(seed, options, listeners(observer)));
     lockstep(run, run)
 }

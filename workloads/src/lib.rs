@@ -6,4 +6,7 @@
 
 pub mod harbour;
 pub mod lab;
+mod recording;
 pub mod scenario;
+
+pub use recording::HistoryReport;

@@ -2,6 +2,7 @@
 
 use crate::harbour::{self, Mutant};
 use crate::lab::RunReport;
+use std::io::Write;
 use wavetank_models::world::Event;
 use wavetank_sim::Observer;
 
@@ -40,9 +41,9 @@ impl Scenario {
     }
 
     /// Runs it on this thread.
-    pub fn run(self, seed: u64, options: &RunOptions, observer: Option<Observer<Event>>) -> RunReport {
+    pub fn run(self, seed: u64, options: &RunOptions, listeners: Listeners) -> RunReport {
         match self {
-            Scenario::Harbour => harbour::run(seed, options, observer),
+            Scenario::Harbour => harbour::run(seed, options, listeners),
         }
     }
 }
@@ -52,8 +53,21 @@ impl Scenario {
 pub struct RunOptions {
     /// A known bug to switch on.
     pub mutant: Option<Mutant>,
+    /// Goes on after a violation, to see what else there is.
+    pub keep_going: bool,
+    /// Leaves the history of what clients asked and were told unchecked.
+    pub no_check: bool,
     /// For tests of the divergence finder only: something that no seed decides.
     pub planted_divergence: bool,
+}
+
+/// Who listens to a run. What they hear of changes nothing in it.
+#[derive(Default)]
+pub struct Listeners {
+    /// Sees every record of the trace, and may end the run.
+    pub observer: Option<Observer<Event>>,
+    /// Takes the history of what clients asked and were told, a line an operation, each in one `write`.
+    pub history: Option<Box<dyn Write + Send>>,
 }
 
 /// A name that nobody knows.

@@ -133,6 +133,7 @@ impl World {
             plan: Vec::new(),
             failures: Vec::new(),
             stop_at_failure: true,
+            recording: None,
             scratch: super::Scratch::default(),
         }
     }

@@ -11,13 +11,25 @@ use crate::fault::{Fault, FaultId};
 use wavetank_sim::{Core, DriftPpb, Incarnation, Nanos, NodeId, NodeState};
 use wavetank_traces::{Finding, Severity};
 
+/// What the checker of histories calls itself in findings.
+pub const HISTORY: &str = "the history";
+
+/// Who noticed that a promise was broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Witness {
+    /// A process.
+    Process(Incarnation),
+    /// The online checker of what clients were told.
+    History,
+}
+
 /// A promise that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// When it showed.
     pub at: Nanos,
-    /// Who noticed; `None` for the world's own checks.
-    pub by: Option<Incarnation>,
+    /// Who noticed.
+    pub by: Witness,
     /// What.
     pub why: String,
 }
@@ -25,7 +37,10 @@ pub struct Failure {
 impl Failure {
     /// As a finding, with names for people.
     pub fn as_finding(&self, core: &Core<Event>) -> Finding {
-        let by = self.by.map_or_else(|| "the world".into(), |by| format!("{} ({by})", core.node_name(by.node)));
+        let by = match self.by {
+            Witness::Process(by) => format!("{} ({by})", core.node_name(by.node)),
+            Witness::History => HISTORY.into(),
+        };
         Finding { severity: Severity::Violation, at_ns: self.at.0, by, why: self.why.clone() }
     }
 }
@@ -190,6 +205,10 @@ impl World {
         core.kill(node, |event| freed.push(event));
         freed.into_iter().for_each(|event| self.free_payload(event));
         self.nodes[node.0 as usize].process = None;
+        if let Some(recording) = &mut self.recording {
+            recording.at(core.now());
+            recording.life_ended(node);
+        }
         self.stopped.remove(&node);
         self.with_network(core, |network, now, out| network.endpoint_died(now, life, death, out));
         self.with_host(core, self.host_of(node), |host, now, out| host.process_died(now, life, out));

@@ -1,7 +1,7 @@
 //! Carrying out what a step wished for.
 
 use super::devices::{Asked, Request};
-use super::{Effect, Event, Failure, Input, World};
+use super::{Effect, Event, Failure, Input, Witness, World};
 use crate::cloud::host::{Unmute, WorkPool};
 use crate::cloud::network::ResetReason;
 use crate::cloud::volume::{Owner, Survival};
@@ -100,14 +100,18 @@ impl World {
             }
             Effect::Exit { .. } => unreachable!("handled by the caller: nothing comes after it"),
             Effect::Mark { name } => core.mark(name),
-            Effect::Fail { why } => {
-                tracing::error!(process = core.node_name(me.node), %me, why, "a promise was broken");
-                self.failures.push(Failure { at: core.now(), by: Some(me), why: why.clone() });
-                if self.stop_at_failure {
-                    core.stop(why);
-                }
-            }
+            Effect::Fail { why } => self.broken_promise(core, Witness::Process(me), why),
             Effect::Stop { why } => core.stop(why),
+        }
+    }
+
+    /// Writes a broken promise down, and ends the run if it is to.
+    pub(super) fn broken_promise(&mut self, core: &mut Core<Event>, by: Witness, why: String) {
+        let failure = Failure { at: core.now(), by, why: why.clone() };
+        tracing::error!(by = failure.as_finding(core).by, why, "a promise was broken");
+        self.failures.push(failure);
+        if self.stop_at_failure {
+            core.stop(why);
         }
     }
 

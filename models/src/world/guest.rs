@@ -226,6 +226,9 @@ impl World {
     fn guest_act<R>(&mut self, core: &mut Core<Event>, me: Incarnation, wish: impl FnOnce(&mut Cx<'_>) -> R) -> R {
         let mut effects = std::mem::take(&mut self.scratch.effects);
         let (clock, now) = (core.clock(me.node), core.now());
+        if let Some(recording) = &mut self.recording {
+            recording.at(now);
+        }
         let result = wish(&mut Cx {
             me,
             monotonic: clock.monotonic(now),
@@ -233,7 +236,9 @@ impl World {
             random: &mut self.nodes[me.node.0 as usize].random,
             ids: &mut self.ids,
             effects: &mut effects,
+            recording: self.recording.as_deref_mut(),
         });
+        self.heed_recording(core);
         self.carry_out(core, me, &mut effects);
         self.scratch.effects = effects;
         self.deliver_inbox(core);

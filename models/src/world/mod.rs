@@ -31,16 +31,18 @@ mod effects;
 mod event;
 mod guest;
 mod process;
+mod record;
 mod usage;
 
 pub use build::{Behaviour, CloudSpec, Factory, launch};
-pub use control::{Action, Failure};
+pub use control::{Action, Failure, HISTORY, Witness};
 pub(crate) use event::DownloadKey;
 pub use event::{Event, InputKey, RequestKey};
 pub use guest::Guest;
 pub use process::{
     Cx, Detached, Effect, ExpressId, Ids, Input, InputKind, Process, ShareId, StoreId, TimerId, VolumeId,
 };
+pub use record::{ABANDONED, ClientId, Ended, Invocation, KILLED, RUN_ENDED, Recorded, Recording};
 pub use usage::{Products, UsageError};
 
 use crate::anomaly::Anomalies;
@@ -109,6 +111,7 @@ pub struct World {
     plan: Vec<Action>,
     failures: Vec<Failure>,
     stop_at_failure: bool,
+    recording: Option<Box<Recording>>,
     scratch: Scratch,
 }
 
@@ -177,6 +180,9 @@ impl World {
         let mut effects = std::mem::take(&mut self.scratch.effects);
         debug_assert!(effects.is_empty(), "effects of an earlier step were left over");
         let (clock, now) = (core.clock(me.node), core.now());
+        if let Some(recording) = &mut self.recording {
+            recording.at(now);
+        }
         process.step(
             &mut Cx {
                 me,
@@ -185,10 +191,12 @@ impl World {
                 random: &mut slot.random,
                 ids: &mut self.ids,
                 effects: &mut effects,
+                recording: self.recording.as_deref_mut(),
             },
             input,
         );
         slot.process = Some(process);
+        self.heed_recording(core);
         self.carry_out(core, me, &mut effects);
         self.scratch.effects = effects;
     }

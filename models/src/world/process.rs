@@ -4,6 +4,7 @@
 //! its [`Cx`], which only writes the wish down: the world carries wishes out after the step. So a process can be tested
 //! without a world: make a `Cx` with [`Cx::detached`], step, look at the effects.
 
+use super::Recording;
 use crate::cloud::network::{ConnId, HostId, ResetReason};
 use crate::cloud::nfs::{NfsDone, NfsOp, NfsReply};
 use crate::cloud::object_store::{BucketId, ObjectDone, ObjectOk, ObjectOp};
@@ -182,7 +183,8 @@ pub struct Ids {
     pub(crate) timers: SlotMap<TimerId, EventId>,
 }
 
-/// A process's only capability: what time it is, randomness of its own, and wishes.
+/// A process's only capability: what time it is, randomness of its own, wishes, and what its clients'
+/// operations are recorded into.
 pub struct Cx<'a> {
     pub(crate) me: Incarnation,
     pub(crate) monotonic: Nanos,
@@ -190,6 +192,7 @@ pub struct Cx<'a> {
     pub(crate) random: &'a mut Stream,
     pub(crate) ids: &'a mut Ids,
     pub(crate) effects: &'a mut Vec<Effect>,
+    pub(crate) recording: Option<&'a mut Recording>,
 }
 
 /// What [`Cx::detached`] needs to exist.
@@ -200,6 +203,8 @@ pub struct Detached {
     pub now: Nanos,
     /// What the process has wished for; drain it between steps.
     pub effects: Vec<Effect>,
+    /// What the process records, if anything is to be recorded.
+    pub recording: Option<Recording>,
     random: Stream,
     ids: Ids,
 }
@@ -211,6 +216,7 @@ impl Detached {
             me: Incarnation { node: NodeId(0), epoch: NodeEpoch(1) },
             now: Nanos::ZERO,
             effects: Vec::new(),
+            recording: None,
             random: Choices::new(seed).stream(PROCESS, 0),
             ids: Ids::default(),
         }
@@ -223,6 +229,9 @@ pub(crate) const PROCESS: Domain = Domain::new("world/process");
 impl<'a> Cx<'a> {
     /// A context without a world: wishes pile up in `detached.effects`.
     pub fn detached(detached: &'a mut Detached) -> Cx<'a> {
+        if let Some(recording) = &mut detached.recording {
+            recording.at(detached.now);
+        }
         Cx {
             me: detached.me,
             monotonic: detached.now,
@@ -230,6 +239,7 @@ impl<'a> Cx<'a> {
             random: &mut detached.random,
             ids: &mut detached.ids,
             effects: &mut detached.effects,
+            recording: detached.recording.as_mut(),
         }
     }
 

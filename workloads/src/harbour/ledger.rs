@@ -10,6 +10,8 @@ pub struct Ledger {
     cargo: u64,
     /// Per boat: the highest number that its pier acknowledged.
     acked: Vec<u64>,
+    /// Per boat: the highest number that it read back.
+    read: Vec<u64>,
     /// What watchmen were told to be durable, by place.
     entries: BTreeMap<String, u64>,
 }
@@ -17,7 +19,7 @@ pub struct Ledger {
 impl Ledger {
     /// An empty one.
     pub fn new(boats: usize, cargo: u64) -> Ledger {
-        Ledger { cargo, acked: vec![0; boats], entries: BTreeMap::new() }
+        Ledger { cargo, acked: vec![0; boats], read: vec![0; boats], entries: BTreeMap::new() }
     }
 
     /// How much a boat has delivered.
@@ -35,15 +37,20 @@ impl Ledger {
         self.acked[boat] >= self.cargo
     }
 
-    /// Whether all have.
-    pub fn all_done(&self) -> bool {
-        (0..self.acked.len()).all(|boat| self.is_done(boat))
+    /// A boat has read its cargo up to `number` back.
+    pub fn read(&mut self, boat: usize, number: u64) {
+        self.read[boat] = self.read[boat].max(number);
     }
 
-    /// Who has not, and how far they are.
+    /// Whether all have delivered everything, and read everything back.
+    pub fn all_done(&self) -> bool {
+        (0..self.acked.len()).all(|boat| self.is_done(boat) && self.read[boat] >= self.cargo)
+    }
+
+    /// How far each boat is that has not.
     pub fn unfinished(&self) -> Vec<String> {
-        let boats = (0..self.acked.len()).filter(|boat| !self.is_done(*boat));
-        boats.map(|boat| format!("boat-{boat} {}/{}", self.acked[boat], self.cargo)).collect()
+        let boats = (0..self.acked.len()).filter(|boat| !self.is_done(*boat) || self.read[*boat] < self.cargo);
+        boats.map(|boat| format!("boat-{boat} {}/{}, {} read", self.acked[boat], self.cargo, self.read[boat])).collect()
     }
 
     /// The highest number that a watchman was told to be durable at a place.

@@ -11,7 +11,14 @@
 //!
 //! * **safety**: whatever a pier acknowledged it has, in order, after any crash; whatever it recorded as uploaded is in
 //!   the store; whatever a watchman was told is durable reads back;
-//! * **liveness**: within three minutes of virtual time of the heal every boat has delivered all its cargo.
+//! * **liveness**: within three minutes of virtual time of the heal every boat has delivered all its cargo, and read it
+//!   back.
+//!
+//! What boats ask and are told is recorded as a history, each pier's log a key, each record's value
+//! `boat << 40 | number`: see [`boat`]. Every boat reads to the end before the run is over, so all that was acknowledged
+//! must have been read, and no anomaly is excused. What watchmen do is not recorded: the book on the share is one number
+//! that is overwritten, not a log, and what a watchman reads of it may not be committed yet; of the book in the express
+//! store it learns the length alone. Nor are uploads: nobody reads them back as records.
 
 mod boat;
 mod ledger;
@@ -24,7 +31,8 @@ mod watchman;
 pub use mutant::Mutant;
 
 use crate::lab::RunReport;
-use crate::scenario::RunOptions;
+use crate::recording::{Readers, judge, recording};
+use crate::scenario::{Listeners, RunOptions};
 use ledger::Ledger;
 use std::sync::{Arc, LazyLock, Mutex};
 use storm::Storm;
@@ -40,9 +48,11 @@ use wavetank_models::cloud::volume::{Volume, VolumeFormat, VolumeKind, VolumeSpe
 use wavetank_models::world::{
     Action, Behaviour, CloudSpec, Event, ExpressId, Guest, ShareId, StoreId, VolumeId, World, launch,
 };
-use wavetank_sim::{Choices, Core, EndReason, Limits, Nanos, NodeId, Observer, Outcome};
+use wavetank_sim::{Choices, Core, EndReason, Limits, Nanos, NodeId, Outcome};
 use wavetank_traces::{Finding, Severity};
 
+/// Why a run ends in which everything went well.
+const ALL_DONE: &str = "all cargo delivered and read back";
 /// How much cargo each boat delivers.
 const CARGO: u64 = 150;
 /// When the storm is over.
@@ -83,20 +93,25 @@ impl Harbour {
 }
 
 /// Runs one seed on this thread.
-pub fn run(seed: u64, options: &RunOptions, observer: Option<Observer<Event>>) -> RunReport {
+pub fn run(seed: u64, options: &RunOptions, listeners: Listeners) -> RunReport {
     let limits = Limits { events_max: 2_000_000, time_max: STORM_ENDS + QUIESCE, ..Limits::default() };
     let (cloud, azs, hosts) = map();
     let ledger = Arc::new(Mutex::new(Ledger::new(azs.len(), CARGO)));
     let planted = options.planted_divergence.then(planted_divergence);
     let storm = Storm::draw(&Choices::new(seed));
     let drawn = storm.describe();
+    let recording = recording(options, listeners.history);
     launch(
         seed,
         limits,
-        observer,
+        listeners.observer,
         cloud,
         |world, core, _| {
             ledger::declare_marks(core.marks());
+            world.set_stop_at_failure(!options.keep_going);
+            if let Some(recording) = recording {
+                world.set_recording(recording);
+            }
             let berths = build_devices(world, core, &azs, &hosts);
             let harbour = build_nodes(world, core, berths, &ledger, options);
             storm.put_on_plan(world, core, &harbour);
@@ -239,10 +254,19 @@ fn report(
     ledger: &Mutex<Ledger>,
     drawn: Vec<String>,
 ) -> RunReport {
-    let mut findings: Vec<Finding> = world.failures().iter().map(|failure| failure.as_finding(core)).collect();
+    let mut findings: Vec<Finding> = Vec::new();
+    for finding in world.failures().iter().map(|failure| failure.as_finding(core)) {
+        // A run that goes on may see the same again and again.
+        if !findings.iter().any(|known| (&known.by, &known.why) == (&finding.by, &finding.why)) {
+            findings.push(finding);
+        }
+    }
+    let all_done = outcome.reason == EndReason::Stopped(ALL_DONE.into());
+    let readers = if all_done { Readers::Finished } else { Readers::Interrupted };
+    let history = judge(world.finish_recording(core), readers, outcome.now, &mut findings);
     if findings.is_empty() && !matches!(outcome.reason, EndReason::Stopped(_)) {
         let late = ledger.lock().expect("the ledger outlives the run").unfinished();
-        let why = format!("{} ended the run with cargo not delivered: {}", outcome.reason, late.join(", "));
+        let why = format!("{} ended the run with cargo not delivered or not read: {}", outcome.reason, late.join(", "));
         findings.push(Finding { severity: Severity::Stall, at_ns: outcome.now.0, by: "the harbour".into(), why });
     }
     let mut marks = outcome.marks;
@@ -257,6 +281,7 @@ fn report(
         marks,
         findings,
         drawn,
+        history,
         led_here,
     }
 }

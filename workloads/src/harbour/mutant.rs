@@ -13,6 +13,8 @@ pub enum Mutant {
     RetryFailedSync,
     /// Recovery reads through the page cache, which after a failed fsync shows what the disk never got.
     RecoverFromCache,
+    /// The pier does not know a record again that it has already, and appends it once more.
+    AppendResent,
     /// The pier takes "upload timed out" for "uploaded".
     TimeoutMeansUploaded,
     /// The watchman believes an unstable NFS write without a commit.
@@ -21,11 +23,12 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 6] = [
+    pub const ALL: [Mutant; 7] = [
         Mutant::AckBeforeSync,
         Mutant::TrustTornTail,
         Mutant::RetryFailedSync,
         Mutant::RecoverFromCache,
+        Mutant::AppendResent,
         Mutant::TimeoutMeansUploaded,
         Mutant::NoCommit,
     ];
@@ -37,6 +40,7 @@ impl Mutant {
             Mutant::TrustTornTail => "trust-torn-tail",
             Mutant::RetryFailedSync => "retry-failed-sync",
             Mutant::RecoverFromCache => "recover-from-cache",
+            Mutant::AppendResent => "append-resent",
             Mutant::TimeoutMeansUploaded => "timeout-means-uploaded",
             Mutant::NoCommit => "no-commit",
         }
@@ -49,6 +53,7 @@ impl Mutant {
             Mutant::TrustTornTail => "recovery checks no checksum",
             Mutant::RetryFailedSync => "a failed fsync is tried again and believed",
             Mutant::RecoverFromCache => "recovery believes the cache after an fsync error",
+            Mutant::AppendResent => "a pier appends a record that is sent again once more",
             Mutant::TimeoutMeansUploaded => "an upload that timed out counts as done",
             Mutant::NoCommit => "a watchman believes an unstable NFS write",
         }

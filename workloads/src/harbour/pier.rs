@@ -4,6 +4,9 @@
 //! and only then acknowledge (one fsync for all that waited); make a new file's name durable before using it; after
 //! a crash read until the first record that is not sound, cut the file there, make the cut durable, and only then
 //! serve; halt on the first storage error, because after a failed fsync the page cache can no longer be believed.
+//!
+//! Readers are told what lies in the log from an offset on, out of the index that the pier keeps in memory and builds
+//! anew from the disk in each life.
 
 use super::Berth;
 use super::mutant::Mutant;
@@ -21,14 +24,35 @@ use wavetank_sim::Nanos;
 pub const APPEND: u32 = 1;
 /// Request: how much of boat `correlation`'s cargo is there? Answer: [`DURABLE`].
 pub const ASK: u32 = 2;
-/// Answer: `value` is the highest number up to which the boat's cargo is durable.
+/// Answer: `value` is the highest number up to which the boat's cargo is durable, and `correlation` one more than that
+/// record's offset: its place among the log's cargo. 0 and 0 when there is none.
 pub const DURABLE: u32 = 3;
+/// Request: which cargo lies in the log from offset `value` on? Answer: [`CARGO`].
+pub const READ: u32 = 4;
+/// Answer: durable cargo from offset `value` on, in the order of the log, as much as fits: [`cargo_of`] reads it.
+pub const CARGO: u32 = 5;
+
+/// So many records are read at once.
+const READ_MAX: u64 = 32;
+/// Bytes of a record in an answer: the boat and the number.
+const ENTRY: usize = 12;
 
 /// Direct I/O is in multiples of this.
 const SECTOR: u64 = 4_096;
 /// Cargo records a segment: a full one is uploaded.
 const SEGMENT: u64 = 32;
 const RETRY: Nanos = Nanos::millis(300);
+
+/// The cargo in an answer to [`READ`], boat and number.
+pub fn cargo_of(body: &Blob) -> Vec<(u32, u64)> {
+    let bytes = body.to_bytes().expect("an answer is real bytes");
+    let entry = |entry: &[u8]| {
+        let (boat, number) = entry.split_at(4);
+        let boat = u32::from_le_bytes(boat.try_into().expect("four bytes"));
+        (boat, u64::from_le_bytes(number.try_into().expect("eight bytes")))
+    };
+    bytes.chunks_exact(ENTRY).map(entry).collect()
+}
 
 /// What a volume's or a store's answer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,8 +122,11 @@ pub struct Pier {
     /// Waiting for the sync that runs.
     syncing: Option<Vec<Waiting>>,
     unsynced: bool,
-    /// Cargo records in the log; those of full segments that are uploaded.
-    records: u64,
+    /// The cargo in the log, by offset.
+    cargo: Vec<(u32, u64)>,
+    /// What lies before that offset is durable, and may be read.
+    readable: u64,
+    /// Segments that are uploaded.
     uploaded: BTreeSet<u64>,
     uploading: bool,
     upload_tries: u32,
@@ -122,7 +149,8 @@ impl Pier {
             written: Vec::new(),
             syncing: None,
             unsynced: false,
-            records: 0,
+            cargo: Vec::new(),
+            readable: 0,
             uploaded: BTreeSet::new(),
             uploading: false,
             upload_tries: 0,
@@ -193,7 +221,7 @@ impl Pier {
                         return cx.fail(format!("recovery took a torn record for cargo {number} of boat-{boat}"));
                     }
                     self.appended.insert(boat, number);
-                    self.records += 1;
+                    self.cargo.push((boat, number));
                 }
                 Record::Uploaded { segment } => {
                     self.uploaded.insert(segment);
@@ -202,6 +230,7 @@ impl Pier {
             self.end += record.len();
         }
         self.durable = self.appended.clone();
+        self.readable = self.cargo.len() as u64;
         if self.end > 0 {
             cx.mark("pier: recovered a log after a crash");
         }
@@ -229,25 +258,32 @@ impl Pier {
             return cx.close(conn);
         }
         let boat = frame.correlation as u32;
-        let have = self.appended.get(&boat).copied().unwrap_or(0);
-        if frame.kind == ASK || frame.value <= self.durable.get(&boat).copied().unwrap_or(0) {
-            if frame.kind == APPEND {
-                cx.mark("pier: acknowledged a resent record from its log");
-            }
+        match frame.kind {
+            READ => self.tell_cargo(cx, conn, frame.value),
+            APPEND => self.asked_to_append(cx, conn, boat, frame.value),
+            _ => self.tell(cx, conn, boat),
+        }
+    }
+
+    fn asked_to_append(&mut self, cx: &mut Cx<'_>, conn: ConnId, boat: u32, number: u64) {
+        let (have, durable) = (highest(&self.appended, boat), highest(&self.durable, boat));
+        let forgetful = self.mutant == Some(Mutant::AppendResent);
+        if number <= durable && !forgetful {
+            cx.mark("pier: acknowledged a resent record from its log");
             return self.tell(cx, conn, boat);
         }
-        let waiting = Waiting { conn, boat, number: frame.value };
-        if frame.value <= have {
+        let waiting = Waiting { conn, boat, number };
+        if number <= have && !forgetful {
             // Sent again while the first sending is still on its way to the disk.
             self.written.push(waiting);
             return self.sync_if_idle(cx);
         }
-        if frame.value != have + 1 {
-            return cx.fail(format!("boat-{boat} skipped from cargo {have} to {}", frame.value));
+        if number > have + 1 {
+            cx.fail(format!("boat-{boat} skipped from cargo {have} to {number}"));
         }
-        self.appended.insert(boat, frame.value);
-        self.records += 1;
-        self.append(cx, Record::Cargo { boat, number: frame.value }, Some(waiting));
+        self.appended.insert(boat, number);
+        self.cargo.push((boat, number));
+        self.append(cx, Record::Cargo { boat, number }, Some(waiting));
     }
 
     fn append(&mut self, cx: &mut Cx<'_>, record: Record, waiting: Option<Waiting>) {
@@ -266,7 +302,7 @@ impl Pier {
         self.unsynced = true;
         if let Some(waiting) = self.writing.pop_front().expect("an append was asked for") {
             if self.mutant == Some(Mutant::AckBeforeSync) {
-                self.durable.insert(waiting.boat, waiting.number);
+                self.is_durable(waiting);
                 self.tell(cx, waiting.conn, waiting.boat);
             }
             self.written.push(waiting);
@@ -284,19 +320,41 @@ impl Pier {
 
     fn was_synced(&mut self, cx: &mut Cx<'_>) {
         for waiting in self.syncing.take().expect("a sync was asked for") {
-            let durable = self.durable.entry(waiting.boat).or_default();
-            *durable = (*durable).max(waiting.number);
+            self.is_durable(waiting);
             self.tell(cx, waiting.conn, waiting.boat);
         }
         self.sync_if_idle(cx);
         self.upload_if_full(cx);
     }
 
+    fn is_durable(&mut self, record: Waiting) {
+        let durable = self.durable.entry(record.boat).or_default();
+        *durable = (*durable).max(record.number);
+        self.readable = self.readable.max(self.end_of(record.boat, record.number));
+    }
+
+    /// One more than the offset of a record, its last one; 0 when it is not in the log.
+    fn end_of(&self, boat: u32, number: u64) -> u64 {
+        self.cargo.iter().rposition(|record| *record == (boat, number)).map_or(0, |offset| offset as u64 + 1)
+    }
+
     fn tell(&self, cx: &mut Cx<'_>, conn: ConnId, boat: u32) {
         if self.conns.contains(&conn) {
-            let durable = self.durable.get(&boat).copied().unwrap_or(0);
-            cx.send(conn, Message::frame(DURABLE, u64::from(boat), durable));
+            let durable = highest(&self.durable, boat);
+            cx.send(conn, Message::frame(DURABLE, self.end_of(boat, durable), durable));
         }
+    }
+
+    /// A log's readers get what is durable and nothing else: the rest may be gone tomorrow.
+    fn tell_cargo(&self, cx: &mut Cx<'_>, conn: ConnId, from: u64) {
+        let to = self.readable.min(from.saturating_add(READ_MAX));
+        let cargo = self.cargo.get(from as usize..to as usize).unwrap_or_default();
+        let mut body = Vec::with_capacity(cargo.len() * ENTRY);
+        for (boat, number) in cargo {
+            body.extend_from_slice(&boat.to_le_bytes());
+            body.extend_from_slice(&number.to_le_bytes());
+        }
+        cx.send(conn, Message::Frame(Frame { kind: CARGO, correlation: 0, value: from, body: Blob::real(body) }));
     }
 
     // ---- uploading ----
@@ -358,6 +416,10 @@ impl Pier {
         self.uploaded.insert(segment);
         self.append(cx, Record::Uploaded { segment }, None);
     }
+}
+
+fn highest(of: &BTreeMap<u32, u64>, boat: u32) -> u64 {
+    of.get(&boat).copied().unwrap_or(0)
 }
 
 impl Process for Pier {
