@@ -21,11 +21,9 @@ fn check_op(evidence: &Evidence, id: OpId, out: &mut Vec<Proof>) {
     stable(evidence.history, id, |key, runs| step::check_inner(evidence, id, key, runs, NAMES, out));
 }
 
-/// The steps from run to run that one operation makes.
+/// The steps from run to run that one completed operation makes.
 pub fn steps(history: &History, id: OpId, visit: &mut dyn FnMut(Step)) {
-    if history.op(id).kind != Kind::Invoke {
-        stable(history, id, |key, runs| step::between(id, key, runs, visit));
-    }
+    stable(history, id, |key, runs| step::between(id, key, runs, visit));
 }
 
 /// What an operation polled of each key that no rebalance moved meanwhile.

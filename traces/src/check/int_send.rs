@@ -20,9 +20,7 @@ fn check_op(evidence: &Evidence, id: OpId, out: &mut Vec<Proof>) {
     step::by_key(evidence.history.sends(id), |key, runs| step::check_inner(evidence, id, key, runs, NAMES, out));
 }
 
-/// The steps from run to run that one operation makes.
+/// The steps from run to run that one completed operation makes.
 pub fn steps(history: &History, id: OpId, visit: &mut dyn FnMut(Step)) {
-    if history.op(id).kind != Kind::Invoke {
-        step::by_key(history.sends(id), |key, runs| step::between(id, key, runs, visit));
-    }
+    step::by_key(history.sends(id), |key, runs| step::between(id, key, runs, visit));
 }
