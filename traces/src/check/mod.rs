@@ -1,7 +1,7 @@
 //! Checkers of histories: what went wrong, by name, with the operations that prove it.
 //!
 //! The definitions are those of Jepsen's Kafka checker (`jepsen.tests.kafka`, jepsen-io/jepsen c4c7473d), each in the file
-//! of its family. All of them look at one [`Index`](index::Index) and the version [orders](order::Order) that it gives.
+//! of its family. All of them look at one [`Index`] and the version [orders](order::Order) that it gives.
 //! Time and memory follow the number of operations and [runs](crate::history::Run), not of records.
 //!
 //! Where the original has quirks, they are not copied: `unseen` is strict (a value polled but never acknowledged is not

@@ -1,8 +1,8 @@
 //! A partition's version order: its values in log order, counted without holes.
 //!
 //! *Index* means rank: the place among the offsets that are known to hold something. Where several values were seen at
-//! one offset, one of them is [chosen](super::clojure); where a chosen value is at several offsets, its index is the
-//! last one.
+//! one offset, one of them is chosen, as a Clojure hash set would; where a chosen value is at several offsets, its index
+//! is the last one.
 
 use super::clojure;
 use super::log::{Log, Stretch};

@@ -8,7 +8,7 @@
 //! * *realtime*: it was `ok` before the other was invoked.
 //!
 //! No order exists in which operations that lie on a cycle could have happened one after the other. There may be a
-//! great many cycles in each [strongly connected component](search) of the graph; of each component the gravest kinds
+//! great many cycles in each strongly connected component of the graph; of each component the gravest kinds
 //! are told, each once. A kind that another kind implies is left out, so that no told cycle can be explained without
 //! what its name says.
 
