@@ -50,7 +50,7 @@ const G0_PROCESS: Rule = Rule { via: Via { process: true, ..Via::WW }, exists: N
 const G1C_PROCESS: Rule =
     Rule { via: Via { wr: true, process: true, ..Via::WW }, exists: None, cycle: Anomaly::G1cProcess };
 const G0_REALTIME: Rule = Rule {
-    via: Via { process: true, realtime: true, ..Via::WW },
+    via: Via { wr: false, ..Via::ALL },
     exists: Some(Anomaly::StrongPl1CycleExists),
     cycle: Anomaly::G0Realtime,
 };

@@ -64,7 +64,7 @@ impl<'a> Search<'a> {
         let sccs = kosaraju_scc(&self.graph(scope, via));
         let mut components: Vec<Scope> = Vec::new();
         let mut component_of = vec![None; scope.ops.len()];
-        // A moment is on a cycle only with the operation that ended then and another that was invoked later.
+        // Moments alone make no cycle, and no operation was invoked after it ended: two nodes mean two operations.
         for scc in sccs.iter().filter(|scc| scc.len() > 1) {
             for node in scc {
                 if let Some(component) = component_of.get_mut(node.index()) {

@@ -55,7 +55,7 @@ fn writers_are_linked_to_readers_of_any_end_but_themselves() {
         ("- ok x0=1\n - ok <y0=1", &[]),
         ("- ok x0=1\n -:send ok <x0=1\n -:assign ok <x0=1\n -:poll ok <x0=1", &["0 wr(x: 1) 3"]),
         ("-:poll ok x0=1\n - ok <x0=1", &[]),
-        ("- ok x0=1\n - ok <x0=1+0", &[]),
+        ("- ok x0=1+3\n - ok <x1=2+0", &[]),
         // One link for each writer, from the first value that was read of its.
         ("- ok x0=1+9\n - info x9=10+3\n - ok <x5=6+5", &["0 ww(x: 9 10) 1", "0 wr(x: 6) 2", "1 wr(x: 10) 2"]),
     ];
