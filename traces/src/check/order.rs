@@ -238,6 +238,7 @@ mod tests {
     fn holes_do_not_count() {
         let (_, order) = order(&[(10, 100, 2), (20, 50, 3), (0, 7, 1)]);
         assert_eq!(order.len(), 6);
+        assert!(!order.is_empty() && Order::default().is_empty());
         let by_index: Vec<_> = (0..7).map(|index| order.value_at(index).map(|value| value.0)).collect();
         assert_eq!(by_index, [Some(7), Some(100), Some(101), Some(50), Some(51), Some(52), None]);
         assert_eq!(order.index(Value(51)), Some(4));
