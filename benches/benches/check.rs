@@ -63,7 +63,8 @@ impl Run {
     /// writer and its number among those that the writer sends to the partition.
     fn target(&self, process: i64, round: u64) -> (usize, Value) {
         let key = (process as usize + round as usize) % KEYS;
-        (key, Value((process as u64) << 40 | round / KEYS as u64 * u64::from(self.batch)))
+        let number = round / KEYS as u64 * u64::from(self.batch);
+        (key, Value(((process as u64) << 40) | number))
     }
 
     fn invoke(&mut self, history: &mut History, process: i64, round: u64) {
