@@ -72,9 +72,13 @@ impl Evidence<'_> {
 
 /// Checks a whole history as Jepsen does.
 pub fn check(history: &History, options: &Options) -> Report {
-    let index = Index::of(history, Proofs::OkPolls);
+    check_indexed(history, &Index::of(history, Proofs::OkPolls), options)
+}
+
+/// Checks a whole history of which there is an index already.
+fn check_indexed(history: &History, index: &Index, options: &Options) -> Report {
     let orders = index.orders(history);
-    let evidence = Evidence { history, index: &index, orders: &orders };
+    let evidence = Evidence { history, index, orders: &orders };
     let mut proofs = Vec::new();
     for checker in CHECKERS {
         checker(&evidence, &mut proofs);

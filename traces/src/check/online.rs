@@ -20,6 +20,7 @@ use crate::history::reader::Reader;
 use crate::history::{Draft, History, KeyId, Kind, OpId, ReadError, RecordError, Recorder, Refusal, Value};
 use rangemap::{RangeMap, RangeSet};
 use std::io::BufRead;
+use std::ops::Range;
 
 /// The length of history at which cycles are first looked for, unless [`Online::searching_from`] says otherwise.
 const FIRST_SEARCH: usize = 4_096;
@@ -34,6 +35,8 @@ pub struct Online {
     sends: Sends,
     keys: Vec<Watch>,
     news: Vec<News>,
+    /// The steps of one operation: here to keep its memory.
+    steps: Vec<(Step, Names)>,
     /// The length of history at which cycles are looked for next.
     next_search: usize,
     violation: Option<Proof>,
@@ -55,6 +58,15 @@ struct Leap {
     names: Names,
 }
 
+impl Watch {
+    /// A completion mostly says what its invocation has said already, and asking costs less than saying it again.
+    fn intends(&mut self, values: Range<u64>) {
+        if self.intended.gaps(&values).next().is_some() {
+            self.intended.insert(values);
+        }
+    }
+}
+
 impl Online {
     /// An empty history, to be checked for this.
     pub fn new(options: Options) -> Online {
@@ -66,6 +78,7 @@ impl Online {
             sends: Sends::default(),
             keys: Vec::new(),
             news: Vec::new(),
+            steps: Vec::new(),
             next_search: FIRST_SEARCH,
             violation: None,
         }
@@ -108,15 +121,20 @@ impl Online {
     }
 
     /// The end: checks the whole history.
-    pub fn finish(self) -> (History, Report) {
-        let report = super::check(&self.history, &self.options);
+    pub fn finish(mut self) -> (History, Report) {
+        let report = if self.violation.is_some() {
+            super::check(&self.history, &self.options)
+        } else {
+            self.index.settle(&self.history);
+            super::check_indexed(&self.history, &self.index, &self.options)
+        };
         (self.history, report)
     }
 
     fn check(&mut self, id: OpId) -> Option<Proof> {
         self.keys.resize_with(self.history.keys(), Watch::default);
         for run in self.history.sends(id) {
-            self.keys[run.key.0 as usize].intended.insert(run.values());
+            self.keys[run.key.0 as usize].intends(run.values());
         }
         if self.history.op(id).kind == Kind::Invoke {
             return None;
@@ -175,7 +193,7 @@ impl Online {
 
     /// A step back, or over something.
     fn bad_step(&mut self, id: OpId) -> Option<Proof> {
-        let mut steps: Vec<(Step, Names)> = Vec::new();
+        let mut steps = std::mem::take(&mut self.steps);
         int_poll::steps(&self.history, id, &mut |step| steps.push((step, int_poll::NAMES)));
         let only_back = Names { skip: None, ..int_send::NAMES };
         int_send::steps(&self.history, id, &mut |step| steps.push((step, only_back)));
@@ -184,7 +202,10 @@ impl Online {
         self.polls.steps(&self.history, id, &mut |step| {
             steps.extend((!subscribe).then_some((step, poll_skip::NAMES)));
         });
-        steps.into_iter().find_map(|(step, names)| self.bad(&step, names))
+        let bad = steps.iter().find_map(|(step, names)| self.bad(step, *names));
+        steps.clear();
+        self.steps = steps;
+        bad
     }
 
     /// Whether the log as it is known now disagrees with a step. If it does not, but may still, it is watched.
