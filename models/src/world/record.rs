@@ -69,7 +69,7 @@ pub const ABANDONED: &str = "abandoned";
 /// The reason for which an operation closes that is open when the run ends.
 pub const RUN_ENDED: &str = "the run ended";
 
-/// Records the operations of a world's clients. See the [module](self).
+/// Records the operations of a world's clients.
 #[derive(Default)]
 pub struct Recording {
     sinks: Sinks,
