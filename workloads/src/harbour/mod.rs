@@ -15,7 +15,7 @@
 //!   back.
 //!
 //! What boats ask and are told is recorded as a history, each pier's log a key, each record's value
-//! `boat << 40 | number`: see [`boat`]. Every boat reads to the end before the run is over, so all that was acknowledged
+//! `boat << 40 | number`: see `boat.rs`. Every boat reads to the end before the run is over, so all that was acknowledged
 //! must have been read, and no anomaly is excused. What watchmen do is not recorded: the book on the share is one number
 //! that is overwritten, not a log, and what a watchman reads of it may not be committed yet; of the book in the express
 //! store it learns the length alone. Nor are uploads: nobody reads them back as records.
