@@ -51,6 +51,52 @@ fn a_trace_holds_every_event_and_changes_nothing() {
 }
 
 #[test]
+fn a_history_is_written_and_checked_and_changes_nothing() {
+    let folder = std::env::temp_dir();
+    let path = folder.join(format!("wavetank-history-{}", std::process::id()));
+    let file = path.to_str().expect("a path of text");
+    let plain = wavetank(&["run", "--seed", "4"]);
+    let recorded = wavetank(&["run", "--seed", "4", "--history", file]);
+    assert_eq!((code(&recorded), stdout(&recorded)), (0, stdout(&plain)));
+    let history = std::fs::read_to_string(&path).expect("the history was written");
+    let said = format!("{} operations, checked", history.lines().count());
+    assert!(stdout(&plain).contains(&said), "{said}: {}", stdout(&plain));
+    assert_eq!(code(&wavetank(&["check", file])), 0);
+
+    // Not checked, the run is the same to the last byte of its history.
+    let unchecked = wavetank(&["run", "--seed", "4", "--no-check", "--history", file]);
+    assert_eq!(stdout(&unchecked), stdout(&plain).replace(&said, "not checked"));
+    assert_eq!(std::fs::read_to_string(&path).expect("again"), history);
+
+    // A pier that doubles records: told by the run, and by the file.
+    let seed = "8";
+    let broken = wavetank(&["run", "--seed", seed, "--mutant", "append-resent", "--history", file]);
+    assert_eq!(code(&broken), 3, "{}", stdout(&broken));
+    assert!(stdout(&broken).contains("seen by the history: duplicate: pier-"), "{}", stdout(&broken));
+    let verdict = wavetank(&["check", file]);
+    assert_eq!(code(&verdict), 3);
+    assert!(stdout(&verdict).contains("duplicate"), "{}", stdout(&verdict));
+    let seen_by_nobody = wavetank(&["run", "--seed", seed, "--mutant", "append-resent", "--no-check"]);
+    assert!(!stdout(&seen_by_nobody).contains("duplicate"));
+    std::fs::remove_file(&path).expect("it can go");
+}
+
+#[test]
+fn a_history_that_cannot_be_written_is_bad_usage() {
+    let nowhere = wavetank(&["run", "--history", "/nowhere/at/all"]);
+    assert_eq!(code(&nowhere), 1);
+    let text = String::from_utf8_lossy(&nowhere.stderr).into_owned();
+    assert!(text.contains("can't write the history to /nowhere/at/all"), "{text}");
+    if std::path::Path::new("/dev/full").exists() {
+        let full = wavetank(&["run", "--history", "/dev/full"]);
+        assert_eq!(code(&full), 1);
+        let text = String::from_utf8_lossy(&full.stderr).into_owned();
+        assert!(text.contains("the history cannot be written"), "{text}");
+        assert!(stdout(&full).contains("everything held"), "the run itself is told all the same");
+    }
+}
+
+#[test]
 fn every_mutant_is_caught() {
     let list = stdout(&wavetank(&["list"]));
     let mutants: Vec<&str> = list
