@@ -136,8 +136,8 @@ fn a_range_is_the_records_that_it_stands_for() {
     assert_eq!(polled(r#"[7,20],{"count":2,"first":21,"offset":8},[10,23]"#), singly);
     assert_eq!(polled(r#"{"offset":null,"first":20,"count":2}"#), polled("[null,20],[null,21]"));
 
-    let last = polled(r#"{"offset":9223372036854775806,"first":9223372036854775806,"count":2}"#);
-    assert_eq!(last.1[1], (0, Part::Poll, "x".to_owned(), Some(i64::MAX), json!(i64::MAX)));
+    let last = polled(r#"{"offset":9223372036854775805,"first":9223372036854775806,"count":2}"#);
+    assert_eq!(last.1[1], (0, Part::Poll, "x".to_owned(), Some(i64::MAX - 1), json!(i64::MAX)));
 }
 
 #[test]

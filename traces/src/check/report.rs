@@ -201,7 +201,7 @@ impl Writer<'_> {
     fn step(&self, proof: &Proof) -> Json {
         let Proof::Step { anomaly, key, from, to, values, delta, skipped } = proof else { return Json::Null };
         let mut entry = json!({ "key": self.key(*key), "delta": delta });
-        if from == to && !matches!(anomaly, Anomaly::PollSkip | Anomaly::NonmonotonicPoll | Anomaly::NonmonotonicSend) {
+        if from == to {
             entry["op"] = self.op(*from);
         } else {
             entry["ops"] = json!([self.op(*from), self.op(*to)]);

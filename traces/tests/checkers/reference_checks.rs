@@ -1,10 +1,7 @@
 //! The reference checker against the public corpus of real answers, and against generated histories: it is silent on
 //! correct ones, finds what is planted, and does not depend on names or on what is concurrent.
 
-mod generate;
-mod reference;
-
-use generate::{Anomaly, Shape, correct_history, mutate, plant, shapes, well_formed};
+use crate::generate::{Anomaly, Shape, correct_history, mutate, plant, shapes, well_formed};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -14,7 +11,7 @@ const MODES: [(bool, bool); 4] = [(false, false), (false, true), (true, false), 
 
 #[test]
 fn the_reference_agrees_with_the_real_checker_on_the_public_corpus() {
-    let cases = match reference::cases() {
+    let cases = match crate::reference::cases() {
         Ok(cases) => cases,
         Err(why) => return println!("skipped, for there is no corpus: {why}"),
     };
@@ -22,12 +19,12 @@ fn the_reference_agrees_with_the_real_checker_on_the_public_corpus() {
     let mut failures = Vec::new();
     for case in &cases {
         for (subscribe, ww_deps) in MODES {
-            let ours = reference::check(&case.lines, subscribe, ww_deps);
+            let ours = crate::reference::check(&case.lines, subscribe, ww_deps);
             let expected = case.report(subscribe, ww_deps);
-            if let Err(why) = reference::compare_to_the_letter(&ours, &expected, &case.ambiguous_keys) {
+            if let Err(why) = crate::reference::compare_to_the_letter(&ours, &expected, &case.ambiguous_keys) {
                 failures.push(format!("{} subscribe={subscribe} ww_deps={ww_deps}: {why}", case.name));
             }
-            assert_eq!(reference::ambiguous_keys(&case.lines), case.ambiguous_keys, "{}", case.name);
+            assert_eq!(crate::reference::ambiguous_keys(&case.lines), case.ambiguous_keys, "{}", case.name);
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
@@ -36,7 +33,7 @@ fn the_reference_agrees_with_the_real_checker_on_the_public_corpus() {
 /// The allowed types are our own reading: they must lead to the very verdicts of the real checker, `unseen` aside.
 #[test]
 fn the_types_that_are_bad_are_those_of_the_real_checker() {
-    let cases = match reference::cases() {
+    let cases = match crate::reference::cases() {
         Ok(cases) => cases,
         Err(why) => return println!("skipped, for there is no corpus: {why}"),
     };
@@ -47,7 +44,7 @@ fn the_types_that_are_bad_are_those_of_the_real_checker() {
                 let types = types.as_array().cloned().unwrap_or_default();
                 types.into_iter().filter(|kind| kind != "unseen").collect::<Vec<Value>>()
             };
-            let ours = reference::check(&case.lines, subscribe, ww_deps);
+            let ours = crate::reference::check(&case.lines, subscribe, ww_deps);
             let at = format!("{} subscribe={subscribe} ww_deps={ww_deps}", case.name);
             assert_eq!(without_unseen(&ours["bad_error_types"]), without_unseen(&real["bad_error_types"]), "{at}");
             let strict = without_unseen(&real["bad_error_types"]).is_empty() && ours["errors"]["unseen"].is_null();
@@ -64,8 +61,8 @@ fn the_reference_agrees_with_the_examples_worked_out_by_hand() {
         entries.sort();
         entries
     };
-    for example in reference::examples() {
-        let report = reference::check(&example.lines, false, example.ww_deps);
+    for example in crate::reference::examples() {
+        let report = crate::reference::check(&example.lines, false, example.ww_deps);
         for (kind, expected) in &example.expected {
             let ours = report["errors"][kind].as_array().cloned().unwrap_or_default();
             assert_eq!(sorted(&ours), sorted(expected), "{}: {kind} in {report}", example.rule);
@@ -73,7 +70,7 @@ fn the_reference_agrees_with_the_examples_worked_out_by_hand() {
     }
 }
 
-/// A report with these errors, as far as [`reference::compare`] looks at it.
+/// A report with these errors, as far as [`crate::reference::compare`] looks at it.
 fn report(valid: bool, bad: &[&str], errors: Value) -> Value {
     let types: Vec<&String> = errors.as_object().into_iter().flatten().map(|(kind, _)| kind).collect();
     json!({ "valid": valid, "error_types": types, "bad_error_types": bad, "errors": errors })
@@ -129,10 +126,10 @@ fn a_comparison_sees_what_the_rules_of_the_corpus_compare_and_nothing_else() {
     ];
     for (what, ours, expected, ambiguous, agrees) in table {
         let ambiguous = ambiguous.iter().map(|key| (*key).to_owned()).collect();
-        let answer = reference::compare(&ours, &expected, &ambiguous);
+        let answer = crate::reference::compare(&ours, &expected, &ambiguous);
         assert_eq!(answer.is_ok(), agrees, "{what}: {answer:?}");
     }
-    let answer = reference::compare_to_the_letter(&lost(op(1)), &lost(op(2)), &["x".to_owned()].into());
+    let answer = crate::reference::compare_to_the_letter(&lost(op(1)), &lost(op(2)), &["x".to_owned()].into());
     assert!(answer.is_err(), "to the letter every max-read counts");
 }
 
@@ -147,12 +144,12 @@ proptest! {
     fn a_correct_history_never_alarms(shape in shapes()) {
         let history = correct_history(&shape);
         prop_assert_eq!(well_formed(&history), Ok(()));
-        let report = reference::check(&history, shape.subscribe, false);
+        let report = crate::reference::check(&history, shape.subscribe, false);
         prop_assert_eq!(&report["valid"], &json!(true), "{:?}", report);
         let may_show: &[&str] =
             if shape.subscribe { &["int-send-skip", "poll-skip", "nonmonotonic-poll"] } else { &["int-send-skip"] };
         prop_assert!(types(&report).iter().all(|kind| may_show.contains(kind)), "{:?}", report);
-        let report = reference::check(&history, shape.subscribe, true);
+        let report = crate::reference::check(&history, shape.subscribe, true);
         prop_assert_eq!(&report["valid"], &json!(true), "with ww-deps: {:?}", report);
     }
 
@@ -162,11 +159,11 @@ proptest! {
         for anomaly in Anomaly::ALL {
             let Some(planted) = plant(&history, anomaly, seed) else { continue };
             prop_assert_eq!(well_formed(&planted), Ok(()), "{:?}", anomaly);
-            let report = reference::check(&planted, shape.subscribe, anomaly.needs_ww_deps());
+            let report = crate::reference::check(&planted, shape.subscribe, anomaly.needs_ww_deps());
             prop_assert!(types(&report).contains(&anomaly.name()), "{:?} is not in {:?}", anomaly, report);
             let unknown = anomaly == Anomaly::NoWriterOfValue;
             let verdict = if unknown { json!("unknown") } else { json!(false) };
-            let allowed = reference::allowed(anomaly.name(), shape.subscribe, anomaly.needs_ww_deps());
+            let allowed = crate::reference::allowed(anomaly.name(), shape.subscribe, anomaly.needs_ww_deps());
             prop_assert!(allowed || report["valid"] == verdict, "{:?}: {:?}", anomaly, report["valid"]);
         }
     }
@@ -179,23 +176,23 @@ proptest! {
     ) {
         let history = correct_history(&shape);
         let history = if damaged { mutate(&history, seed) } else { history };
-        let ambiguous = reference::ambiguous_keys(&history);
-        let renumbered = generate::renumber_processes(&history, seed);
-        let (reordered, places) = generate::reorder_unrelated(&history, seed);
+        let ambiguous = crate::reference::ambiguous_keys(&history);
+        let renumbered = crate::generate::renumber_processes(&history, seed);
+        let (reordered, places) = crate::generate::reorder_unrelated(&history, seed);
         for (subscribe, ww_deps) in MODES {
-            let report = reference::check(&history, subscribe, ww_deps);
-            let after = reference::check(&renumbered, subscribe, ww_deps);
-            prop_assert_eq!(reference::compare_to_the_letter(&after, &report, &ambiguous), Ok(()));
-            let after = reference::check(&reordered, subscribe, ww_deps);
-            let expected = reference::remap_ops(&report, &places);
-            prop_assert_eq!(reference::compare_to_the_letter(&after, &expected, &ambiguous), Ok(()));
+            let report = crate::reference::check(&history, subscribe, ww_deps);
+            let after = crate::reference::check(&renumbered, subscribe, ww_deps);
+            prop_assert_eq!(crate::reference::compare_to_the_letter(&after, &report, &ambiguous), Ok(()));
+            let after = crate::reference::check(&reordered, subscribe, ww_deps);
+            let expected = crate::reference::remap_ops(&report, &places);
+            prop_assert_eq!(crate::reference::compare_to_the_letter(&after, &expected, &ambiguous), Ok(()));
         }
     }
 
     #[test]
     fn reordering_leaves_each_process_and_the_realtime_order_alone(shape in shapes(), seed in any::<u64>()) {
         let history = mutate(&correct_history(&shape), seed);
-        let (reordered, places) = generate::reorder_unrelated(&history, seed);
+        let (reordered, places) = crate::generate::reorder_unrelated(&history, seed);
         prop_assert_eq!(well_formed(&reordered), Ok(()));
         let client = |line: &Value| line["process"].is_i64();
         let invoked = |line: &Value| line["type"] == "invoke";
@@ -218,8 +215,8 @@ proptest! {
         let damaged = mutate(&correct_history(&shape), seed);
         prop_assert_eq!(well_formed(&damaged), Ok(()));
         for (subscribe, ww_deps) in MODES {
-            let report = reference::check(&damaged, subscribe, ww_deps);
-            prop_assert_eq!(reference::compare(&report, &report, &Default::default()), Ok(()));
+            let report = crate::reference::check(&damaged, subscribe, ww_deps);
+            prop_assert_eq!(crate::reference::compare(&report, &report, &Default::default()), Ok(()));
         }
     }
 }
@@ -266,7 +263,7 @@ fn the_generators_reach_every_kind_of_op_and_every_type_of_error() {
             *reached.entry(format!("appended {appended}: {}", anomaly.name())).or_default() += 1;
         }
         for (name, lines) in [("correct", history.clone()), ("damaged", mutate(&history, seed))] {
-            for kind in types(&reference::check(&lines, false, seed % 2 == 0)) {
+            for kind in types(&crate::reference::check(&lines, false, seed % 2 == 0)) {
                 *reached.entry(format!("{name}: {kind}")).or_default() += 1;
             }
         }

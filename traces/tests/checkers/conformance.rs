@@ -1,9 +1,6 @@
 //! The checkers against the answers of the real one: the public corpus, and histories of all kinds against the reference.
 
-mod generate;
-mod reference;
-
-use generate::{correct_history, mutate, plant, renumber_processes, reorder_unrelated, shapes};
+use crate::generate::{correct_history, mutate, plant, renumber_processes, reorder_unrelated, shapes};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -48,7 +45,7 @@ fn case(name: &str) -> Option<(History, Json)> {
 
 #[test]
 fn the_checkers_agree_with_the_real_one_on_the_public_corpus() {
-    let cases = match reference::cases() {
+    let cases = match crate::reference::cases() {
         Ok(cases) => cases,
         Err(why) => return println!("skipped: {why}"),
     };
@@ -57,7 +54,7 @@ fn the_checkers_agree_with_the_real_one_on_the_public_corpus() {
         for (subscribe, ww_deps) in MODES {
             let ours = report(&case.lines, subscribe, ww_deps);
             let expected = case.report(subscribe, ww_deps);
-            if let Err(why) = reference::compare_to_the_letter(&ours, &expected, &case.ambiguous_keys) {
+            if let Err(why) = crate::reference::compare_to_the_letter(&ours, &expected, &case.ambiguous_keys) {
                 let _ = writeln!(failures, "{} subscribe={subscribe} ww_deps={ww_deps}: {why}", case.name);
             }
             let types = expected["errors"].as_object().map(|errors| errors.keys().cloned().collect::<Vec<_>>());
@@ -71,18 +68,18 @@ fn the_checkers_agree_with_the_real_one_on_the_public_corpus() {
 
 #[test]
 fn the_checkers_agree_on_examples_worked_out_by_hand() {
-    for example in reference::examples() {
+    for example in crate::reference::examples() {
         let ours = report(&example.lines, false, example.ww_deps);
-        let expected = reference::check(&example.lines, false, example.ww_deps);
-        let ambiguous = reference::ambiguous_keys(&example.lines);
-        assert_eq!(reference::compare(&ours, &expected, &ambiguous), Ok(()), "{}", example.rule);
+        let expected = crate::reference::check(&example.lines, false, example.ww_deps);
+        let ambiguous = crate::reference::ambiguous_keys(&example.lines);
+        assert_eq!(crate::reference::compare(&ours, &expected, &ambiguous), Ok(()), "{}", example.rule);
         assert_eq!(ours["error_types"], expected["error_types"], "{}", example.rule);
     }
 }
 
 #[test]
 fn version_orders_and_measures_agree_with_the_real_checker_on_the_public_corpus() {
-    let cases = match reference::cases() {
+    let cases = match crate::reference::cases() {
         Ok(cases) => cases,
         Err(why) => return println!("skipped: {why}"),
     };
@@ -233,7 +230,7 @@ proptest! {
     #[test]
     fn a_planted_anomaly_is_found(shape in shapes(), seed in any::<u64>()) {
         let lines = correct_history(&shape);
-        for anomaly in generate::Anomaly::ALL {
+        for anomaly in crate::generate::Anomaly::ALL {
             let Some(planted) = plant(&lines, anomaly, seed) else { continue };
             let report = report(&planted, shape.subscribe, anomaly.needs_ww_deps());
             let found = report["errors"][anomaly.name()].is_array();
@@ -247,11 +244,11 @@ proptest! {
         for seed in seeds {
             lines = mutate(&lines, seed);
         }
-        let ambiguous = reference::ambiguous_keys(&lines);
+        let ambiguous = crate::reference::ambiguous_keys(&lines);
         for (subscribe, ww_deps) in MODES {
             let ours = report(&lines, subscribe, ww_deps);
-            let expected = reference::check(&lines, subscribe, ww_deps);
-            if let Err(why) = reference::compare(&ours, &expected, &ambiguous) {
+            let expected = crate::reference::check(&lines, subscribe, ww_deps);
+            if let Err(why) = crate::reference::compare(&ours, &expected, &ambiguous) {
                 let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
                 prop_assert!(false, "subscribe={} ww_deps={}: {}\n{}", subscribe, ww_deps, why, text);
             }
@@ -268,10 +265,10 @@ proptest! {
     #[test]
     fn the_order_of_unrelated_operations_does_not_matter(shape in shapes(), seed in any::<u64>()) {
         let lines = mutate(&correct_history(&shape), seed);
-        let ambiguous = reference::ambiguous_keys(&lines);
+        let ambiguous = crate::reference::ambiguous_keys(&lines);
         let (reordered, places) = reorder_unrelated(&lines, seed);
         let (before, after) = (report(&lines, shape.subscribe, true), report(&reordered, shape.subscribe, true));
-        let mapped = reference::remap_ops(&before, &places);
-        prop_assert_eq!(reference::compare(&after, &mapped, &ambiguous), Ok(()));
+        let mapped = crate::reference::remap_ops(&before, &places);
+        prop_assert_eq!(crate::reference::compare(&after, &mapped, &ambiguous), Ok(()));
     }
 }

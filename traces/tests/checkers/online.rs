@@ -1,9 +1,6 @@
 //! Checking while a history grows agrees with checking it when it is done.
 
-mod generate;
-mod reference;
-
-use generate::{Shape, correct_history, mutate, plant, shapes};
+use crate::generate::{Shape, correct_history, mutate, plant, shapes};
 use proptest::prelude::*;
 use serde_json::Value as Json;
 use wavetank_traces::check::anomaly::Anomaly;
@@ -98,7 +95,7 @@ proptest! {
     #[test]
     fn what_is_planted_stops_the_run_where_it_shows(shape in shapes(), seed in any::<u64>()) {
         let lines = correct_history(&shape);
-        for anomaly in generate::Anomaly::ALL {
+        for anomaly in crate::generate::Anomaly::ALL {
             if let Some(planted) = plant(&lines, anomaly, seed) {
                 agree(&planted, &shape, 1 << 20)?;
             }
@@ -114,7 +111,7 @@ proptest! {
     #[test]
     fn cycles_are_found_when_they_are_looked_for(shape in shapes(), seed in any::<u64>()) {
         let lines = correct_history(&shape);
-        let Some(planted) = plant(&lines, generate::Anomaly::G1c, seed) else { return Ok(()) };
+        let Some(planted) = plant(&lines, crate::generate::Anomaly::G1c, seed) else { return Ok(()) };
         let options = Options { subscribe: shape.subscribe, ww_deps: false };
         let whole = bad(&planted, &options);
         let online = first_violation(&planted, &options, planted.len());
