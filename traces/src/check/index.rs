@@ -207,3 +207,67 @@ fn note(news: &mut Vec<News>, run: &Run, offset: Offset, is_new: bool) {
         news.push(News { key: run.key, offsets: offset.0..offset.0 + i64::from(run.count) });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::{Draft, Function, Process, Value};
+
+    fn push(
+        history: &mut History,
+        process: i64,
+        kind: Kind,
+        function: Function,
+        fill: impl Fn(&mut Draft, KeyId),
+    ) -> OpId {
+        let key = history.key("x");
+        let mut draft = Draft::default();
+        (draft.index, draft.process) = (history.len() as u64, Some(Process(process)));
+        (draft.kind, draft.function) = (kind, function);
+        fill(&mut draft, key);
+        history.push(&draft).expect("well-formed")
+    }
+
+    /// A transaction of unknown end, and before that end a poll that got one of its values, and ended so.
+    fn read_before_its_end(reader: Kind) -> (History, OpId) {
+        let mut history = History::new();
+        push(&mut history, 1, Kind::Invoke, Function::Txn, |draft, x| draft.send_batch(x, None, Value(10), 3));
+        push(&mut history, 2, Kind::Invoke, Function::Poll, |draft, _| draft.poll());
+        push(&mut history, 2, reader, Function::Poll, |draft, x| {
+            draft.poll();
+            draft.polled(x, None, Value(10), 1);
+        });
+        let info = push(&mut history, 1, Kind::Info, Function::Txn, |draft, x| {
+            draft.send_batch(x, Some(Offset(5)), Value(10), 3);
+        });
+        (history, info)
+    }
+
+    #[test]
+    fn a_value_read_before_its_operation_ended_proves_the_commit_if_the_poll_counts() {
+        for (proofs, reader, proven) in [
+            (Proofs::OkPolls, Kind::Ok, true),
+            (Proofs::OkPolls, Kind::Fail, false),
+            (Proofs::OkPolls, Kind::Info, false),
+            (Proofs::AllPolls, Kind::Ok, true),
+            (Proofs::AllPolls, Kind::Fail, true),
+            (Proofs::AllPolls, Kind::Info, true),
+        ] {
+            let (history, info) = read_before_its_end(reader);
+            let index = Index::of(&history, proofs);
+            assert_eq!(index.must_have_committed(&history, info), proven, "{proofs:?} {reader:?}");
+        }
+    }
+
+    #[test]
+    fn news_name_all_offsets_that_were_spoken_of_and_the_same_again_is_none() {
+        let (history, info) = read_before_its_end(Kind::Ok);
+        let mut index = Index::new(Proofs::OkPolls);
+        let mut news = Vec::new();
+        history.ids().for_each(|id| index.add(&history, id, &mut news));
+        assert_eq!(news, [News { key: history.runs(info)[0].key, offsets: 5..8 }]);
+        news.clear();
+        index.add(&history, info, &mut news);
+        assert_eq!(news, []);
+    }
+}
