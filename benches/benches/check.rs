@@ -8,7 +8,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use std::hint::black_box;
 use wavetank_traces::Offset;
 use wavetank_traces::check::{Options, check};
-use wavetank_traces::history::{Draft, Function, History, KeyId, Kind, Process, Value};
+use wavetank_traces::history::{Draft, Function, History, KeyId, Kind, Process, Value, reader, writer};
 
 const PRODUCERS: i64 = 12;
 const CONSUMERS: i64 = 4;
@@ -136,5 +136,21 @@ fn bench(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, bench);
+/// Files: a million operations of single records, about a hundred bytes each.
+fn files(criterion: &mut Criterion) {
+    let history = history(1_000_000, 1);
+    let mut bytes = Vec::new();
+    writer::write(&history, &mut bytes).expect("memory takes everything");
+    let mut group = criterion.benchmark_group("history");
+    group.sample_size(10).throughput(Throughput::Bytes(bytes.len() as u64));
+    group.bench_function("write_1m_ops", |bencher| {
+        bencher.iter(|| writer::write(black_box(&history), &mut std::io::sink()).expect("it takes everything"));
+    });
+    group.bench_function("read_1m_ops", |bencher| {
+        bencher.iter(|| reader::read(black_box(&bytes[..]), "memory").expect("what was written is read"));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, bench, files);
 criterion_main!(benches);

@@ -3,9 +3,11 @@
 //! A transaction that polls by subscription and commits should process a record once. Assigned consumers are free to
 //! read again.
 
+use super::ranges::clip;
 use crate::history::{Function, History, KeyId, Kind, Process, Value};
 use rangemap::RangeMap;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// Values that one process consumed more than once, with the number of times.
 pub fn repeated(history: &History) -> BTreeMap<(Option<Process>, KeyId, Value), u32> {
@@ -29,9 +31,8 @@ pub fn repeated(history: &History) -> BTreeMap<(Option<Process>, KeyId, Value), 
 }
 
 /// Adds one to the counts of these values.
-fn count(counts: &mut RangeMap<u64, u32>, values: std::ops::Range<u64>) {
-    let clip = |range: &std::ops::Range<u64>| range.start.max(values.start)..range.end.min(values.end);
-    let known: Vec<_> = counts.overlapping(&values).map(|(range, count)| (clip(range), *count)).collect();
+fn count(counts: &mut RangeMap<u64, u32>, values: Range<u64>) {
+    let known: Vec<_> = counts.overlapping(&values).map(|(range, count)| (clip(range, &values), *count)).collect();
     let new: Vec<_> = counts.gaps(&values).collect();
     for (range, count) in known.into_iter().chain(new.into_iter().map(|range| (range, 0))) {
         counts.insert(range, count + 1);

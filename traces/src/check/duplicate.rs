@@ -2,8 +2,9 @@
 //! about the offset count too.
 
 use super::Evidence;
-use super::log::{Log, intersect};
+use super::log::Log;
 use super::proof::Proof;
+use super::ranges::intersect;
 use crate::Offset;
 use crate::history::Value;
 use std::collections::BTreeMap;

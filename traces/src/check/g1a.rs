@@ -2,8 +2,8 @@
 
 use super::Evidence;
 use super::anomaly::Anomaly;
-use super::log::intersect;
 use super::proof::Proof;
+use super::ranges::intersect;
 use crate::history::{Kind, OpId};
 
 /// Every such read.

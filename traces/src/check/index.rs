@@ -1,10 +1,11 @@
 //! What the checkers share: who sent which value, who read it, what must have committed, and each partition's log.
 //!
-//! The index takes completions one by one, in order, and is right at any time for the prefix that it has seen; all
-//! checkers, at the end of a history or in the middle of a run, ask it and nothing else.
+//! The index takes completions one by one, in order, and is right at any time for the prefix that it has seen (but for
+//! what [`Index::settle`] adds); all checkers, at the end of a history or in the middle of a run, ask it and nothing else.
 
 use super::log::Log;
 use super::order::Order;
+use super::ranges::clip;
 use crate::Offset;
 use crate::history::{History, KeyId, Kind, OpId, Run};
 use rangemap::{RangeMap, RangeSet};
@@ -196,10 +197,6 @@ impl Index {
     pub fn orders(&self, history: &History) -> Vec<Order> {
         self.keys.iter().map(|key| Order::new(&key.log, history)).collect()
     }
-}
-
-fn clip(range: &Range<u64>, to: &Range<u64>) -> Range<u64> {
-    range.start.max(to.start)..range.end.min(to.end)
 }
 
 fn note(news: &mut Vec<News>, run: &Run, offset: Offset, is_new: bool) {

@@ -5,6 +5,7 @@
 //! a log of a million records that arrived in ten thousand batches is at most ten thousand ranges, however often they
 //! were polled. Only contradictions are kept beside: further values at an offset, further offsets of a value.
 
+use super::ranges::intersect;
 use crate::Offset;
 use crate::history::Value;
 use rangemap::{RangeMap, RangeSet};
@@ -182,14 +183,6 @@ impl Log {
     pub fn occupies(&self, offsets: Range<i64>) -> bool {
         offsets.start < offsets.end && self.by_offset.overlaps(&offsets)
     }
-}
-
-/// The parts of `of` that the ranges cover.
-pub fn intersect<'a, T: Ord + Copy + 'a>(of: &Range<T>, ranges: impl Iterator<Item = &'a Range<T>>) -> Vec<Range<T>> {
-    ranges
-        .map(|range| range.start.max(of.start)..range.end.min(of.end))
-        .filter(|range| range.start < range.end)
-        .collect()
 }
 
 #[cfg(test)]

@@ -55,12 +55,15 @@ fn check_place(evidence: &Evidence, key: KeyId, place: &Place, bound: u64, out: 
 
 /// Fills in who read at each key's bound: the first to poll the value whose last place that is.
 fn name_readers(evidence: &Evidence, bounds: &BTreeMap<KeyId, u64>, proofs: &mut [Proof]) {
+    if proofs.is_empty() {
+        return;
+    }
     let mut wanted: BTreeMap<KeyId, Value> = BTreeMap::new();
     for key in proofs.iter().filter_map(Proof::key).collect::<BTreeSet<_>>() {
         wanted.extend(value_last_at(evidence, key, bounds[&key]).map(|value| (key, value)));
     }
     let mut readers: BTreeMap<KeyId, OpId> = BTreeMap::new();
-    for id in evidence.history.ids().rev().filter(|_| !wanted.is_empty()) {
+    for id in evidence.history.ids().rev() {
         for run in evidence.history.polls(id) {
             if wanted.get(&run.key).is_some_and(|value| run.values().contains(&value.0)) {
                 readers.insert(run.key, id);

@@ -27,6 +27,7 @@ pub mod poll_skip;
 mod positions;
 pub mod precommitted_read;
 pub mod proof;
+pub(crate) mod ranges;
 pub mod realtime_lag;
 pub(crate) mod report;
 pub mod step;

@@ -15,12 +15,15 @@ pub const NAMES: Names = Names { skip: None, nonmonotonic: Anomaly::Nonmonotonic
 
 /// Every such step among `ok` and `info` operations.
 pub fn check(evidence: &Evidence, out: &mut Vec<Proof>) {
-    check_across(evidence, true, out);
+    follow(evidence, Sends::default(), out);
 }
 
-/// Every such step, if assignments do, or do not, forget the keys that they do not list.
-pub fn check_across(evidence: &Evidence, assignments_forget: bool, out: &mut Vec<Proof>) {
-    let mut sends = Sends { positions: Positions::default(), assignments_keep: !assignments_forget };
+/// Every such step, if assignments forget nothing.
+pub fn check_across_assignments(evidence: &Evidence, out: &mut Vec<Proof>) {
+    follow(evidence, Sends { assignments_keep: true, ..Sends::default() }, out);
+}
+
+fn follow(evidence: &Evidence, mut sends: Sends, out: &mut Vec<Proof>) {
     for id in evidence.history.ids() {
         sends.steps(evidence.history, id, &mut |step| out.extend(step.check(evidence, NAMES)));
     }

@@ -5,8 +5,8 @@
 //! offsets where nothing is known is remembered as a *leap*; if something turns up there later, the leap was a skip.
 //! Cycles are looked for whenever the history has doubled, so that all searches together cost no more than two.
 //!
-//! What only the end can tell, [`Online::finish`] tells: what is lost or unseen (somebody may still read it) and the steps
-//! of values whose offsets were not known at the time.
+//! What only the end can tell, [`Online::finish`] tells: what is lost or unseen (somebody may still read it), the steps
+//! of values whose offsets were not known at the time, and what a value that two operations sent proves of either.
 
 use super::anomaly::Anomaly;
 use super::index::{Index, News, Proofs};
@@ -239,6 +239,7 @@ impl Online {
         found.into_iter().find(|proof| matches!(proof, Proof::Cycle { .. }))
     }
 
+    /// Without orders: what is asked here (reads, and cycles without write orders) needs none.
     fn evidence(&self) -> Evidence<'_> {
         Evidence { history: &self.history, index: &self.index, orders: &[] }
     }

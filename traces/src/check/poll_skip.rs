@@ -16,12 +16,15 @@ pub const NAMES: Names = Names { skip: Some(Anomaly::PollSkip), nonmonotonic: An
 
 /// Every such step.
 pub fn check(evidence: &Evidence, out: &mut Vec<Proof>) {
-    check_from(evidence, true, out);
+    follow(evidence, Polls::default(), out);
 }
 
-/// Every such step, if a poll that lists a key with no record does, or does not, forget the position in it.
-pub fn check_from(evidence: &Evidence, empty_lists_forget: bool, out: &mut Vec<Proof>) {
-    let mut polls = Polls { positions: Positions::default(), empty_lists_keep: !empty_lists_forget };
+/// Every such step, if a poll that lists a key with no record leaves the position in it as it was.
+pub fn check_keeping_positions(evidence: &Evidence, out: &mut Vec<Proof>) {
+    follow(evidence, Polls { empty_lists_keep: true, ..Polls::default() }, out);
+}
+
+fn follow(evidence: &Evidence, mut polls: Polls, out: &mut Vec<Proof>) {
     for id in evidence.history.ids() {
         polls.steps(evidence.history, id, &mut |step| out.extend(step.check(evidence, NAMES)));
     }

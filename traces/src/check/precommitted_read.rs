@@ -4,8 +4,8 @@
 
 use super::Evidence;
 use super::anomaly::Anomaly;
-use super::log::intersect;
 use super::proof::Proof;
+use super::ranges::intersect;
 use crate::history::{KeyId, Kind, OpId};
 use rangemap::RangeSet;
 use std::collections::BTreeMap;

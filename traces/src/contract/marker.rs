@@ -6,8 +6,8 @@
 use super::facts::Facts;
 use super::offsets;
 use crate::Offset;
-use crate::check::log::intersect;
 use crate::check::proof::Proof;
+use crate::check::ranges::intersect;
 
 /// Every such offset that holds not two records already.
 pub fn check(facts: &Facts, out: &mut Vec<Proof>) {

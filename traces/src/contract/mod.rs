@@ -76,9 +76,9 @@ const SHARED: [fn(&Evidence, &mut Vec<Proof>); 10] = [
     aborted_read::check,
     check::precommitted_read::check,
     check::int_poll::check,
-    |evidence, out| check::poll_skip::check_from(evidence, false, out),
+    check::poll_skip::check_keeping_positions,
     check::int_send::check,
-    |evidence, out| check::nonmonotonic_send::check_across(evidence, false, out),
+    check::nonmonotonic_send::check_across_assignments,
 ];
 
 /// Checkers that need the context.

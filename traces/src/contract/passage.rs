@@ -1,7 +1,8 @@
 //! Which offsets consumers went past.
 //!
 //! Who reads an offset has gone past all offsets before it, back to where it had a reason to begin: the log's start at
-//! that time, or where it last sought to (under `auto.offset.reset=latest`, where it first read). A record that somebody went past and nobody read was not there.
+//! that time, or where it last sought to (under `auto.offset.reset=latest`, where it first read). A record that somebody
+//! went past and nobody read was not there.
 
 use super::context::{Context, OffsetReset};
 use super::log_start::LogStarts;

@@ -1,8 +1,8 @@
 //! What clients are configured to, or do not, get.
 
 use super::{Case, Piece, all_if, process_of};
-use crate::check::log::intersect;
 use crate::check::proof::Proof;
+use crate::check::ranges::intersect;
 use crate::contract::class::Class;
 use crate::contract::context::Acks;
 use crate::contract::facts::Facts;

@@ -2,8 +2,8 @@
 
 use super::{Case, Piece, all, all_if, process_of};
 use crate::check::anomaly::Anomaly;
-use crate::check::log::intersect;
 use crate::check::proof::Proof;
+use crate::check::ranges::intersect;
 use crate::contract::class::Class;
 use crate::contract::context::OffsetReset;
 use crate::contract::facts::Facts;
