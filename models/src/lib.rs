@@ -3,7 +3,9 @@
 //! * [`cloud`]: hosts, networks, volumes, file shares, object stores, profiles, prices. Each device is a state machine
 //!   without I/O that opens with its contract of faults.
 //! * [`world`]: processes on hosts, stepped by the tank of `wavetank-sim`.
+//! * [`kafka`]: brokers, controllers, logs in shared storage, their protocols.
 //! * [`fault`], [`anomaly`]: what can be broken for a while, and what can go wrong with one operation.
+//! * [`probe`]: what processes expose to invariants and meters.
 //! * [`blob`], [`extents`]: what is stored and sent.
 
 pub mod anomaly;
@@ -11,5 +13,7 @@ pub mod blob;
 pub mod cloud;
 pub mod extents;
 pub mod fault;
+pub mod kafka;
 pub mod message;
+pub mod probe;
 pub mod world;

@@ -1,6 +1,7 @@
 //! What processes send each other.
 
 use crate::blob::Blob;
+use crate::kafka::protocol::{Request, Response, fingerprint};
 
 /// A message on a connection. Closed on purpose: a platform's requests and responses become variants here, so that
 /// every `match` over them is checked.
@@ -8,6 +9,20 @@ use crate::blob::Blob;
 pub enum Message {
     /// A frame whose meaning only its two ends know: what guests and test processes speak.
     Frame(Frame),
+    /// A request of a Kafka-compatible platform.
+    Request {
+        /// Which of its connection, by the requester's own numbering.
+        correlation: u64,
+        /// What.
+        request: Box<Request>,
+    },
+    /// The answer to a request.
+    Response {
+        /// To which.
+        correlation: u64,
+        /// What.
+        response: Box<Response>,
+    },
 }
 
 /// A generic request or response.
@@ -36,12 +51,16 @@ impl Message {
     pub fn wire_bytes(&self) -> u64 {
         match self {
             Message::Frame(frame) => FRAME_HEADER_BYTES + frame.body.len(),
+            Message::Request { request, .. } => request.wire_bytes(),
+            Message::Response { response, .. } => response.wire_bytes(),
         }
     }
 
     /// A word that tells messages apart, contents too, for the digest and the trace.
     pub fn fingerprint(&self) -> u64 {
         match self {
+            Message::Request { correlation, request } => fingerprint(&(correlation, request)),
+            Message::Response { correlation, response } => fingerprint(&(correlation, response)),
             Message::Frame(frame) => {
                 let words = [u64::from(frame.kind), frame.correlation, frame.value, frame.body.fingerprint()];
                 // Rolled, not merely xored: a value that moves from one field to another must show.

@@ -8,6 +8,7 @@ use crate::cloud::network::{AzId, HostId, Network, NetworkProfile, NicSpec, Regi
 use crate::cloud::nfs::NfsShare;
 use crate::cloud::object_store::ObjectStore;
 use crate::cloud::volume::Volume;
+use crate::probe::ProbeSink;
 use slotmap::SlotMap;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -134,6 +135,7 @@ impl World {
             failures: Vec::new(),
             stop_at_failure: true,
             recording: None,
+            probes: None,
             scratch: super::Scratch::default(),
         }
     }
@@ -181,6 +183,11 @@ impl World {
     /// From now on, operations meet these anomalies.
     pub fn set_anomalies(&mut self, anomalies: Anomalies) {
         self.anomalies = anomalies;
+    }
+
+    /// From now on, probes are told to this.
+    pub fn set_probes(&mut self, sink: Box<dyn ProbeSink>) {
+        self.probes = Some(sink);
     }
 
     /// Whether a broken promise ends the run (as it does unless told otherwise).

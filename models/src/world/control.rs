@@ -21,6 +21,8 @@ pub enum Witness {
     Process(Incarnation),
     /// The online checker of what clients were told.
     History,
+    /// An invariant of that name, from what processes expose.
+    Invariant(&'static str),
 }
 
 /// A promise that was broken.
@@ -40,6 +42,7 @@ impl Failure {
         let by = match self.by {
             Witness::Process(by) => format!("{} ({by})", core.node_name(by.node)),
             Witness::History => HISTORY.into(),
+            Witness::Invariant(name) => name.into(),
         };
         Finding { severity: Severity::Violation, at_ns: self.at.0, by, why: self.why.clone() }
     }

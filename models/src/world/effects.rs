@@ -5,6 +5,7 @@ use super::{Effect, Event, Failure, Input, Witness, World};
 use crate::cloud::host::{Unmute, WorkPool};
 use crate::cloud::network::ResetReason;
 use crate::cloud::volume::{Owner, Survival};
+use crate::probe::{BrokenPromise, Probe};
 use slotmap::Key;
 use wavetank_sim::{Core, Incarnation, Nanos, NodeId};
 
@@ -40,6 +41,7 @@ impl World {
             | Effect::Exit { .. }
             | Effect::Mark { .. }
             | Effect::Fail { .. }
+            | Effect::Probe(_)
             | Effect::Stop { .. } => {}
         }
     }
@@ -101,7 +103,15 @@ impl World {
             Effect::Exit { .. } => unreachable!("handled by the caller: nothing comes after it"),
             Effect::Mark { name } => core.mark(name),
             Effect::Fail { why } => self.broken_promise(core, Witness::Process(me), why),
+            Effect::Probe(probe) => self.heed_probe(core, me, &probe),
             Effect::Stop { why } => core.stop(why),
+        }
+    }
+
+    fn heed_probe(&mut self, core: &mut Core<Event>, me: Incarnation, probe: &Probe) {
+        let Some(sink) = &mut self.probes else { return };
+        if let Err(BrokenPromise { invariant, why }) = sink.probe(core.now(), me, probe) {
+            self.broken_promise(core, Witness::Invariant(invariant), why);
         }
     }
 

@@ -54,6 +54,7 @@ use crate::cloud::object_store::{ObjectOutput, ObjectStore};
 use crate::cloud::volume::{Volume, VolumeOutput};
 use crate::fault::{Fault, FaultId};
 use crate::message::Message;
+use crate::probe::ProbeSink;
 use slotmap::{Key, SlotMap};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, Weak};
@@ -112,6 +113,7 @@ pub struct World {
     failures: Vec<Failure>,
     stop_at_failure: bool,
     recording: Option<Box<Recording>>,
+    probes: Option<Box<dyn ProbeSink>>,
     scratch: Scratch,
 }
 

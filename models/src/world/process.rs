@@ -10,6 +10,7 @@ use crate::cloud::nfs::{NfsDone, NfsOp, NfsReply};
 use crate::cloud::object_store::{BucketId, ObjectDone, ObjectOk, ObjectOp};
 use crate::cloud::volume::{VolumeAnswer, VolumeDone, VolumeOp};
 use crate::message::Message;
+use crate::probe::Probe;
 use slotmap::{Key, SlotMap};
 use wavetank_sim::{Choices, Domain, EventId, Incarnation, Nanos, NodeEpoch, NodeId, Stream};
 
@@ -167,6 +168,7 @@ pub enum Effect {
     Exit { why: String },
     Mark { name: &'static str },
     Fail { why: String },
+    Probe(Probe),
     Stop { why: String },
 }
 
@@ -351,6 +353,11 @@ impl<'a> Cx<'a> {
     /// A promise was broken: the run fails, and ends when the world is set to.
     pub fn fail(&mut self, why: impl Into<String>) {
         self.effects.push(Effect::Fail { why: why.into() });
+    }
+
+    /// Something happened that invariants and meters are to know.
+    pub fn probe(&mut self, probe: Probe) {
+        self.effects.push(Effect::Probe(probe));
     }
 
     /// Ends the run after this step.

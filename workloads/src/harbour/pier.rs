@@ -431,6 +431,9 @@ impl Process for Pier {
                 self.conns.insert(conn);
             }
             Input::Message { conn, message: Message::Frame(frame) } => self.asked(cx, conn, &frame),
+            Input::Message { message: Message::Request { .. } | Message::Response { .. }, .. } => {
+                unreachable!("a harbour speaks in frames")
+            }
             Input::Reset { conn, .. } => {
                 self.conns.remove(&conn);
             }

@@ -1,0 +1,199 @@
+//! Requests over connections: one connection a peer, opened when needed, as Kafka's `NetworkClient` has it.
+//!
+//! A request that is not answered in time closes its connection, and every request on it fails (`NetworkClient
+//! .handleTimedOutRequests`). After a failed connection the next attempt waits: 50 ms, doubled up to 1 s
+//! (`reconnect.backoff.ms`, `reconnect.backoff.max.ms`), with 20 % of jitter. Requests on one connection are answered in
+//! order.
+
+use super::protocol::{Request, Response};
+use super::token::TokenSpace;
+use crate::cloud::network::ConnId;
+use crate::message::Message;
+use crate::world::{Cx, Input, TimerId};
+use std::collections::{BTreeMap, VecDeque};
+use wavetank_sim::{Nanos, NodeId};
+
+/// `reconnect.backoff.ms`.
+const BACKOFF_MIN: Nanos = Nanos::millis(50);
+/// `reconnect.backoff.max.ms`.
+const BACKOFF_MAX: Nanos = Nanos::secs(1);
+
+/// A request that was sent, as its sender knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallId(pub u64);
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// It was answered.
+    Answer(Response),
+    /// It was not, and never will be: whether it was carried out is not known.
+    Lost(Lost),
+}
+
+/// Why a request was not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// It was never sent: there was no connection in time, or the attempt failed.
+    NotSent,
+    /// The connection broke.
+    Disconnected,
+    /// `request.timeout.ms` was over.
+    TimedOut,
+}
+
+struct Pending {
+    call: CallId,
+    correlation: u64,
+}
+
+struct Peer {
+    conn: Option<ConnId>,
+    is_up: bool,
+    pending: VecDeque<Pending>,
+    backoff: Nanos,
+    /// No new connection before.
+    not_before: Nanos,
+}
+
+/// The requests of one component of a process.
+pub struct Rpc {
+    space: TokenSpace,
+    next: u64,
+    peers: BTreeMap<NodeId, Peer>,
+    by_conn: BTreeMap<ConnId, NodeId>,
+    /// By call: whom it was sent to, and its deadline.
+    calls: BTreeMap<CallId, (NodeId, TimerId)>,
+    replies: VecDeque<(CallId, Reply)>,
+}
+
+impl Rpc {
+    /// No connections yet.
+    pub fn new(space: TokenSpace) -> Rpc {
+        Rpc {
+            space,
+            next: 0,
+            peers: BTreeMap::new(),
+            by_conn: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            replies: VecDeque::new(),
+        }
+    }
+
+    /// Sends a request; [`Rpc::poll`] says what became of it, within `timeout` for certain.
+    pub fn call(&mut self, cx: &mut Cx<'_>, to: NodeId, request: Request, timeout: Nanos) -> CallId {
+        let call = CallId(self.next);
+        self.next += 1;
+        let now = cx.monotonic();
+        let peer = self.peers.entry(to).or_insert(Peer {
+            conn: None,
+            is_up: false,
+            pending: VecDeque::new(),
+            backoff: BACKOFF_MIN,
+            not_before: Nanos::ZERO,
+        });
+        if peer.conn.is_none() && now < peer.not_before {
+            self.replies.push_back((call, Reply::Lost(Lost::NotSent)));
+            return call;
+        }
+        let conn = *peer.conn.get_or_insert_with(|| {
+            let conn = cx.connect(to);
+            self.by_conn.insert(conn, to);
+            conn
+        });
+        cx.send(conn, Message::Request { correlation: call.0, request: Box::new(request) });
+        peer.pending.push_back(Pending { call, correlation: call.0 });
+        let timer = self.space.set_timer(cx, timeout, call.0);
+        self.calls.insert(call, (to, timer));
+        call
+    }
+
+    /// Whether a request to that peer would be sent now rather than fail at once.
+    pub fn is_ready(&self, cx: &Cx<'_>, to: NodeId) -> bool {
+        self.peers.get(&to).is_none_or(|peer| peer.conn.is_some() || cx.monotonic() >= peer.not_before)
+    }
+
+    /// Requests to that peer that are not answered yet.
+    pub fn in_flight(&self, to: NodeId) -> usize {
+        self.peers.get(&to).map_or(0, |peer| peer.pending.len())
+    }
+
+    /// Gives up what was asked of a peer, with the connection.
+    pub fn disconnect(&mut self, cx: &mut Cx<'_>, to: NodeId) {
+        if let Some(conn) = self.peers.get(&to).and_then(|peer| peer.conn) {
+            cx.close(conn);
+            self.broken(cx, to, Lost::Disconnected);
+        }
+    }
+
+    /// Takes an input that is this component's; gives back one that is not.
+    pub fn input(&mut self, cx: &mut Cx<'_>, input: Input) -> Option<Input> {
+        match input {
+            Input::Connected { conn } if self.by_conn.contains_key(&conn) => {
+                let peer = self.peer_of(conn);
+                (peer.is_up, peer.backoff) = (true, BACKOFF_MIN);
+                None
+            }
+            Input::Message { conn, message: Message::Response { correlation, response } }
+                if self.by_conn.contains_key(&conn) =>
+            {
+                self.answered(cx, conn, correlation, *response);
+                None
+            }
+            Input::Reset { conn, .. } if self.by_conn.contains_key(&conn) => {
+                let to = self.by_conn[&conn];
+                let lost = if self.peers[&to].is_up { Lost::Disconnected } else { Lost::NotSent };
+                self.broken(cx, to, lost);
+                None
+            }
+            Input::Timer { token, .. } if TokenSpace::split(token).0 == self.space => {
+                let call = CallId(TokenSpace::split(token).1);
+                if let Some((to, _)) = self.calls.get(&call).copied() {
+                    if let Some(conn) = self.peers[&to].conn {
+                        cx.close(conn);
+                    }
+                    self.broken(cx, to, Lost::TimedOut);
+                }
+                None
+            }
+            other => Some(other),
+        }
+    }
+
+    /// What became of requests, in order.
+    pub fn poll(&mut self) -> Option<(CallId, Reply)> {
+        self.replies.pop_front()
+    }
+
+    fn peer_of(&mut self, conn: ConnId) -> &mut Peer {
+        self.peers.get_mut(&self.by_conn[&conn]).expect("a connection is a peer's")
+    }
+
+    fn answered(&mut self, cx: &mut Cx<'_>, conn: ConnId, correlation: u64, response: Response) {
+        let peer = self.peer_of(conn);
+        let Some(at) = peer.pending.iter().position(|pending| pending.correlation == correlation) else { return };
+        let pending = peer.pending.remove(at).expect("it was found");
+        if let Some((_, timer)) = self.calls.remove(&pending.call) {
+            cx.cancel_timer(timer);
+        }
+        self.replies.push_back((pending.call, Reply::Answer(response)));
+    }
+
+    /// A connection is over: whatever was asked on it is lost.
+    fn broken(&mut self, cx: &mut Cx<'_>, to: NodeId, lost: Lost) {
+        let jitter = cx.random().range(80..121);
+        let peer = self.peers.get_mut(&to).expect("it had a connection");
+        if let Some(conn) = peer.conn.take() {
+            self.by_conn.remove(&conn);
+        }
+        peer.is_up = false;
+        peer.not_before = cx.monotonic() + Nanos(peer.backoff.0 * jitter / 100);
+        peer.backoff = Nanos((peer.backoff.0 * 2).min(BACKOFF_MAX.0));
+        for pending in peer.pending.drain(..) {
+            if let Some((_, timer)) = self.calls.remove(&pending.call) {
+                cx.cancel_timer(timer);
+            }
+            self.replies.push_back((pending.call, Reply::Lost(lost)));
+        }
+    }
+}
