@@ -5,7 +5,7 @@
 //! * [`world`]: processes on hosts, stepped by the tank of `wavetank-sim`.
 //! * [`kafka`]: brokers, controllers, logs in shared storage, their protocols.
 //! * [`fault`], [`anomaly`]: what can be broken for a while, and what can go wrong with one operation.
-//! * [`probe`]: what processes expose to invariants and meters.
+//! * [`probe`], [`invariants`]: what processes expose, and what must hold of it.
 //! * [`blob`], [`extents`]: what is stored and sent.
 
 pub mod anomaly;
@@ -13,6 +13,7 @@ pub mod blob;
 pub mod cloud;
 pub mod extents;
 pub mod fault;
+pub mod invariants;
 pub mod kafka;
 pub mod message;
 pub mod probe;

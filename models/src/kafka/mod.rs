@@ -12,9 +12,12 @@
 //! timers find their way back.
 
 pub mod batch;
+pub mod broker;
 pub mod ids;
 pub mod metadata;
+pub mod partition_log;
 pub mod protocol;
 pub mod rpc;
+pub mod shared_storage;
 pub mod token;
 pub mod wal;

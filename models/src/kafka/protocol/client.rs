@@ -236,6 +236,19 @@ impl WireSize for FetchRequest {
     }
 }
 impl FetchedPartition {
+    /// Nothing, and why.
+    pub fn refused(tp: TopicIdPartition, error: ErrorCode) -> FetchedPartition {
+        let (high_watermark, last_stable_offset, log_start_offset) = (0, 0, 0);
+        FetchedPartition {
+            tp,
+            error: Some(error),
+            high_watermark,
+            last_stable_offset,
+            log_start_offset,
+            batches: Vec::new(),
+        }
+    }
+
     /// Bytes of its batches.
     pub fn records_bytes(&self) -> u64 {
         self.batches.iter().map(|batch| u64::from(batch.size_bytes())).sum()

@@ -159,8 +159,10 @@ pub struct OffsetFetchRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OffsetFetchResponse {
     /// By partition, in the order of the request; `None`: nothing committed. Or why not.
-    pub result: Result<Arc<[(TopicIdPartition, Option<u64>)]>, ErrorCode>,
+    pub result: Result<CommittedOffsets, ErrorCode>,
 }
+/// By partition, the next offset to read; `None`: nothing was committed.
+pub type CommittedOffsets = Arc<[(TopicIdPartition, Option<u64>)]>;
 
 impl WireSize for FindCoordinatorRequest {
     fn wire_bytes(&self) -> u64 {

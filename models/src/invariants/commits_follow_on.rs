@@ -1,0 +1,41 @@
+//! What is committed of a stream has no hole, and nothing is committed twice by owners.
+
+use super::{Invariant, named};
+use crate::kafka::ids::StreamId;
+use crate::probe::Probe;
+use std::collections::BTreeMap;
+
+/// See the [module](self).
+#[derive(Default)]
+pub(super) struct CommitsFollowOn {
+    ends: BTreeMap<StreamId, u64>,
+}
+
+impl Invariant for CommitsFollowOn {
+    named!("commits-follow-on", "objects hold a stream without a hole, and a stream's end never falls");
+
+    fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
+        match probe {
+            Probe::StreamCommitted { range, object, .. } => {
+                let end = self.ends.entry(range.stream).or_insert(range.start);
+                // A compaction commits again what is there already.
+                if range.start > *end || (range.start < *end && range.end > *end) {
+                    return Err(format!(
+                        "stream {}: object {object} is committed with {}..{}, but the stream ends at {end}",
+                        range.stream, range.start, range.end
+                    ));
+                }
+                *end = range.end.max(*end);
+                Ok(true)
+            }
+            Probe::StreamOpened { stream, end_offset, .. } => {
+                let end = self.ends.entry(*stream).or_insert(*end_offset);
+                if end_offset < end {
+                    return Err(format!("stream {stream} is opened with its end at {end_offset}, it was at {end}"));
+                }
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What a log reported durable, and nobody trimmed, is recovered by whoever opens it next.
+
+use super::{Invariant, named};
+use crate::kafka::ids::{BrokerId, StreamId};
+use crate::kafka::metadata::StreamRange;
+use crate::kafka::wal::WalOffset;
+use crate::probe::Probe;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Default)]
+struct Log {
+    /// Reported durable and not trimmed.
+    held: BTreeMap<(StreamId, u64), (u64, WalOffset)>,
+    recovered: BTreeSet<(StreamId, u64)>,
+}
+
+/// See the [module](self).
+#[derive(Default)]
+pub(super) struct DurableIsRecovered {
+    logs: BTreeMap<BrokerId, Log>,
+}
+
+fn key(range: &StreamRange) -> (StreamId, u64) {
+    (range.stream, range.start)
+}
+
+impl Invariant for DurableIsRecovered {
+    named!("durable-is-recovered", "recovery finds every record that was reported durable and not trimmed");
+
+    fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
+        match probe {
+            Probe::WalDurable { wal, at, range, .. } => {
+                self.logs.entry(*wal).or_default().held.insert(key(range), (range.end, *at));
+                Ok(false)
+            }
+            Probe::WalTrimmed { wal, upto, .. } => {
+                self.logs.entry(*wal).or_default().held.retain(|_, (_, at)| *at > *upto);
+                Ok(false)
+            }
+            Probe::WalReset { wal, .. } => {
+                *self.logs.entry(*wal).or_default() = Log::default();
+                Ok(false)
+            }
+            Probe::WalAcquired { wal, .. } => {
+                self.logs.entry(*wal).or_default().recovered.clear();
+                Ok(false)
+            }
+            Probe::WalRecovered { wal, range, .. } => {
+                self.logs.entry(*wal).or_default().recovered.insert(key(range));
+                Ok(false)
+            }
+            Probe::WalRecoveryEnded { wal, epoch } => {
+                let log = self.logs.entry(*wal).or_default();
+                match log.held.iter().find(|(record, _)| !log.recovered.contains(record)) {
+                    Some(((stream, start), (end, at))) => Err(format!(
+                        "the log of broker {wal}, opened in epoch {epoch}, gives stream {stream} {start}..{end} no more, \
+                         which was durable at {at:?}"
+                    )),
+                    None => Ok(true),
+                }
+            }
+            _ => Ok(false),
+        }
+    }
+}

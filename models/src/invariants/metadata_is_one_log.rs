@@ -1,0 +1,43 @@
+//! The metadata log is one: a committed entry is the same for every controller, and an epoch has one active controller.
+
+use super::{Invariant, named};
+use crate::kafka::ids::{ControllerEpoch, ControllerId, MetadataOffset};
+use crate::probe::Probe;
+use std::collections::BTreeMap;
+
+/// Entries that are remembered: controllers are never so far apart.
+const REMEMBERED: usize = 10_000;
+
+/// See the [module](self).
+#[derive(Default)]
+pub(super) struct MetadataIsOneLog {
+    entries: BTreeMap<MetadataOffset, u64>,
+    leaders: BTreeMap<ControllerEpoch, ControllerId>,
+}
+
+impl Invariant for MetadataIsOneLog {
+    named!("metadata-is-one-log", "committed metadata never changes, and an epoch has one active controller");
+
+    fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
+        match probe {
+            Probe::MetadataCommitted { offset, fingerprint } => {
+                let known = *self.entries.entry(*offset).or_insert(*fingerprint);
+                if self.entries.len() > REMEMBERED {
+                    self.entries.pop_first();
+                }
+                if known != *fingerprint {
+                    return Err(format!("two different entries of the metadata log are committed at {offset}"));
+                }
+                Ok(true)
+            }
+            Probe::ControllerElected { controller, epoch } => {
+                let leader = *self.leaders.entry(*epoch).or_insert(*controller);
+                if leader != *controller {
+                    return Err(format!("controllers {leader} and {controller} are both active in epoch {epoch}"));
+                }
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+}

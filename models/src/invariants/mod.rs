@@ -1,0 +1,109 @@
+//! What must hold whatever happens, one invariant a file, fed by [`Probe`]s as they happen.
+//!
+//! An invariant keeps what it needs to know itself and never looks into a process. Adding one is a file and a line in
+//! [`Invariants::all`].
+
+mod acked_is_kept;
+mod commits_follow_on;
+mod durable_is_recovered;
+mod fenced_is_silent;
+mod high_watermark_rises;
+mod metadata_is_one_log;
+mod objects_are_reachable;
+mod one_record_an_offset;
+mod one_stream_owner;
+mod retried_commit_is_known;
+mod trimmed_is_committed;
+mod wal_order;
+
+use crate::probe::{BrokenPromise, Probe, ProbeSink};
+use wavetank_sim::{Incarnation, Nanos};
+
+/// Something that must hold.
+pub trait Invariant: Send {
+    /// Its name: for reports, mutants and artifacts.
+    fn name(&self) -> &'static str;
+
+    /// In words.
+    fn summary(&self) -> &'static str;
+
+    /// Something happened. Says whether it was about this invariant.
+    ///
+    /// # Errors
+    /// How it is broken.
+    fn heed(&mut self, probe: &Probe) -> Result<bool, String>;
+}
+
+/// All of them, and how often each was checked.
+pub struct Invariants {
+    all: Vec<(Box<dyn Invariant>, u64)>,
+}
+
+impl Default for Invariants {
+    fn default() -> Invariants {
+        Invariants::all()
+    }
+}
+
+impl Invariants {
+    /// Every invariant there is.
+    pub fn all() -> Invariants {
+        let all: Vec<Box<dyn Invariant>> = vec![
+            Box::<acked_is_kept::AckedIsKept>::default(),
+            Box::<one_record_an_offset::OneRecordAnOffset>::default(),
+            Box::<high_watermark_rises::HighWatermarkRises>::default(),
+            Box::<wal_order::WalOrder>::default(),
+            Box::<durable_is_recovered::DurableIsRecovered>::default(),
+            Box::<fenced_is_silent::FencedIsSilent>::default(),
+            Box::<trimmed_is_committed::TrimmedIsCommitted>::default(),
+            Box::<commits_follow_on::CommitsFollowOn>::default(),
+            Box::<retried_commit_is_known::RetriedCommitIsKnown>::default(),
+            Box::<objects_are_reachable::ObjectsAreReachable>::default(),
+            Box::<one_stream_owner::OneStreamOwner>::default(),
+            Box::<metadata_is_one_log::MetadataIsOneLog>::default(),
+        ];
+        Invariants { all: all.into_iter().map(|invariant| (invariant, 0)).collect() }
+    }
+
+    /// By invariant: its name, what it says, how often it was checked.
+    pub fn checked(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+        self.all.iter().map(|(invariant, times)| (invariant.name(), invariant.summary(), *times))
+    }
+
+    /// Something happened.
+    ///
+    /// # Errors
+    /// Which invariant is broken, and how.
+    pub fn heed(&mut self, probe: &Probe) -> Result<(), BrokenPromise> {
+        for (invariant, times) in &mut self.all {
+            match invariant.heed(probe) {
+                Ok(was_about_it) => *times += u64::from(was_about_it),
+                Err(why) => return Err(BrokenPromise { invariant: invariant.name(), why }),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ProbeSink for Invariants {
+    fn probe(&mut self, _: Nanos, _: Incarnation, probe: &Probe) -> Result<(), BrokenPromise> {
+        self.heed(probe)
+    }
+}
+
+/// The two methods that only say what an invariant is.
+macro_rules! named {
+    ($name:literal, $summary:literal) => {
+        fn name(&self) -> &'static str {
+            $name
+        }
+
+        fn summary(&self) -> &'static str {
+            $summary
+        }
+    };
+}
+use named;
+
+#[cfg(test)]
+mod tests;

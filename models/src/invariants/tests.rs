@@ -1,0 +1,123 @@
+use super::*;
+use crate::kafka::ids::{
+    BrokerEpoch, BrokerId, ControllerEpoch, ControllerId, LeaderEpoch, MetadataOffset, ObjectId, StreamEpoch, StreamId,
+    TopicIdPartition, WriterId,
+};
+use crate::kafka::metadata::StreamRange;
+use crate::kafka::wal::WalOffset;
+use crate::probe::LogSpan;
+
+const TP: TopicIdPartition = TopicIdPartition { topic: crate::kafka::ids::TopicId(1), partition: 2 };
+const WAL: BrokerId = BrokerId(3);
+
+fn span(base: u64, next: u64, writer: u32, first: u64) -> LogSpan {
+    LogSpan { tp: TP, base, next, first: Some((WriterId(writer), first)) }
+}
+fn acked(base: u64, next: u64, writer: u32, first: u64) -> Probe {
+    Probe::Acked { broker: WAL, epoch: LeaderEpoch(0), span: span(base, next, writer, first) }
+}
+fn served(base: u64, next: u64, writer: u32, first: u64) -> Probe {
+    Probe::Served { broker: WAL, epoch: LeaderEpoch(0), span: span(base, next, writer, first) }
+}
+fn ready(log_end: u64) -> Probe {
+    Probe::LeaderReady { tp: TP, broker: WAL, epoch: LeaderEpoch(1), log_end }
+}
+fn range(stream: u64, start: u64, end: u64) -> StreamRange {
+    StreamRange { stream: StreamId(stream), start, end }
+}
+fn durable(epoch: i64, at: u64, range: StreamRange) -> Probe {
+    Probe::WalDurable { wal: WAL, epoch: BrokerEpoch(epoch), at: WalOffset(at), range }
+}
+fn recovered(epoch: i64, at: u64, range: StreamRange) -> Probe {
+    Probe::WalRecovered { wal: WAL, epoch: BrokerEpoch(epoch), at: WalOffset(at), range }
+}
+fn acquired(epoch: i64) -> Probe {
+    Probe::WalAcquired { wal: WAL, epoch: BrokerEpoch(epoch) }
+}
+fn recovery_ended(epoch: i64) -> Probe {
+    Probe::WalRecoveryEnded { wal: WAL, epoch: BrokerEpoch(epoch) }
+}
+fn trimmed(upto: u64) -> Probe {
+    Probe::WalTrimmed { wal: WAL, epoch: BrokerEpoch(1), upto: WalOffset(upto) }
+}
+fn reset() -> Probe {
+    Probe::WalReset { wal: WAL, epoch: BrokerEpoch(1) }
+}
+fn committed(range: StreamRange) -> Probe {
+    Probe::StreamCommitted { range, object: ObjectId(7), broker: WAL }
+}
+fn opened(epoch: u64, broker: u32, end_offset: u64) -> Probe {
+    let (stream, epoch, broker) = (StreamId(1), StreamEpoch(epoch), BrokerId(broker));
+    Probe::StreamOpened { stream, epoch, broker, end_offset }
+}
+fn closed() -> Probe {
+    Probe::StreamClosed { stream: StreamId(1), epoch: StreamEpoch(1), end_offset: 0 }
+}
+
+/// The invariant that the last of these breaks; all before it are fine.
+fn broken_by(probes: &[Probe]) -> Option<&'static str> {
+    let mut invariants = Invariants::all();
+    let (last, before) = probes.split_last().expect("something happens");
+    for probe in before {
+        assert_eq!(invariants.heed(probe), Ok(()), "{probe:?}");
+    }
+    invariants.heed(last).err().map(|broken| broken.invariant)
+}
+
+#[test]
+fn each_invariant_is_broken_by_what_it_is_about() {
+    let r = range(1, 0, 5);
+    let cases: [(&str, &[Probe]); 17] = [
+        ("acked-is-kept", &[acked(0, 5, 1, 0), ready(4)]),
+        ("one-record-an-offset", &[acked(0, 5, 1, 0), served(3, 6, 1, 4)]),
+        ("one-record-an-offset", &[acked(0, 5, 1, 0), acked(4, 9, 2, 0)]),
+        ("one-record-an-offset", &[acked(4, 9, 2, 0), acked(0, 5, 1, 0)]),
+        ("wal-order", &[durable(1, 10, r), durable(1, 10, range(1, 5, 6))]),
+        ("durable-is-recovered", &[durable(1, 10, r), acquired(2), recovery_ended(2)]),
+        (
+            "durable-is-recovered",
+            &[durable(1, 10, r), acquired(2), recovered(2, 10, r), recovery_ended(2), acquired(3), recovery_ended(3)],
+        ),
+        ("fenced-is-silent", &[acquired(2), durable(1, 10, r)]),
+        ("fenced-is-silent", &[acquired(2), acquired(1)]),
+        ("trimmed-is-committed", &[durable(1, 10, r), trimmed(10)]),
+        ("trimmed-is-committed", &[committed(range(1, 0, 4)), durable(1, 10, r), reset()]),
+        ("commits-follow-on", &[committed(r), committed(range(1, 6, 7))]),
+        ("commits-follow-on", &[committed(r), committed(range(1, 4, 7))]),
+        ("commits-follow-on", &[committed(r), opened(1, 1, 4)]),
+        ("retried-commit-is-known", &[Probe::CommitRefusedAfterApplied { object: ObjectId(7) }]),
+        ("objects-are-reachable", &[committed(r), Probe::ObjectDeleted { object: ObjectId(7) }]),
+        ("one-stream-owner", &[opened(1, 1, 0), opened(2, 2, 0)]),
+    ];
+    for (name, probes) in cases {
+        assert_eq!(broken_by(probes), Some(name), "{probes:?}");
+    }
+    let elected = |id, epoch| Probe::ControllerElected { controller: ControllerId(id), epoch: ControllerEpoch(epoch) };
+    assert_eq!(broken_by(&[elected(1, 1), elected(2, 1)]), Some("metadata-is-one-log"));
+    let entry = |fingerprint| Probe::MetadataCommitted { offset: MetadataOffset(4), fingerprint };
+    assert_eq!(broken_by(&[entry(1), entry(2)]), Some("metadata-is-one-log"));
+    let high = |offset| Probe::HighWatermark { tp: TP, broker: WAL, epoch: LeaderEpoch(0), offset };
+    assert_eq!(broken_by(&[high(9), ready(8)]), Some("high-watermark-rises"));
+}
+
+#[test]
+fn what_is_right_breaks_nothing() {
+    let r = range(1, 0, 5);
+    let elected = |id, epoch| Probe::ControllerElected { controller: ControllerId(id), epoch: ControllerEpoch(epoch) };
+    let fine: [&[Probe]; 8] = [
+        &[acked(0, 5, 1, 0), served(2, 5, 1, 2), served(0, 9, 1, 0), acked(9, 12, 2, 0), ready(12)],
+        &[durable(1, 10, r), committed(r), trimmed(10), acquired(2), recovery_ended(2)],
+        &[durable(1, 10, r), acquired(2), recovered(2, 10, r), recovery_ended(2), committed(r), reset()],
+        &[acquired(1), durable(1, 10, r), acquired(2), durable(2, 3, r)],
+        &[committed(r), committed(range(1, 5, 8)), committed(range(1, 0, 8)), opened(1, 1, 8)],
+        &[committed(r), Probe::ObjectDropped { object: ObjectId(7) }, Probe::ObjectDeleted { object: ObjectId(7) }],
+        &[opened(1, 1, 0), opened(1, 1, 0), closed(), opened(2, 2, 0)],
+        &[elected(1, 1), elected(1, 1), elected(2, 2)],
+    ];
+    for probes in fine {
+        assert_eq!(broken_by(probes), None, "{probes:?}");
+    }
+    // Every one of them says something, and once.
+    let names: std::collections::BTreeSet<_> = Invariants::all().checked().map(|(name, ..)| name).collect();
+    assert_eq!(names.len(), Invariants::all().checked().count());
+}

@@ -1,0 +1,29 @@
+//! A log reports records durable in its own order.
+
+use super::{Invariant, named};
+use crate::kafka::ids::{BrokerEpoch, BrokerId};
+use crate::kafka::wal::WalOffset;
+use crate::probe::Probe;
+use std::collections::BTreeMap;
+
+/// See the [module](self).
+#[derive(Default)]
+pub(super) struct WalOrder {
+    last: BTreeMap<(BrokerId, BrokerEpoch), WalOffset>,
+}
+
+impl Invariant for WalOrder {
+    named!("wal-order", "a write-ahead log reports records durable in WAL order");
+
+    fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
+        let Probe::WalDurable { wal, epoch, at, range } = probe else { return Ok(false) };
+        let last = self.last.insert((*wal, *epoch), *at);
+        match last {
+            Some(last) if last >= *at => Err(format!(
+                "the log of broker {wal}: stream {} at {} is durable at {at:?}, after {last:?}",
+                range.stream, range.start
+            )),
+            Some(_) | None => Ok(true),
+        }
+    }
+}

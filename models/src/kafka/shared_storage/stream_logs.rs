@@ -1,0 +1,626 @@
+//! Partitions' logs made of streams (AutoMQ's `ElasticLog`, `DefaultOpenStreamChecker`).
+//!
+//! A partition has two streams: **meta**, whose last record is the newest snapshot of producer state, and **data**, whose
+//! offsets are the partition's. Which they are is in the cluster's KV, under the partition's name.
+//!
+//! Opening, in order: look the streams up (or make them), wait until the image shows them closed, open both under the leader
+//! epoch, read the snapshot. `STREAM_NOT_CLOSED` is tried again; a newer epoch ends it. Closing: everything is uploaded and
+//! committed first, then the streams are closed.
+//!
+//! Simpler than reality: one data stream a partition, not one a segment and index kind; a partition's time index and
+//! transaction index are not kept, so a look-up by time is not possible.
+
+use super::engine::{Engine, EngineEvent, EngineRead, EngineSpaces, FlushId};
+use super::objects::Bucket;
+use super::reader::ReadId;
+use super::recovery::{Recovered, Recovery, RecoverySpaces};
+use super::{Identity, StorageOptions};
+use crate::blob::Blob;
+use crate::kafka::batch::RecordBatch;
+use crate::kafka::broker::link::{ControllerLink, Ticket};
+use crate::kafka::ids::{BrokerId, LeaderEpoch, StreamEpoch, StreamId, TopicIdPartition};
+use crate::kafka::metadata::StreamState;
+use crate::kafka::partition_log::{LogEvent, LogRead, LogReadId, PartitionLogs, Snapshot};
+use crate::kafka::protocol::ErrorCode;
+use crate::kafka::protocol::controller::{CloseStream, ControllerAnswer, OpenedStream, StorageRequest, TrimStream};
+use crate::kafka::token::{TokenSpace, token_of};
+use crate::kafka::wal::{Wal, WalMode, WalRecord};
+use crate::probe::Probe;
+use crate::world::{Cx, Input};
+use bytes::{BufMut, Bytes, BytesMut};
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
+use wavetank_sim::Nanos;
+
+/// Makes the log of a broker: its own, or another's that it empties.
+pub type WalSource = Arc<dyn Fn(BrokerId, WalMode, TokenSpace) -> Box<dyn Wal> + Send + Sync>;
+
+/// What a broker's storage is made of.
+#[derive(Clone)]
+pub struct StreamLogsSpec {
+    /// Whose.
+    pub broker: BrokerId,
+    /// Sizes and times.
+    pub options: StorageOptions,
+    /// The data bucket.
+    pub bucket: Bucket,
+    /// Logs.
+    pub wals: WalSource,
+    /// The first of [`SPACES`] token spaces, and of as many more as there are failovers.
+    pub first_space: TokenSpace,
+}
+
+/// Token spaces that a broker's own storage uses.
+pub const SPACES: u16 = 8;
+const RETRY: Nanos = Nanos::millis(200);
+
+enum Start {
+    Waiting,
+    Recovering(Box<Recovery>),
+    Running(Box<Engine>),
+    Over,
+}
+
+#[derive(Clone, Copy)]
+struct Streams {
+    meta: StreamId,
+    data: StreamId,
+}
+
+enum Stage {
+    Find,
+    Create,
+    Name,
+    /// The streams are known, and not closed yet.
+    Await(Streams),
+    Open(Streams),
+    ReadSnapshot(Streams, OpenedStream),
+    Opened(Streams),
+    Flushing(Streams, Vec<FlushId>),
+    Closing,
+}
+
+struct Log {
+    epoch: LeaderEpoch,
+    stage: Stage,
+    is_unwanted: bool,
+    /// A snapshot that is on its way: when it is durable, the meta stream is trimmed to it.
+    snapshot: Option<u64>,
+}
+
+struct Rescue {
+    recovery: Option<Recovery>,
+    identity: Identity,
+    done: Option<Ticket>,
+}
+
+enum Reading {
+    Partition(LogReadId),
+    Snapshot(TopicIdPartition),
+}
+
+/// See the [module](self).
+pub struct StreamLogs {
+    spec: StreamLogsSpec,
+    start: Start,
+    logs: BTreeMap<TopicIdPartition, Log>,
+    by_data: BTreeMap<StreamId, TopicIdPartition>,
+    by_meta: BTreeMap<StreamId, TopicIdPartition>,
+    tickets: BTreeMap<Ticket, TopicIdPartition>,
+    reads: BTreeMap<ReadId, Reading>,
+    next_read: u64,
+    rescues: BTreeMap<BrokerId, Rescue>,
+    next_rescue: u16,
+    events: VecDeque<LogEvent>,
+}
+
+impl StreamLogs {
+    /// The storage of a fresh process.
+    pub fn new(spec: StreamLogsSpec) -> StreamLogs {
+        StreamLogs {
+            spec,
+            start: Start::Waiting,
+            logs: BTreeMap::new(),
+            by_data: BTreeMap::new(),
+            by_meta: BTreeMap::new(),
+            tickets: BTreeMap::new(),
+            reads: BTreeMap::new(),
+            next_read: 0,
+            rescues: BTreeMap::new(),
+            next_rescue: 0,
+            events: VecDeque::new(),
+        }
+    }
+
+    fn space(&self, n: u16) -> TokenSpace {
+        TokenSpace(self.spec.first_space.0 + n)
+    }
+
+    fn identity(&self, link: &ControllerLink) -> Identity {
+        Identity { broker: self.spec.broker, epoch: link.epoch(), failover: false }
+    }
+
+    fn ask(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, tp: TopicIdPartition, request: StorageRequest) {
+        let ticket = link.ask(cx, self.identity(link).request(request));
+        self.tickets.insert(ticket, tp);
+    }
+
+    fn halt(&mut self, why: String) {
+        self.start = Start::Over;
+        self.events.push_back(LogEvent::Halt { why });
+    }
+
+    // ---- recovery of its own log, and of others' ----
+
+    fn own_recovery_done(&mut self, cx: &mut Cx<'_>, link: &ControllerLink) {
+        let Start::Recovering(recovery) = &mut self.start else { return };
+        match recovery.poll() {
+            None => {}
+            Some(Recovered::Lost { why }) => self.halt(why),
+            Some(Recovered::Done) => {
+                let Start::Recovering(recovery) = std::mem::replace(&mut self.start, Start::Over) else { return };
+                let spaces = EngineSpaces {
+                    engine: self.space(0),
+                    wal: self.space(1),
+                    uploader: self.space(2),
+                    objects: self.space(3),
+                };
+                let (identity, options) = (self.identity(link), self.spec.options.clone());
+                let engine = Engine::new(cx, spaces, identity, options, self.spec.bucket, recovery.into_wal());
+                self.start = Start::Running(Box::new(engine));
+                self.events.push_back(LogEvent::Ready);
+            }
+        }
+    }
+
+    fn look_for_rescues(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink) {
+        let me = self.spec.broker;
+        let mine: Vec<_> = link.image.failovers().filter(|context| context.rescuer == me).collect();
+        self.rescues
+            .retain(|broker, rescue| rescue.done.is_some() || mine.iter().any(|context| context.broker == *broker));
+        for context in mine {
+            let identity = Identity { broker: context.broker, epoch: context.epoch, failover: true };
+            match self.rescues.get(&context.broker) {
+                Some(rescue) if rescue.identity == identity => {}
+                Some(_) | None => self.rescue(cx, link, identity),
+            }
+        }
+    }
+
+    fn rescue(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, identity: Identity) {
+        let first = SPACES + 3 * self.next_rescue;
+        self.next_rescue += 1;
+        let spaces =
+            RecoverySpaces { wal: self.space(first), uploader: self.space(first + 1), objects: self.space(first + 2) };
+        cx.probe(Probe::FailoverBegan { broker: identity.broker, rescuer: self.spec.broker });
+        let wal = (self.spec.wals)(identity.broker, WalMode::Failover, spaces.wal);
+        let (options, bucket) = (self.spec.options.clone(), self.spec.bucket);
+        let recovery = Recovery::begin(cx, link, spaces, identity, options, bucket, wal);
+        self.rescues.insert(identity.broker, Rescue { recovery: Some(recovery), identity, done: None });
+        self.rescues_done(cx, link);
+    }
+
+    fn rescues_done(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink) {
+        let me = self.spec.broker;
+        for (broker, rescue) in &mut self.rescues {
+            match rescue.recovery.as_mut().and_then(Recovery::poll) {
+                None => {}
+                Some(Recovered::Done) => {
+                    cx.probe(Probe::FailoverDone { broker: *broker, rescuer: me });
+                    rescue.recovery = None;
+                    rescue.done = Some(link.ask(cx, rescue.identity.request(StorageRequest::FailoverDone)));
+                }
+                // The controller gives the job to somebody again.
+                Some(Recovered::Lost { .. }) => {
+                    cx.mark("storage: a rescuer lost the log");
+                    rescue.recovery = None;
+                }
+            }
+        }
+    }
+
+    // ---- opening ----
+
+    fn key(tp: TopicIdPartition) -> Arc<str> {
+        format!("partition/{tp}").into()
+    }
+
+    fn found(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, tp: TopicIdPartition, value: &[u8]) {
+        let Ok((meta, data)) = postcard::from_bytes(value) else {
+            return cx.fail(format!("the streams of partition {tp} are not readable"));
+        };
+        let streams = Streams { meta: StreamId(meta), data: StreamId(data) };
+        self.try_open(cx, link, tp, streams);
+    }
+
+    /// Opens the streams when the image shows them closed.
+    fn try_open(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, tp: TopicIdPartition, streams: Streams) {
+        let Some(log) = self.logs.get_mut(&tp) else { return };
+        let epoch = StreamEpoch(u64::from(log.epoch.0));
+        let is_closed = |stream: StreamId| {
+            let image = link.image.streams.get(&stream);
+            image.is_some_and(|image| image.state == StreamState::Closed || image.epoch == epoch)
+        };
+        if !is_closed(streams.meta) || !is_closed(streams.data) {
+            log.stage = Stage::Await(streams);
+            return;
+        }
+        log.stage = Stage::Open(streams);
+        let request = StorageRequest::OpenStreams(vec![(streams.meta, epoch), (streams.data, epoch)]);
+        self.ask(cx, link, tp, request);
+    }
+
+    fn stream_opened(
+        &mut self,
+        cx: &mut Cx<'_>,
+        link: &mut ControllerLink,
+        tp: TopicIdPartition,
+        results: &[Result<OpenedStream, ErrorCode>],
+    ) {
+        let Some(log) = self.logs.get_mut(&tp) else { return };
+        let Stage::Open(streams) = log.stage else { return };
+        if let Some(error) = results.iter().find_map(|result| result.as_ref().err()) {
+            return self.not_opened(cx, tp, streams, *error);
+        }
+        let (Ok(meta), Ok(data)) = (results[0], results[1]) else { unreachable!("no error was found") };
+        let Start::Running(engine) = &mut self.start else { return };
+        engine.opened(meta);
+        engine.opened(data);
+        self.by_data.insert(streams.data, tp);
+        self.by_meta.insert(streams.meta, tp);
+        log.stage = Stage::ReadSnapshot(streams, data);
+        if meta.end_offset == meta.start_offset {
+            return self.log_opened(cx, link, tp, None);
+        }
+        let last = meta.end_offset - 1;
+        match engine.read(cx, link, streams.meta, last..meta.end_offset, 1) {
+            EngineRead::Now(records) => self.snapshot_read(cx, link, tp, &records),
+            EngineRead::Later(id) => drop(self.reads.insert(id, Reading::Snapshot(tp))),
+        }
+    }
+
+    fn not_opened(&mut self, cx: &mut Cx<'_>, tp: TopicIdPartition, streams: Streams, error: ErrorCode) {
+        let log = self.logs.get_mut(&tp).expect("it was looked at");
+        match error {
+            ErrorCode::StreamFenced | ErrorCode::ExpiredStreamEpoch => self.gone(tp),
+            ErrorCode::NodeEpochExpired | ErrorCode::NodeFenced | ErrorCode::NodeEpochNotExist => {
+                self.halt(format!("the controller refuses to open a stream: {error}"));
+            }
+            _ => {
+                cx.mark("storage: a stream was not closed yet");
+                log.stage = Stage::Await(streams);
+                self.space(4).set_timer(cx, RETRY, 0);
+            }
+        }
+    }
+
+    fn snapshot_read(
+        &mut self,
+        cx: &mut Cx<'_>,
+        link: &mut ControllerLink,
+        tp: TopicIdPartition,
+        records: &[Arc<WalRecord>],
+    ) {
+        let snapshot = records.first().and_then(|record| decode_snapshot(&record.payload));
+        if snapshot.is_none() {
+            cx.fail(format!("partition {tp}: the snapshot of producer state is not readable"));
+        }
+        self.log_opened(cx, link, tp, snapshot);
+    }
+
+    fn log_opened(
+        &mut self,
+        cx: &mut Cx<'_>,
+        link: &mut ControllerLink,
+        tp: TopicIdPartition,
+        snapshot: Option<Snapshot>,
+    ) {
+        let Some(log) = self.logs.get_mut(&tp) else { return };
+        let Stage::ReadSnapshot(streams, data) = log.stage else { return };
+        log.stage = Stage::Opened(streams);
+        let epoch = log.epoch;
+        let (log_start, log_end) = (data.start_offset, data.end_offset);
+        self.events.push_back(LogEvent::Opened { tp, epoch, log_start, log_end, snapshot });
+        if self.logs[&tp].is_unwanted {
+            self.close(cx, link, tp);
+        }
+    }
+
+    // ---- closing ----
+
+    /// The log is not this broker's any more.
+    fn gone(&mut self, tp: TopicIdPartition) {
+        let Some(log) = self.logs.remove(&tp) else { return };
+        if let Some(streams) = log.stage.streams() {
+            self.by_data.remove(&streams.data);
+            self.by_meta.remove(&streams.meta);
+            if let Start::Running(engine) = &mut self.start {
+                engine.forget(streams.meta);
+                engine.forget(streams.data);
+            }
+        }
+        self.events.push_back(LogEvent::Closed { tp, epoch: log.epoch });
+    }
+
+    fn flushed(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, id: FlushId) {
+        let mut done = Vec::new();
+        for (tp, log) in &mut self.logs {
+            if let Stage::Flushing(streams, flushes) = &mut log.stage {
+                flushes.retain(|flush| *flush != id);
+                if flushes.is_empty() {
+                    done.push((*tp, log.epoch, *streams));
+                }
+            }
+        }
+        for (tp, epoch, streams) in done {
+            let epoch = StreamEpoch(u64::from(epoch.0));
+            let close = |stream| CloseStream { stream, epoch, end_offset: None };
+            let request = StorageRequest::CloseStreams(vec![close(streams.meta), close(streams.data)]);
+            self.logs.get_mut(&tp).expect("it was just there").stage = Stage::Closing;
+            self.by_data.remove(&streams.data);
+            self.by_meta.remove(&streams.meta);
+            if let Start::Running(engine) = &mut self.start {
+                engine.forget(streams.meta);
+                engine.forget(streams.data);
+            }
+            self.ask(cx, link, tp, request);
+        }
+    }
+
+    // ---- the engine ----
+
+    fn heed_engine(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink) {
+        while let Start::Running(engine) = &mut self.start {
+            let Some(event) = engine.poll() else { return };
+            match event {
+                EngineEvent::Confirmed { stream, offset } => self.confirmed(cx, link, stream, offset),
+                EngineEvent::Read(done) => match self.reads.remove(&done.id) {
+                    Some(Reading::Partition(id)) => {
+                        let batches = decode(cx, &done.records);
+                        self.events.push_back(LogEvent::Read { id, batches });
+                    }
+                    Some(Reading::Snapshot(tp)) => self.snapshot_read(cx, link, tp, &done.records),
+                    None => {}
+                },
+                EngineEvent::Flushed(id) => self.flushed(cx, link, id),
+                EngineEvent::Halt { why } => self.halt(why),
+            }
+        }
+    }
+
+    fn confirmed(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, stream: StreamId, offset: u64) {
+        if let Some(tp) = self.by_data.get(&stream) {
+            return self.events.push_back(LogEvent::HighWatermark { tp: *tp, offset });
+        }
+        let Some(tp) = self.by_meta.get(&stream).copied() else { return };
+        let Some(log) = self.logs.get_mut(&tp) else { return };
+        // Older snapshots are not needed any more.
+        if log.snapshot.take_if(|at| *at < offset).is_some() {
+            let epoch = StreamEpoch(u64::from(log.epoch.0));
+            let trim = TrimStream { stream, epoch, start_offset: offset - 1 };
+            let request = self.identity(link).request(StorageRequest::TrimStreams(vec![trim]));
+            // Whatever comes of it: the next one trims more.
+            link.ask(cx, request);
+        }
+    }
+}
+
+impl Stage {
+    fn streams(&self) -> Option<Streams> {
+        match self {
+            Stage::ReadSnapshot(streams, _) | Stage::Opened(streams) | Stage::Flushing(streams, _) => Some(*streams),
+            Stage::Find | Stage::Create | Stage::Name | Stage::Await(_) | Stage::Open(_) | Stage::Closing => None,
+        }
+    }
+}
+
+fn encode_snapshot(snapshot: &Snapshot) -> Blob {
+    let mut out = BytesMut::with_capacity(8 + snapshot.state.len());
+    out.put_u64(snapshot.at);
+    out.put_slice(&snapshot.state);
+    Blob::real(out.freeze())
+}
+
+fn decode_snapshot(payload: &Blob) -> Option<Snapshot> {
+    let bytes: Bytes = payload.to_bytes().filter(|bytes| bytes.len() >= 8)?;
+    let at = u64::from_be_bytes(bytes[..8].try_into().expect("eight bytes"));
+    Some(Snapshot { at, state: bytes.slice(8..) })
+}
+
+fn decode(cx: &mut Cx<'_>, records: &[Arc<WalRecord>]) -> Vec<RecordBatch> {
+    let mut out = Vec::with_capacity(records.len());
+    for record in records {
+        match RecordBatch::decode(&record.payload) {
+            Ok((batch, _)) => out.push(batch),
+            Err(error) => {
+                cx.fail(format!("stream {} at {}: {error}", record.stream, record.base_offset));
+                break;
+            }
+        }
+    }
+    out
+}
+
+impl PartitionLogs for StreamLogs {
+    fn begin(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink) {
+        let spaces = RecoverySpaces { wal: self.space(1), uploader: self.space(5), objects: self.space(6) };
+        let wal = (self.spec.wals)(self.spec.broker, WalMode::Own, spaces.wal);
+        let (identity, options, bucket) = (self.identity(link), self.spec.options.clone(), self.spec.bucket);
+        let recovery = Recovery::begin(cx, link, spaces, identity, options, bucket, wal);
+        self.start = Start::Recovering(Box::new(recovery));
+        self.own_recovery_done(cx, link);
+    }
+
+    fn open(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, tp: TopicIdPartition, epoch: LeaderEpoch) {
+        let log = Log { epoch, stage: Stage::Find, is_unwanted: false, snapshot: None };
+        assert!(self.logs.insert(tp, log).is_none(), "a log is opened when it is closed");
+        self.ask(cx, link, tp, StorageRequest::KvGet { key: StreamLogs::key(tp) });
+    }
+
+    fn close(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, tp: TopicIdPartition) {
+        let Some(log) = self.logs.get_mut(&tp) else { return };
+        log.is_unwanted = true;
+        match log.stage {
+            Stage::Opened(streams) => {
+                let Start::Running(engine) = &mut self.start else { return };
+                let flushes = [streams.meta, streams.data].map(|stream| engine.flush(cx, link, stream));
+                log.stage = Stage::Flushing(streams, flushes.to_vec());
+                self.heed_engine(cx, link);
+            }
+            // Not open anywhere: there is nothing to give up.
+            Stage::Await(_) => self.gone(tp),
+            Stage::Find
+            | Stage::Create
+            | Stage::Name
+            | Stage::Open(_)
+            | Stage::ReadSnapshot(..)
+            | Stage::Flushing(..)
+            | Stage::Closing => {}
+        }
+    }
+
+    fn append(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, tp: TopicIdPartition, batch: &RecordBatch) {
+        let Start::Running(engine) = &mut self.start else { return };
+        let Some(Stage::Opened(streams)) = self.logs.get(&tp).map(|log| &log.stage) else { return };
+        assert_eq!(engine.next_offset(streams.data), Some(batch.base_offset), "a log has no holes");
+        engine.append(cx, link, streams.data, batch.count, batch.encode(tp));
+        self.heed_engine(cx, link);
+    }
+
+    fn read(
+        &mut self,
+        cx: &mut Cx<'_>,
+        link: &mut ControllerLink,
+        tp: TopicIdPartition,
+        offsets: Range<u64>,
+        max_bytes: u64,
+    ) -> LogRead {
+        let Start::Running(engine) = &mut self.start else { return LogRead::Now(Vec::new()) };
+        let Some(streams) = self.logs.get(&tp).and_then(|log| log.stage.streams()) else {
+            return LogRead::Now(Vec::new());
+        };
+        match engine.read(cx, link, streams.data, offsets, max_bytes) {
+            EngineRead::Now(records) => LogRead::Now(decode(cx, &records)),
+            EngineRead::Later(read) => {
+                let id = LogReadId(self.next_read);
+                self.next_read += 1;
+                self.reads.insert(read, Reading::Partition(id));
+                LogRead::Later(id)
+            }
+        }
+    }
+
+    fn keep_snapshot(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, tp: TopicIdPartition, snapshot: Snapshot) {
+        let Start::Running(engine) = &mut self.start else { return };
+        let Some(log) = self.logs.get_mut(&tp) else { return };
+        let Stage::Opened(streams) = log.stage else { return };
+        log.snapshot = engine.next_offset(streams.meta);
+        engine.append(cx, link, streams.meta, 1, encode_snapshot(&snapshot));
+        self.heed_engine(cx, link);
+    }
+
+    fn image_moved(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink) {
+        self.look_for_rescues(cx, link);
+        let waiting = self.logs.iter().filter_map(|(tp, log)| match log.stage {
+            Stage::Await(streams) => Some((*tp, streams)),
+            _ => None,
+        });
+        for (tp, streams) in waiting.collect::<Vec<_>>() {
+            self.try_open(cx, link, tp, streams);
+        }
+        if let Start::Running(engine) = &mut self.start {
+            engine.image_moved(cx, link);
+            self.heed_engine(cx, link);
+        }
+    }
+
+    fn answered(
+        &mut self,
+        cx: &mut Cx<'_>,
+        link: &mut ControllerLink,
+        ticket: Ticket,
+        result: &Result<ControllerAnswer, ErrorCode>,
+    ) -> bool {
+        if let Start::Running(engine) = &mut self.start
+            && engine.answered(cx, link, ticket, result)
+        {
+            self.heed_engine(cx, link);
+            return true;
+        }
+        if let Start::Recovering(recovery) = &mut self.start
+            && recovery.answered(cx, link, ticket, result)
+        {
+            self.own_recovery_done(cx, link);
+            return true;
+        }
+        for rescue in self.rescues.values_mut() {
+            if rescue.recovery.as_mut().is_some_and(|recovery| recovery.answered(cx, link, ticket, result)) {
+                self.rescues_done(cx, link);
+                return true;
+            }
+        }
+        let Some(tp) = self.tickets.remove(&ticket) else { return false };
+        let Some(log) = self.logs.get_mut(&tp) else { return true };
+        match (&log.stage, result) {
+            (Stage::Find, Ok(ControllerAnswer::Kv(Some(value))))
+            | (Stage::Name, Ok(ControllerAnswer::Kv(Some(value)))) => {
+                let value = value.clone();
+                self.found(cx, link, tp, &value);
+            }
+            (Stage::Find, Ok(ControllerAnswer::Kv(None))) => {
+                log.stage = Stage::Create;
+                self.ask(cx, link, tp, StorageRequest::CreateStreams { count: 2, tag: tp });
+            }
+            (Stage::Create, Ok(ControllerAnswer::Streams(streams))) => {
+                log.stage = Stage::Name;
+                let value = postcard::to_stdvec(&(streams[0].0, streams[1].0)).expect("two numbers").into();
+                let key = StreamLogs::key(tp);
+                self.ask(cx, link, tp, StorageRequest::KvPut { key, value, if_absent: true });
+            }
+            (Stage::Open(_), Ok(ControllerAnswer::Opened(results))) => self.stream_opened(cx, link, tp, results),
+            (Stage::Closing, Ok(_)) => self.gone(tp),
+            (_, Err(error)) => self.halt(format!("the controller refuses: {error}")),
+            (_, Ok(other)) => unreachable!("not what was asked for partition {tp}: {other:?}"),
+        }
+        true
+    }
+
+    fn input(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, input: Input) -> Option<Input> {
+        let token = token_of(&input);
+        if token.is_some_and(|token| TokenSpace::split(token).0 == self.space(4)) {
+            self.image_moved(cx, link);
+            return None;
+        }
+        let mut input = input;
+        if let Start::Running(engine) = &mut self.start {
+            let Some(rest) = engine.input(cx, link, input) else {
+                self.heed_engine(cx, link);
+                return None;
+            };
+            input = rest;
+        }
+        if let Start::Recovering(recovery) = &mut self.start {
+            let Some(rest) = recovery.input(cx, link, input) else {
+                self.own_recovery_done(cx, link);
+                return None;
+            };
+            input = rest;
+        }
+        for rescue in self.rescues.values_mut() {
+            let Some(recovery) = rescue.recovery.as_mut() else { continue };
+            let Some(rest) = recovery.input(cx, link, input) else {
+                self.rescues_done(cx, link);
+                return None;
+            };
+            input = rest;
+        }
+        // An answer to a component that is gone.
+        let first = self.spec.first_space.0;
+        token.is_none_or(|token| TokenSpace::split(token).0.0 < first).then_some(input)
+    }
+
+    fn poll(&mut self) -> Option<LogEvent> {
+        self.events.pop_front()
+    }
+}
