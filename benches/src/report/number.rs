@@ -38,13 +38,30 @@ fn fixed(value: f64, significant: i32) -> String {
     format!("{value:.*}", decimals(rough) as usize)
 }
 
-/// A mean and half its interval: `12.3±0.4`.
+/// The same without zeros at the end: for axes.
+pub(super) fn short(value: f64) -> String {
+    let text = amount(value);
+    let (digits, suffix) = match text.strip_suffix(['k', 'M', 'G', 'T']) {
+        Some(digits) => (digits, &text[digits.len()..]),
+        None => (text.as_str(), ""),
+    };
+    let digits = if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits };
+    format!("{digits}{suffix}")
+}
+
+/// A mean and half its interval, to the digits of the mean: `12.3±0.4`. What is smaller than half of its last digit is
+/// `±0`, and so is nothing.
 pub(super) fn with_interval(mean: f64, half_width: Option<f64>) -> String {
-    match half_width {
-        None => amount(mean),
-        Some(0.0) => format!("{}±0", amount(mean)),
-        Some(half) => format!("{}±{}", amount(mean), digits(half, 2)),
-    }
+    let text = amount(mean);
+    let Some(half) = half_width else { return text };
+    let decimals = text.split_once('.').map_or(0, |(_, decimals)| decimals.trim_end_matches(char::is_alphabetic).len());
+    let (suffix, unit) = [("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12)]
+        .into_iter()
+        .find(|(suffix, _)| text.ends_with(suffix))
+        .unwrap_or(("", 1.0));
+    let half = format!("{:.decimals$}", half / unit);
+    let nothing = half.chars().all(|c| matches!(c, '0' | '.'));
+    if nothing { format!("{text}±0") } else { format!("{text}±{half}{suffix}") }
 }
 
 /// A time in the unit that suits it.
@@ -58,7 +75,8 @@ pub(super) fn time(seconds: f64) -> String {
         size if size < 36_000.0 => (seconds / 60.0, "min"),
         _ => (seconds / 3_600.0, "h"),
     };
-    format!("{} {unit}", amount(value))
+    // They belong on one line.
+    format!("{}\u{a0}{unit}", amount(value))
 }
 
 /// Minutes and seconds of a timeline.
@@ -100,9 +118,9 @@ pub(super) fn usd(value: f64) -> String {
     if value.abs() < 99.995 { format!("${value:.2}") } else { format!("${}", count(value.round().max(0.0) as u64)) }
 }
 
-/// A share as percent.
+/// A share as percent, with two digits.
 pub(super) fn percent(share: f64) -> String {
-    format!("{} %", amount(share * 100.0))
+    format!("{}\u{a0}%", digits(share * 100.0, 2))
 }
 
 #[cfg(test)]
@@ -135,11 +153,23 @@ mod tests {
     }
 
     #[test]
+    fn axes_have_no_zeros_at_the_end() {
+        for (value, want) in [(0.0, "0"), (250.0, "250"), (1e6, "1M"), (2.5, "2.5"), (15_000.0, "15k"), (100.0, "100")]
+        {
+            assert_eq!(short(value), want);
+        }
+        assert_eq!(
+            (percent(0.25), percent(0.12159), percent(1.0)),
+            ("25\u{a0}%".into(), "12\u{a0}%".into(), "100\u{a0}%".into())
+        );
+    }
+
+    #[test]
     fn units_suit_the_size() {
-        assert_eq!(time(0.002146), "2.15 ms");
-        assert_eq!(time(0.9996), "1.00 s");
-        assert_eq!(time(90.0), "90.0 s");
-        assert_eq!(time(0.0), "0 s");
+        assert_eq!(time(0.002146), "2.15\u{a0}ms");
+        assert_eq!(time(0.9996), "1.00\u{a0}s");
+        assert_eq!(time(90.0), "90.0\u{a0}s");
+        assert_eq!(time(0.0), "0\u{a0}s");
         assert_eq!((clock(61.2), clock(3_725.0)), ("1:01".into(), "1:02:05".into()));
         assert_eq!((bytes(999.0), bytes(1.5e9)), ("999 B".into(), "1.50 GB".into()));
         assert_eq!((usd(0.5), usd(1_234_567.4)), ("$0.50".into(), "$1,234,567".into()));
@@ -147,9 +177,11 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_has_two_digits() {
-        assert_eq!(with_interval(12.34, Some(0.412)), "12.3±0.41");
+    fn an_interval_has_the_digits_of_its_mean() {
+        assert_eq!(with_interval(12.34, Some(0.412)), "12.3±0.4");
+        assert_eq!(with_interval(12_345.0, Some(1_260.0)), "12.3k±1.3k");
         assert_eq!(with_interval(5.0, Some(0.0)), "5.00±0");
+        assert_eq!(with_interval(5.0, Some(0.001)), "5.00±0");
         assert_eq!(with_interval(5.0, None), "5.00");
     }
 }

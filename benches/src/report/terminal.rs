@@ -7,8 +7,8 @@ use super::{number, words};
 use std::fmt::Write as _;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use wavetank_workloads::compare::figure::{Figure, Unclear, Unit, Verdict};
-use wavetank_workloads::compare::measurement::CostPart;
-use wavetank_workloads::compare::summary::{FigureRow, Stages, Summary};
+use wavetank_workloads::compare::measurement::{CostPart, JobRecovery, Recovery};
+use wavetank_workloads::compare::summary::{FigureRow, PlatformSummary, Stages, Summary};
 
 const WIDTH: usize = 80;
 const LABEL: usize = 20;
@@ -25,13 +25,23 @@ pub fn text(summary: &Summary) -> String {
         figures(&mut out, summary, columns);
     }
     verdicts(&mut out, summary);
-    recoveries(&mut out, summary);
+    for columns in platforms.chunks(COLUMNS) {
+        if columns
+            .iter()
+            .any(|&p| !summary.platforms[p].recoveries.is_empty() || !summary.platforms[p].job_recoveries.is_empty())
+        {
+            out.push_str("\nrecovery, mean of each stage\n");
+            column_heads(&mut out, summary, columns);
+            recoveries(&mut out, summary, columns);
+        }
+    }
     losses(&mut out, summary);
     for columns in platforms.chunks(COLUMNS) {
         costs(&mut out, summary, columns);
     }
     basis(&mut out, summary);
-    out
+    // Spaces that must not break are plain to a terminal.
+    out.replace('\u{a0}', " ")
 }
 
 fn heading(out: &mut String, summary: &Summary) {
@@ -60,7 +70,7 @@ fn figures(out: &mut String, summary: &Summary, columns: &[usize]) {
 fn label(name: &str, unit: Unit) -> String {
     match unit {
         Unit::Records => name.to_owned(),
-        Unit::Millis | Unit::Seconds | Unit::MegabytesPerSecond | Unit::Usd => format!("{name}, {}", unit.name()),
+        Unit::Millis | Unit::Seconds | Unit::MegabytesPerSecond | Unit::Usd => format!("{name} {}", unit.name()),
     }
 }
 
@@ -95,39 +105,51 @@ fn verdicts(out: &mut String, summary: &Summary) {
     }
 }
 
-fn recoveries(out: &mut String, summary: &Summary) {
-    type Of = fn(&wavetank_workloads::compare::summary::PlatformSummary) -> &[Stages];
-    let kinds: [(&str, Of); 2] = [("recovery", |p| &p.recoveries), ("job recovery", |p| &p.job_recoveries)];
-    for (title, of) in kinds {
-        if summary.platforms.iter().all(|platform| of(platform).is_empty()) {
-            continue;
-        }
-        let _ = writeln!(out, "\n{title}, by stage");
-        for platform in &summary.platforms {
-            for stages in of(platform) {
-                let name = format!("{}: {}", words::clean(&platform.platform.name), words::clean(&stages.what));
-                let _ = writeln!(out, "  {}", fit(&name, WIDTH - 2));
-                wrapped(out, 4, &stages_text(stages));
+type StagesOf = fn(&PlatformSummary) -> &[Stages];
+
+/// For each kind of fault a table: a row is a stage.
+fn recoveries(out: &mut String, summary: &Summary, columns: &[usize]) {
+    let of: [(StagesOf, &[&str]); 2] =
+        [(|p| &p.recoveries, &Recovery::STAGES), (|p| &p.job_recoveries, &JobRecovery::STAGES)];
+    for (of, names) in of {
+        let mut kinds: Vec<&str> = Vec::new();
+        for stages in columns.iter().flat_map(|&platform| of(&summary.platforms[platform])) {
+            if !kinds.contains(&stages.what.as_str()) {
+                kinds.push(&stages.what);
             }
+        }
+        for kind in kinds {
+            let cells: Vec<Option<&Stages>> = columns
+                .iter()
+                .map(|&platform| of(&summary.platforms[platform]).iter().find(|stages| stages.what == kind))
+                .collect();
+            recovery(out, kind, names, &cells);
         }
     }
 }
 
-fn stages_text(stages: &Stages) -> String {
-    let known = stages.stages.iter().filter_map(|(name, seconds)| Some((name, (*seconds)?)));
-    let parts: Vec<String> = known.map(|(name, seconds)| format!("{name} {}", number::time(seconds))).collect();
-    let total = stages.total_s.map(|total| format!("{} = {}", number::time(total), parts.join(" + ")));
-    let unfinished = (stages.unfinished > 0).then(|| {
-        let of = stages.unfinished + stages.recovered;
-        format!("not back when the run ended: {} of {of}", stages.unfinished)
-    });
-    [total, unfinished].into_iter().flatten().collect::<Vec<_>>().join("; ")
+fn recovery(out: &mut String, kind: &str, names: &[&str], cells: &[Option<&Stages>]) {
+    let seconds = |value: Option<f64>| value.map_or_else(|| "-".into(), number::time);
+    let _ = writeln!(out, "{}", fit(&format!("after {}", words::clean(kind)), WIDTH));
+    for (index, name) in names.iter().enumerate() {
+        let values: Vec<Option<f64>> =
+            cells.iter().map(|cell| cell.and_then(|stages| stages.stages[index].1)).collect();
+        if values.iter().any(Option::is_some) {
+            line(out, &format!("  {name}"), &values.into_iter().map(seconds).collect::<Vec<_>>());
+        }
+    }
+    line(out, "  back after", &cells.iter().map(|cell| seconds(cell.and_then(|s| s.total_s))).collect::<Vec<_>>());
+    if cells.iter().flatten().any(|stages| stages.unfinished > 0) {
+        let missed = |stages: &Stages| format!("{} of {}", stages.unfinished, stages.unfinished + stages.recovered);
+        let missed = |cell: &Option<&Stages>| cell.map_or_else(|| "-".into(), missed);
+        line(out, "  never back", &cells.iter().map(missed).collect::<Vec<_>>());
+    }
 }
 
 fn losses(out: &mut String, summary: &Summary) {
     let _ = writeln!(out, "\nwhat held");
     for sentence in words::paragraphs(summary).held {
-        wrapped(out, 2, &sentence);
+        wrapped(out, 2, &sentence.text);
     }
     for platform in &summary.platforms {
         for ended in &platform.ended_promises {
@@ -150,11 +172,16 @@ fn costs(out: &mut String, summary: &Summary, columns: &[usize]) {
     out.push('\n');
     column_heads(out, summary, columns);
     for part in CostPart::ALL {
-        let cells: Vec<String> = columns.iter().map(|&platform| number::usd(cost(platform).part(part))).collect();
+        let cells: Vec<String> = columns.iter().map(|&platform| money(cost(platform).part(part))).collect();
         line(out, part.name(), &cells);
     }
     let totals: Vec<String> = columns.iter().map(|&platform| number::usd(cost(platform).total())).collect();
     line(out, "a month", &totals);
+}
+
+/// What costs nothing is left blank.
+fn money(usd: f64) -> String {
+    if usd == 0.0 { "-".into() } else { number::usd(usd) }
 }
 
 fn basis(out: &mut String, summary: &Summary) {
@@ -228,7 +255,8 @@ fn line(out: &mut String, label: &str, cells: &[String]) {
     let label = fit(label, LABEL);
     let mut line = format!("{label}{}", " ".repeat(LABEL - label.width()));
     for cell in cells {
-        let cell = fit(cell, COLUMN - 1);
+        // A marked cell may use the gap to its left.
+        let cell = fit(cell, if cell.starts_with('*') || cell.ends_with('?') { COLUMN } else { COLUMN - 1 });
         line += &" ".repeat(COLUMN - cell.width());
         line += &cell;
     }
@@ -254,7 +282,7 @@ fn wrapped(out: &mut String, indent: usize, text: &str) {
 /// Lines of at most that width, broken at spaces, and within a word only where it is longer than a line.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
+    for word in text.split([' ', '\t', '\n']).filter(|word| !word.is_empty()) {
         let last = lines.last_mut().expect("there is one always");
         if !last.is_empty() && last.width() + 1 + word.width() > width {
             lines.push(String::new());

@@ -45,6 +45,21 @@ pub(super) fn why(summary: &Summary, row: &FigureRow, why: &Unclear) -> String {
     }
 }
 
+/// The same where there is no room for names and numbers.
+pub(super) fn why_short(why: &Unclear) -> String {
+    match why {
+        Unclear::OneSeed => "one seed: no interval".into(),
+        Unclear::OnePlatform => "nothing to compare with".into(),
+        Unclear::Missing { .. } => "a value is missing".into(),
+        Unclear::Same => "the same for all".into(),
+        Unclear::Overlap { .. } => "intervals overlap".into(),
+        Unclear::WithinUncertainty { difference, uncertainty, .. } => {
+            let (apart, good) = (number::percent(*difference), number::percent(*uncertainty));
+            format!("{apart} apart, calibration good to {good}")
+        }
+    }
+}
+
 /// What can be said of a figure, without the figure's name.
 pub(super) fn verdict(summary: &Summary, row: &FigureRow) -> String {
     match &row.verdict {
@@ -52,8 +67,8 @@ pub(super) fn verdict(summary: &Summary, row: &FigureRow) -> String {
         Verdict::NoClearWinner { why: reason } => format!("no clear winner: {}", why(summary, row, reason)),
         Verdict::Winner { platform } => {
             let next = next_best(row, *platform);
-            let next = next.map(|next| format!("; next {} with {}", name(summary, next), mean(row, next)));
-            format!("{} with {}{}", name(summary, *platform), mean(row, *platform), next.unwrap_or_default())
+            let next = next.map(|next| format!("; next is {} with {}", name(summary, next), mean(row, next)));
+            format!("{} is best with {}{}", name(summary, *platform), mean(row, *platform), next.unwrap_or_default())
         }
     }
 }
@@ -71,11 +86,17 @@ fn next_best(row: &FigureRow, winner: usize) -> Option<usize> {
         .map(|(_, other)| other)
 }
 
-/// Three paragraphs: what held, how fast, what it costs. Each is a list of sentences.
+/// A sentence, and before it what it is about, where that is not clear from itself.
+pub(super) struct Sentence {
+    pub(super) about: Option<&'static str>,
+    pub(super) text: String,
+}
+
+/// Three paragraphs: what held, how fast, what it costs.
 pub(super) struct Paragraphs {
-    pub(super) held: Vec<String>,
-    pub(super) fast: Vec<String>,
-    pub(super) costs: Vec<String>,
+    pub(super) held: Vec<Sentence>,
+    pub(super) fast: Vec<Sentence>,
+    pub(super) costs: Vec<Sentence>,
 }
 
 pub(super) fn paragraphs(summary: &Summary) -> Paragraphs {
@@ -84,21 +105,22 @@ pub(super) fn paragraphs(summary: &Summary) -> Paragraphs {
         rows.map(|row| sentence(summary, row)).collect::<Vec<_>>()
     };
     Paragraphs {
-        held: held(summary),
+        held: held(summary).into_iter().map(plain).collect(),
         fast: sentences(&[Figure::ProduceP99, Figure::EndToEndP99, Figure::Unavailable, Figure::Recovery]),
         costs: costs(summary),
     }
 }
 
-fn sentence(summary: &Summary, row: &FigureRow) -> String {
-    let figure = capital(row.figure.name());
-    match &row.verdict {
-        Verdict::Winner { .. } => format!("{figure}: {}.", verdict(summary, row)),
-        Verdict::NoClearWinner { why: Unclear::OneSeed | Unclear::OnePlatform } => {
-            format!("{figure}: {}.", each(summary, row))
-        }
-        Verdict::NoClearWinner { .. } => format!("{figure}: {}.", verdict(summary, row)),
-    }
+fn plain(text: String) -> Sentence {
+    Sentence { about: None, text }
+}
+
+fn sentence(summary: &Summary, row: &FigureRow) -> Sentence {
+    let text = match &row.verdict {
+        Verdict::NoClearWinner { why: Unclear::OneSeed | Unclear::OnePlatform } => each(summary, row),
+        Verdict::NoClearWinner { .. } | Verdict::Winner { .. } => verdict(summary, row),
+    };
+    Sentence { about: Some(row.figure.name()), text: format!("{text}.") }
 }
 
 fn each(summary: &Summary, row: &FigureRow) -> String {
@@ -144,14 +166,14 @@ fn held(summary: &Summary) -> Vec<String> {
     out
 }
 
-fn costs(summary: &Summary) -> Vec<String> {
-    let Some(row) = summary.figure(Figure::CostMonth) else { return vec!["Not priced.".into()] };
+fn costs(summary: &Summary) -> Vec<Sentence> {
+    let Some(row) = summary.figure(Figure::CostMonth) else { return vec![plain("Not priced.".into())] };
     let mut out = vec![sentence(summary, row)];
     let mut books: Vec<&str> =
         summary.platforms.iter().map(|p| p.cost.book.as_str()).filter(|b| !b.is_empty()).collect();
     books.dedup();
     if !books.is_empty() {
-        out.push(format!("By list prices of {}, this load kept up for a month.", clean(&books.join(", "))));
+        out.push(plain(format!("By list prices of {}, this load kept up for a month.", clean(&books.join(", ")))));
     }
     out
 }

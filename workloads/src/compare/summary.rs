@@ -163,12 +163,13 @@ pub struct Cost {
 impl Cost {
     /// One part's sum.
     pub fn part(&self, part: CostPart) -> f64 {
-        self.lines.iter().filter(|line| line.part == part).map(|line| line.usd).sum()
+        self.lines.iter().filter(|line| line.part == part).fold(0.0, |sum, line| sum + line.usd)
     }
 
     /// The whole.
     pub fn total(&self) -> f64 {
-        self.lines.iter().map(|line| line.usd).sum()
+        // A sum of no floats would be -0.
+        self.lines.iter().fold(0.0, |sum, line| sum + line.usd)
     }
 
     /// How far it can be trusted: measured where no price is assumed, partial where less than half of it is.

@@ -44,11 +44,17 @@ fn sum(bar: &Bar) -> f64 {
     bar.parts.iter().map(|(_, value)| value).sum()
 }
 
+/// What stands at a bar's end.
+fn end_text(bar: &Bar, unit: fn(f64) -> String) -> String {
+    bar.note.clone().unwrap_or_else(|| unit(sum(bar)))
+}
+
 fn sized(title: &str, parts: &[&str], groups: &[Group], unit: fn(f64) -> String, size: Size) -> Markup {
     let width = size.width();
     let wide = size == Size::Wide;
     let left = if wide { 182.0 } else { 0.0 };
-    let right = width - if wide { 130.0 } else { 74.0 };
+    let texts = groups.iter().flat_map(|group| &group.bars).map(|bar| end_text(bar, unit));
+    let right = width - texts.map(|text| text_width(&text, size) * 1.06 + 14.0).fold(40.0, f64::max).min(width / 2.0);
     let (bar_height, pitch, head) = if wide { (20.0, 28.0, 26.0) } else { (16.0, 38.0, 24.0) };
     let largest = groups.iter().flat_map(|group| &group.bars).map(sum).fold(0.0, f64::max).max(f64::MIN_POSITIVE);
     let mut rows = Vec::new();
@@ -88,12 +94,7 @@ fn sized(title: &str, parts: &[&str], groups: &[Group], unit: fn(f64) -> String,
                     }
                 }
                 @let end = left + sum(bar) * scale;
-                text class="value" x=(at(end + 7.0)) y=(at(bar_top + bar_height / 2.0 + 4.0)) {
-                    @match &bar.note {
-                        Some(note) => { (note) }
-                        None => { (unit(sum(bar))) }
-                    }
-                }
+                text class="value" x=(at(end + 7.0)) y=(at(bar_top + bar_height / 2.0 + 4.0)) { (end_text(bar, unit)) }
             }
         }
     }

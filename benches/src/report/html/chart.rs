@@ -68,12 +68,21 @@ pub(super) fn fitted(text: &str, width: f64, size: Size) -> String {
     text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Colours and names, for narrow screens.
-pub(super) fn legend(summary: &Summary) -> Markup {
+/// Colours and names for narrow screens, where lines have no labels: from the slowest 99th percentile down, as the lines
+/// lie.
+pub(super) fn legend(summary: &Summary, of: Distribution) -> Markup {
+    let p99 = |platform: &PlatformSummary| {
+        let points = &platform.curve(of)?.points;
+        points.iter().find(|(quantile, _)| *quantile >= 0.99).map(|(_, value)| value.0)
+    };
+    let mut order: Vec<(usize, &PlatformSummary)> = summary.platforms.iter().enumerate().collect();
+    order.sort_by_key(|(_, platform)| std::cmp::Reverse(p99(platform)));
     html! {
         ul class="legend only-narrow" {
-            @for (index, platform) in summary.platforms.iter().enumerate() {
-                li class=(colour(index)) { span class="key" {} (words::clean(&platform.platform.name)) }
+            @for (index, platform) in order {
+                @if p99(platform).is_some() {
+                    li class=(colour(index)) { span class="key" {} (words::clean(&platform.platform.name)) }
+                }
             }
         }
     }
@@ -83,19 +92,30 @@ pub(super) fn legend(summary: &Summary) -> Markup {
 pub(super) fn curves(summary: &Summary, of: Distribution, title: &str) -> Option<Markup> {
     let all: Vec<(usize, &Curve)> =
         summary.platforms.iter().enumerate().filter_map(|(index, p)| Some((index, p.curve(of)?))).collect();
-    (!all.is_empty()).then(|| both(|size| curves_sized(summary, &all, title, size)))
+    (!all.is_empty()).then(|| both(|size| curves_sized(summary, &all, title, tall(of), size)))
 }
 
-fn curves_sized(summary: &Summary, all: &[(usize, &Curve)], title: &str, size: Size) -> Markup {
-    let (width, height) = (size.width(), size.of(360.0, 290.0));
+/// The height of the wide and the narrow drawing: what every platform is judged by is larger.
+fn tall(of: Distribution) -> (f64, f64) {
+    match of {
+        Distribution::Produce | Distribution::EndToEnd => (360.0, 300.0),
+        Distribution::PublishDelay | Distribution::Checkpoint | Distribution::Freshness => (240.0, 220.0),
+    }
+}
+
+fn curves_sized(summary: &Summary, all: &[(usize, &Curve)], title: &str, tall: (f64, f64), size: Size) -> Markup {
+    let (width, height) = (size.width(), size.of(tall.0, tall.1));
     let (left, right) = (size.of(64.0, 50.0), width - size.of(178.0, 14.0));
     let (top, bottom) = (12.0, height - 44.0);
     let most = all.iter().map(|(_, curve)| (curve.count.max(10) as f64).log10()).fold(1.0, f64::max).min(6.0);
     let x = Nines { most, from: left, to: right };
-    let low = all.iter().flat_map(|(_, c)| c.points.first()).map(|(_, v)| v.0 as f64).fold(f64::MAX, f64::min);
+    // The fastest tenth may reach far down and says little: the axis begins above it, and curves are cut there.
+    let tenth =
+        |curve: &Curve| curve.points.iter().find(|(quantile, _)| *quantile >= 0.1).map(|(_, value)| value.0 as f64);
+    let low = all.iter().filter_map(|(_, curve)| tenth(curve)).fold(f64::MAX, f64::min);
     let high = all.iter().map(|(_, curve)| curve.max_ns.0 as f64).fold(0.0, f64::max);
     let y = Log::holding(low, high, bottom, top);
-    let ends: Vec<f64> = all.iter().map(|(_, curve)| y.place(last(curve, most))).collect();
+    let ends: Vec<f64> = all.iter().map(|(_, curve)| y.place(last(curve, &x))).collect();
     let labels = apart(&ends, 15.0, top + 6.0, bottom);
     html! {
         svg class=(size.class()) viewBox=(format!("0 0 {width} {height}")) role="img" aria-label=(title) {
@@ -103,12 +123,11 @@ fn curves_sized(summary: &Summary, all: &[(usize, &Curve)], title: &str, size: S
                 (horizontal(y.place(value), left, right))
                 text class="end" x=(left - 8.0) y=(at(y.place(value) + 4.0)) { (tick(value)) }
             }
-            @for (quantile, label) in x.ticks() {
+            @for (quantile, _) in x.ticks() {
                 path class="grid" d=(format!("M{} {top}V{bottom}", at(x.place(quantile)))) {}
-                // The narrow picture has no room for both the first two.
-                @if size == Size::Wide || label != "0" {
-                    text class="middle" x=(at(x.place(quantile))) y=(bottom + 18.0) { (label) }
-                }
+            }
+            @for (label, place) in roomy(&x, size, width) {
+                text class="middle" x=(at(place)) y=(bottom + 18.0) { (label) }
             }
             text class="middle" x=(at((left + right) / 2.0)) y=(height - 6.0) { "percentile" }
             @for (place, (index, curve)) in all.iter().enumerate() {
@@ -125,6 +144,22 @@ fn curves_sized(summary: &Summary, all: &[(usize, &Curve)], title: &str, size: S
     }
 }
 
+/// The percentile axis' labels that have room, with the middle of each.
+fn roomy(x: &Nines, size: Size, width: f64) -> Vec<(&'static str, f64)> {
+    let mut free = width;
+    let mut kept = Vec::new();
+    // From the right, for the rarest percentile is what one looks for.
+    for (quantile, label) in x.ticks().into_iter().rev() {
+        let half = text_width(label, size) / 2.0;
+        let place = x.place(quantile).min(width - half - 1.0);
+        if place + half <= free {
+            kept.push((label, place));
+            free = place - half - 6.0;
+        }
+    }
+    kept
+}
+
 /// A latency on an axis: powers of ten need no decimals.
 fn tick(nanos: f64) -> String {
     let (value, unit) = match nanos {
@@ -136,23 +171,27 @@ fn tick(nanos: f64) -> String {
     format!("{value} {unit}")
 }
 
-fn last(curve: &Curve, most: f64) -> f64 {
-    let shown = curve.points.iter().take_while(|(quantile, _)| *quantile < 1.0 && -(1.0 - quantile).log10() <= most);
-    // A curve that goes on to the axis' end is cut there; one with fewer values ends at its maximum.
-    let cut = (curve.count as f64).log10() > most;
-    match shown.last() {
-        Some((_, value)) if cut => value.0 as f64,
-        _ => curve.max_ns.0 as f64,
-    }
+/// Where the curve is cut: at the axis' end, or at as many nines as it has values for.
+fn own_most(curve: &Curve, x: &Nines) -> f64 {
+    (curve.count as f64).log10().min(x.most)
+}
+
+fn nines(quantile: f64) -> f64 {
+    if quantile >= 1.0 { f64::INFINITY } else { -(1.0 - quantile).log10() }
+}
+
+/// The value that the curve ends with.
+fn last(curve: &Curve, x: &Nines) -> f64 {
+    let end = curve.points.iter().find(|(quantile, _)| nines(*quantile) > own_most(curve, x));
+    end.map_or(curve.max_ns, |(_, value)| *value).0 as f64
 }
 
 fn curve_path(curve: &Curve, x: &Nines, y: &Log) -> String {
-    let own_most = (curve.count as f64).log10().min(x.most);
+    let own_most = own_most(curve, x);
     let mut path = String::new();
     let mut before = String::new();
     for (quantile, value) in &curve.points {
-        let nines = if *quantile >= 1.0 { f64::INFINITY } else { -(1.0 - quantile).log10() };
-        let end = nines > own_most;
+        let end = nines(*quantile) > own_most;
         let quantile = if end { 1.0 - 10f64.powf(-own_most) } else { *quantile };
         let point = format!("{} {}", at(x.place(quantile)), at(y.place(value.0 as f64)));
         if point != before {
@@ -236,7 +275,10 @@ fn timeline_sized(summary: &Summary, of: &Timeline<'_>, size: Size) -> Markup {
     html! {
         svg class=(size.class()) viewBox=(format!("0 0 {width} {}", at(height))) role="img" aria-label=(of.title) {
             @for label in &strip {
-                text class={ "fault " @if label.end { "end" } } x=(at(label.x)) y=(at(12.0 + label.row as f64 * 15.0)) { (label.text) }
+                path class="edge" d=(format!("M{} {}V{}", at(label.line), at(8.0 + label.row as f64 * 15.0), at(panels_top + 4.0))) {}
+            }
+            @for label in &strip {
+                text class="fault" x=(at(label.x + 2.0)) y=(at(12.0 + label.row as f64 * 15.0)) { (label.text) }
             }
             @for (index, platform) in summary.platforms.iter().enumerate() {
                 @let panel_top = panels_top + index as f64 * (panel + gap) + gap - 4.0;
@@ -257,7 +299,7 @@ fn timeline_sized(summary: &Summary, of: &Timeline<'_>, size: Size) -> Markup {
                 }
             }
             @for time in &ticks {
-                path class="axis" d=(format!("M{} {}v4", at(x.place(*time)), at(bottom - 0.0 - 0.0))) {}
+                path class="axis" d=(format!("M{} {}v4", at(x.place(*time)), at(bottom))) {}
                 text class={ @if *time == 0.0 { "start" } @else if x.place(*time) > right - 14.0 { "end" } @else { "middle" } }
                     x=(at(x.place(*time))) y=(at(bottom + 17.0)) { (number::clock(*time)) }
             }
@@ -328,7 +370,8 @@ struct Label {
     text: String,
     x: f64,
     row: usize,
-    end: bool,
+    /// Where the fault begins.
+    line: f64,
 }
 
 /// The faults of all platforms, each once: the scenario's are the same for all, but for what a model adds.
@@ -354,15 +397,13 @@ fn strip(faults: &[FaultMark], x: &Linear, size: Size, right: f64) -> Vec<Label>
         let start = x.place(fault.start.0 as f64 / 1e9);
         let text = fitted(&words::clean(&fault.label), size.of(260.0, 200.0), size);
         let long = text_width(&text, size);
-        let end = start + long > right;
-        let (from, to) = if end { (start - long, start) } else { (start, start + long) };
-        let row = rows.iter().position(|taken| *taken + 10.0 <= from).unwrap_or(rows.len());
+        let from = start.min(right - long).max(0.0);
+        let row = rows.iter().position(|taken| *taken + 12.0 <= from).unwrap_or(rows.len());
         if row == rows.len() {
-            rows.push(to);
-        } else {
-            rows[row] = to;
+            rows.push(0.0);
         }
-        labels.push(Label { text, x: if end { start - 3.0 } else { start - 1.0 }, row, end });
+        rows[row] = from + long;
+        labels.push(Label { text, x: from, row, line: start });
     }
     labels
 }

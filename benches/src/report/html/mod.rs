@@ -82,7 +82,7 @@ fn overview(summary: &Summary) -> Markup {
             @for (title, sentences) in [("What held", &words.held), ("How fast", &words.fast), ("What it costs", &words.costs)] {
                 div class="card" {
                     h2 { (title) }
-                    ul { @for sentence in sentences { li { (sentence) } } }
+                    ul { @for sentence in sentences { li { @if let Some(about) = sentence.about { b { (words::capital(about)) ": " } } (sentence.text) } } }
                 }
             }
         }
@@ -90,7 +90,7 @@ fn overview(summary: &Summary) -> Markup {
             @if summary.seeds.len() == 1 {
                 "One seed has no interval, so no winner is named. Run more seeds to know what is chance."
             } @else {
-                "A winner is named only where its " (number::amount(summary.confidence * 100.0)) " % interval over the seeds ("
+                "A winner is named only where its " (number::short(summary.confidence * 100.0)) " % interval over the seeds ("
                 (summary.interval_method) ") has no point in common with any other's, and the difference exceeds what the "
                 "calibration can tell: 10 % on measured profiles, 25 % on partly measured ones, 50 % on assumed ones."
             }
@@ -114,18 +114,18 @@ fn latency(summary: &Summary) -> Markup {
         (Distribution::Freshness, "Freshness", "From a record's event time to the pipeline's readable output."),
         (Distribution::Checkpoint, "Checkpoint duration", "From trigger to completion."),
     ];
-    let drawn: Vec<(&str, &str, Markup)> = charts
+    let drawn: Vec<(Distribution, &str, &str, Markup)> = charts
         .into_iter()
-        .filter_map(|(of, title, note)| Some((title, note, chart::curves(summary, of, title)?)))
+        .filter_map(|(of, title, note)| Some((of, title, note, chart::curves(summary, of, title)?)))
         .collect();
     html! {
         @if !drawn.is_empty() {
             section {
                 h2 { "Latency" }
                 p { "All seeds together. To the right each step is ten times rarer; upwards each step is ten times slower." }
-                @for (title, note, drawing) in drawn {
+                @for (of, title, note, drawing) in drawn {
                     h3 { (title) }
-                    (chart::legend(summary))
+                    (chart::legend(summary, of))
                     figure { (drawing) figcaption { (note) } }
                 }
             }
@@ -141,7 +141,7 @@ fn over_time(summary: &Summary) -> Markup {
         worst: None,
         top: None,
         pick: Pick::Mean,
-        unit: number::amount,
+        unit: number::short,
     };
     let lag = Timeline {
         title: "Lag over time, records",
@@ -149,7 +149,7 @@ fn over_time(summary: &Summary) -> Markup {
         worst: Some(|p| p.series.lag_max.iter().map(|lag| *lag as f64).collect()),
         top: None,
         pick: Pick::Largest,
-        unit: number::amount,
+        unit: number::short,
     };
     let available = Timeline {
         title: "Share of partitions that could be written",

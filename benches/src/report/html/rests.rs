@@ -60,7 +60,7 @@ fn invariants(summary: &Summary) -> Markup {
             (by_name(summary, "Invariant", &names, |platform, name| {
                 let evaluations = platform.invariants.get(name)?;
                 Some(html! {
-                    (number::count(evaluations.evaluated))
+                    @if evaluations.evaluated == 0 { span class="none" { "never" } } @else { (number::count(evaluations.evaluated)) }
                     @if evaluations.violated > 0 { span class="bad" { ", violated " (number::count(evaluations.violated)) " times" } }
                 })
             }))
@@ -129,11 +129,11 @@ pub(super) fn basis(summary: &Summary) -> Markup {
             @if !profiles.is_empty() {
                 h3 { "Profiles of devices" }
                 div class="scroll" { table {
-                    thead { tr { th scope="col" { "Profile" } th scope="col" class="text" { "Grade" } th scope="col" class="text" { "Carries" } } }
+                    thead { tr { th scope="col" { "Profile" } th scope="col" class="slim" { "Grade" } th scope="col" class="text" { "Carries" } } }
                     tbody { @for ((profile, grade), uses) in &profiles {
                         tr {
                             th scope="row" { (words::clean(profile)) }
-                            td class="text" { (grade) }
+                            td class="slim" { (grade) }
                             td class="text" { (words::clean(&carried(uses))) }
                         }
                     } }

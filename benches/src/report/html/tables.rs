@@ -13,7 +13,7 @@ use wavetank_workloads::compare::summary::{FigureRow, PlatformSummary, Summary};
 pub(super) fn heads(summary: &Summary) -> Markup {
     html! {
         @for (index, platform) in summary.platforms.iter().enumerate() {
-            th scope="col" class=(colour(index)) { span class="key" {} (words::clean(&platform.platform.name)) }
+            th scope="col" class={ "platform " (colour(index)) } { span class="key" {} (words::clean(&platform.platform.name)) }
         }
     }
 }
@@ -25,11 +25,11 @@ pub(super) fn headline(summary: &Summary) -> Markup {
         section {
             h2 { "Figures" }
             div class="scroll" {
-                table {
+                table class="headline" {
                     thead { tr {
                         th scope="col" { "" }
                         (heads(summary))
-                        @if judged { th scope="col" class="text" { "What can be said" } }
+                        @if judged { th scope="col" class="text" { "Clear best" } }
                     } }
                     tbody {
                         @for row in &summary.figures {
@@ -42,6 +42,7 @@ pub(super) fn headline(summary: &Summary) -> Markup {
                     }
                 }
             }
+            @if summary.seeds.len() > 1 { p class="note" { "± 0: less than half of the last digit." } }
             @if summary.figures.iter().flat_map(|row| row.cells.iter().flatten()).any(|cell| cell.missing() > 0) {
                 p class="note" { "A question mark: some runs ended before this did, and are not in the mean." }
             }
@@ -68,9 +69,9 @@ fn verdict(summary: &Summary, row: &FigureRow) -> Markup {
         Verdict::Winner { platform } => {
             html! { td class="text" { strong { (words::clean(&summary.platforms[*platform].platform.name)) } } }
         }
-        Verdict::NoClearWinner { why: Unclear::Same } => html! { td class="text why" { "The same for all" } },
+        Verdict::NoClearWinner { why: Unclear::Same } => html! { td class="text why" { "all the same" } },
         Verdict::NoClearWinner { why } => {
-            html! { td class="text why" { "No clear winner: " (words::why(summary, row, why)) } }
+            html! { td class="text why" { "none: " (words::why_short(why)) } }
         }
     }
 }
