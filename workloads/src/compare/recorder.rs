@@ -164,7 +164,7 @@ impl Recorder {
         self.second.lag = records;
     }
 
-    /// Ends the recording at that moment. What is not recorded here (faults, recoveries, losses, usage, invariants,
+    /// Ends the recording at that moment; what happened at the very moment is after it. What is not recorded here (faults, recoveries, losses, usage, invariants,
     /// profiles) is empty, for the caller to set.
     pub fn finish(mut self, at: Nanos, digest: Digest, events: u64) -> Measurement {
         let duration = if self.advance(at) { at - self.shape.begin } else { Nanos::ZERO };
