@@ -2,8 +2,10 @@
 //!
 //! * [`scenario`]: the scenarios there are.
 //! * [`lab`]: one run, many runs, two runs in lockstep.
+//! * [`compare`]: what is measured of a platform, and what of it can be said over seeds.
 //! * [`harbour`]: the built-in scenario: a small durable log service on every device of the cloud, under a storm.
 
+pub mod compare;
 pub mod harbour;
 pub mod lab;
 mod recording;
