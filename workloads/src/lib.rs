@@ -2,11 +2,13 @@
 //!
 //! * [`scenario`]: the scenarios there are.
 //! * [`lab`]: one run, many runs, two runs in lockstep.
+//! * [`spec`]: what goes in: scenario files, OpenMessaging Benchmark files, settings.
 //! * [`harbour`]: the built-in scenario: a small durable log service on every device of the cloud, under a storm.
 
 pub mod harbour;
 pub mod lab;
 mod recording;
 pub mod scenario;
+pub mod spec;
 
 pub use recording::HistoryReport;
