@@ -3,6 +3,7 @@
 //! * [`scenario`]: the scenarios there are.
 //! * [`lab`]: one run, many runs, two runs in lockstep.
 //! * [`compare`]: what is measured of a platform, and what of it can be said over seeds.
+//! * [`spec`]: what goes in: scenario files, OpenMessaging Benchmark files, settings.
 //! * [`harbour`]: the built-in scenario: a small durable log service on every device of the cloud, under a storm.
 
 pub mod compare;
@@ -10,5 +11,6 @@ pub mod harbour;
 pub mod lab;
 mod recording;
 pub mod scenario;
+pub mod spec;
 
 pub use recording::HistoryReport;

@@ -1,0 +1,151 @@
+//! Settings of brokers and controllers.
+
+use crate::spec::settings::given::View;
+use crate::spec::settings::{Given, Scope};
+use wavetank_sim::Nanos;
+
+/// A broker's and controller's settings, each under Kafka's name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BrokerSettings {
+    /// `auto.leader.rebalance.enable`.
+    pub auto_leader_rebalance: bool,
+    /// `broker.heartbeat.interval.ms`.
+    pub heartbeat_interval: Nanos,
+    /// `broker.session.timeout.ms`.
+    pub session_timeout: Nanos,
+    /// `initial.broker.registration.timeout.ms`.
+    pub registration_timeout: Nanos,
+    /// `controller.quorum.append.linger.ms`.
+    pub quorum_append_linger: Nanos,
+    /// `controller.quorum.election.backoff.max.ms`.
+    pub quorum_election_backoff_max: Nanos,
+    /// `controller.quorum.election.timeout.ms`.
+    pub quorum_election_timeout: Nanos,
+    /// `controller.quorum.fetch.timeout.ms`.
+    pub quorum_fetch_timeout: Nanos,
+    /// `controller.quorum.request.timeout.ms`.
+    pub quorum_request_timeout: Nanos,
+    /// `default.replication.factor`.
+    pub default_replication_factor: u32,
+    /// `min.insync.replicas`.
+    pub min_insync_replicas: u32,
+    /// `unclean.leader.election.enable`.
+    pub unclean_leader_election: bool,
+    /// `group.consumer.heartbeat.interval.ms`.
+    pub group_consumer_heartbeat_interval: Nanos,
+    /// `group.consumer.session.timeout.ms`.
+    pub group_consumer_session_timeout: Nanos,
+    /// `group.initial.rebalance.delay.ms`.
+    pub group_initial_rebalance_delay: Nanos,
+    /// `group.min.session.timeout.ms`.
+    pub group_min_session_timeout: Nanos,
+    /// `group.max.session.timeout.ms`.
+    pub group_max_session_timeout: Nanos,
+    /// `leader.imbalance.check.interval.seconds`.
+    pub leader_imbalance_check_interval: Nanos,
+    /// `log.flush.offset.checkpoint.interval.ms`.
+    pub recovery_point_checkpoint_interval: Nanos,
+    /// `num.io.threads`.
+    pub io_threads: u32,
+    /// `num.network.threads`.
+    pub network_threads: u32,
+    /// `queued.max.requests`.
+    pub queued_max_requests: u32,
+    /// `num.recovery.threads.per.data.dir`.
+    pub recovery_threads: u32,
+    /// `num.replica.fetchers`.
+    pub replica_fetchers: u32,
+    /// `replica.fetch.backoff.ms`.
+    pub replica_fetch_backoff: Nanos,
+    /// `replica.fetch.max.bytes`.
+    pub replica_fetch_max_bytes: u64,
+    /// `replica.fetch.min.bytes`.
+    pub replica_fetch_min_bytes: u64,
+    /// `replica.fetch.response.max.bytes`.
+    pub replica_fetch_response_max_bytes: u64,
+    /// `replica.fetch.wait.max.ms`.
+    pub replica_fetch_wait_max: Nanos,
+    /// `replica.high.watermark.checkpoint.interval.ms`.
+    pub high_watermark_checkpoint_interval: Nanos,
+    /// `replica.lag.time.max.ms`.
+    pub replica_lag_time_max: Nanos,
+    /// `offsets.commit.timeout.ms`.
+    pub offsets_commit_timeout: Nanos,
+    /// `offsets.retention.minutes`.
+    pub offsets_retention: Nanos,
+    /// `offsets.topic.num.partitions`.
+    pub offsets_topic_partitions: u32,
+    /// `offsets.topic.replication.factor`.
+    pub offsets_topic_replication_factor: u32,
+    /// `producer.id.expiration.ms`.
+    pub producer_id_expiration: Nanos,
+    /// `transaction.abort.timed.out.transaction.cleanup.interval.ms`.
+    pub transaction_abort_interval: Nanos,
+    /// `transaction.max.timeout.ms`.
+    pub transaction_max_timeout: Nanos,
+    /// `transaction.state.log.min.isr`.
+    pub transaction_log_min_isr: u32,
+    /// `transaction.state.log.num.partitions`.
+    pub transaction_log_partitions: u32,
+    /// `transaction.state.log.replication.factor`.
+    pub transaction_log_replication_factor: u32,
+    /// `transactional.id.expiration.ms`.
+    pub transactional_id_expiration: Nanos,
+}
+
+impl Default for BrokerSettings {
+    fn default() -> BrokerSettings {
+        BrokerSettings::of(&Given::default())
+    }
+}
+
+impl BrokerSettings {
+    /// What was set, and the defaults of the rest.
+    pub fn of(given: &Given) -> BrokerSettings {
+        let view = View { scope: Scope::Broker, given };
+        BrokerSettings {
+            auto_leader_rebalance: view.flag("auto.leader.rebalance.enable"),
+            heartbeat_interval: view.span("broker.heartbeat.interval.ms"),
+            session_timeout: view.span("broker.session.timeout.ms"),
+            registration_timeout: view.span("initial.broker.registration.timeout.ms"),
+            quorum_append_linger: view.span("controller.quorum.append.linger.ms"),
+            quorum_election_backoff_max: view.span("controller.quorum.election.backoff.max.ms"),
+            quorum_election_timeout: view.span("controller.quorum.election.timeout.ms"),
+            quorum_fetch_timeout: view.span("controller.quorum.fetch.timeout.ms"),
+            quorum_request_timeout: view.span("controller.quorum.request.timeout.ms"),
+            default_replication_factor: view.count32("default.replication.factor"),
+            min_insync_replicas: view.count32("min.insync.replicas"),
+            unclean_leader_election: view.flag("unclean.leader.election.enable"),
+            group_consumer_heartbeat_interval: view.span("group.consumer.heartbeat.interval.ms"),
+            group_consumer_session_timeout: view.span("group.consumer.session.timeout.ms"),
+            group_initial_rebalance_delay: view.span("group.initial.rebalance.delay.ms"),
+            group_min_session_timeout: view.span("group.min.session.timeout.ms"),
+            group_max_session_timeout: view.span("group.max.session.timeout.ms"),
+            leader_imbalance_check_interval: view.span("leader.imbalance.check.interval.seconds"),
+            recovery_point_checkpoint_interval: view.span("log.flush.offset.checkpoint.interval.ms"),
+            io_threads: view.count32("num.io.threads"),
+            network_threads: view.count32("num.network.threads"),
+            queued_max_requests: view.count32("queued.max.requests"),
+            recovery_threads: view.count32("num.recovery.threads.per.data.dir"),
+            replica_fetchers: view.count32("num.replica.fetchers"),
+            replica_fetch_backoff: view.span("replica.fetch.backoff.ms"),
+            replica_fetch_max_bytes: view.bytes("replica.fetch.max.bytes"),
+            replica_fetch_min_bytes: view.bytes("replica.fetch.min.bytes"),
+            replica_fetch_response_max_bytes: view.bytes("replica.fetch.response.max.bytes"),
+            replica_fetch_wait_max: view.span("replica.fetch.wait.max.ms"),
+            high_watermark_checkpoint_interval: view.span("replica.high.watermark.checkpoint.interval.ms"),
+            replica_lag_time_max: view.span("replica.lag.time.max.ms"),
+            offsets_commit_timeout: view.span("offsets.commit.timeout.ms"),
+            offsets_retention: view.span("offsets.retention.minutes"),
+            offsets_topic_partitions: view.count32("offsets.topic.num.partitions"),
+            offsets_topic_replication_factor: view.count32("offsets.topic.replication.factor"),
+            producer_id_expiration: view.span("producer.id.expiration.ms"),
+            transaction_abort_interval: view.span("transaction.abort.timed.out.transaction.cleanup.interval.ms"),
+            transaction_max_timeout: view.span("transaction.max.timeout.ms"),
+            transaction_log_min_isr: view.count32("transaction.state.log.min.isr"),
+            transaction_log_partitions: view.count32("transaction.state.log.num.partitions"),
+            transaction_log_replication_factor: view.count32("transaction.state.log.replication.factor"),
+            transactional_id_expiration: view.span("transactional.id.expiration.ms"),
+        }
+    }
+}
