@@ -226,6 +226,13 @@ pub enum Probe {
         span: LogSpan,
     },
     // ---- clients ----
+    /// A producer's client sends a batch for the first time; `Produced` or `GaveUp` follows once, unless it dies.
+    Sent {
+        /// Where to.
+        tp: TopicIdPartition,
+        /// How many records.
+        records: u32,
+    },
     /// A producer has learned that a batch is in the log.
     Produced {
         /// What.

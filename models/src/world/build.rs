@@ -136,6 +136,7 @@ impl World {
             stop_at_failure: true,
             recording: None,
             probes: None,
+            director: None,
             scratch: super::Scratch::default(),
         }
     }

@@ -76,9 +76,28 @@ pub enum Action {
     Heal(FaultId),
     /// From now on operations meet nothing beyond the ordinary.
     EndAnomalies,
+    /// The world's director decides now what is done: what depends on what has happened until then.
+    Direct(u32),
+}
+
+/// Decides in the middle of a run what a plan leaves open: who is hit by a fault that names the busiest broker.
+pub trait Director: Send {
+    /// The plan's step of that number is due.
+    fn direct(&mut self, world: &mut World, core: &mut Core<Event>, what: u32);
 }
 
 impl World {
+    /// From now on, this decides what [`Action::Direct`] does.
+    pub fn set_director(&mut self, director: Box<dyn Director>) {
+        self.director = Some(director);
+    }
+
+    fn direct(&mut self, core: &mut Core<Event>, what: u32) {
+        let mut director = self.director.take().expect("a plan with open steps has a director");
+        director.direct(self, core, what);
+        self.director = Some(director);
+    }
+
     /// Does what a plan says, now.
     pub fn act(&mut self, core: &mut Core<Event>, action: &Action) {
         tracing::info!(?action, "plan");
@@ -95,6 +114,7 @@ impl World {
             Action::Inject(id, fault) => self.inject(core, *id, fault.clone()),
             Action::Heal(id) => self.heal(core, *id),
             Action::EndAnomalies => self.anomalies.end(),
+            Action::Direct(what) => self.direct(core, *what),
         }
     }
 

@@ -35,7 +35,7 @@ mod record;
 mod usage;
 
 pub use build::{Behaviour, CloudSpec, Factory, launch};
-pub use control::{Action, Failure, HISTORY, Witness};
+pub use control::{Action, Director, Failure, HISTORY, Witness};
 pub(crate) use event::DownloadKey;
 pub use event::{Event, InputKey, RequestKey};
 pub use guest::Guest;
@@ -114,6 +114,7 @@ pub struct World {
     stop_at_failure: bool,
     recording: Option<Box<Recording>>,
     probes: Option<Box<dyn ProbeSink>>,
+    director: Option<Box<dyn Director>>,
     scratch: Scratch,
 }
 

@@ -1,0 +1,425 @@
+//! The world of a cluster: hosts, devices, brokers, controllers, clients.
+
+use super::admin::{Admin, NewTopic};
+use super::cloud::{CLIENT_INSTANCE, CLOUD, CONTROLLER_INSTANCE};
+use super::settings;
+use super::size::{Purpose, Setup, Size};
+use crate::spec::scenario::{Placement, PlatformKind};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wavetank_models::client::consumer_process::{ConsumerProcess, ConsumerSpec, Subscription};
+use wavetank_models::client::load::{LoadSpec, RateSchedule};
+use wavetank_models::client::producer_process::{ProducerProcess, ProducerSpec};
+use wavetank_models::client::Directory;
+use wavetank_models::cloud::express::ExpressStore;
+use wavetank_models::cloud::host::HostSpec;
+use wavetank_models::cloud::network::{AzId, HostId};
+use wavetank_models::cloud::nfs::NfsShare;
+use wavetank_models::cloud::object_store::{BucketId, ObjectStore};
+use wavetank_models::cloud::volume::Volume;
+use wavetank_models::kafka::broker::{Broker, BrokerSpec, STORAGE_SPACE};
+use wavetank_models::kafka::broker::link::LinkOptions;
+use wavetank_models::kafka::controller::{Controller, ControllerMutant, ControllerSpec};
+use wavetank_models::kafka::ids::{BrokerId, ControllerId, GroupId, TopicId};
+use wavetank_models::kafka::object_client::ObjectPlace;
+use wavetank_models::kafka::shared_storage::StorageOptions;
+use wavetank_models::kafka::shared_storage::objects::Bucket;
+use wavetank_models::kafka::shared_storage::stream_logs::{StreamLogs, StreamLogsSpec, WalSource};
+use wavetank_models::kafka::wal::WalMode;
+use wavetank_models::kafka::wal::block::{BlockFencing, BlockWalOptions};
+use wavetank_models::kafka::wal::file::FileWalOptions;
+use wavetank_models::kafka::wal::mutant::WalMutant;
+use wavetank_models::kafka::wal::spec::{self, WalSpec};
+use wavetank_models::world::{Behaviour, CloudSpec, Event, ExpressId, ShareId, StoreId, VolumeId, World};
+use wavetank_sim::{Core, Nanos, NodeId};
+
+/// How soon a supervisor starts a process again that has ended itself.
+const SUPERVISED: Nanos = Nanos::secs(2);
+/// The cluster's own topics come first.
+pub(super) const FIRST_TOPIC: u32 = 1;
+/// The topic of group offsets.
+const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
+/// Hosts, in the order in which they are made.
+pub(super) struct Map {
+    pub(super) cloud: CloudSpec,
+    pub(super) azs: Vec<AzId>,
+    brokers: Vec<(HostId, AzId)>,
+    controllers: Vec<(HostId, AzId)>,
+    clients: Vec<(HostId, AzId)>,
+    /// Each host's instance type, in the order of hosts.
+    pub(super) instances: Vec<String>,
+}
+
+/// Everything that faults can aim at.
+pub(super) struct Cluster {
+    pub(super) azs: Vec<AzId>,
+    pub(super) brokers: Vec<Member>,
+    pub(super) controllers: Vec<Member>,
+    pub(super) producers: Vec<Member>,
+    pub(super) consumers: Vec<Member>,
+    pub(super) store: StoreId,
+}
+
+/// A process and where it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Member {
+    pub(super) node: NodeId,
+    pub(super) host: HostId,
+    pub(super) az: AzId,
+    /// A broker's write-ahead log, where it has one of its own.
+    pub(super) volume: Option<VolumeId>,
+}
+
+/// Bugs to switch on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mutants {
+    /// In write-ahead logs.
+    pub wal: Option<WalMutant>,
+    /// In controllers.
+    pub controller: Option<ControllerMutant>,
+}
+
+impl Map {
+    pub(super) fn new(setup: &Setup<'_>, size: &Size) -> Map {
+        let cluster = &setup.scenario.cluster;
+        let mut cloud = CloudSpec::new(CLOUD.network.clone());
+        let region = cloud.region("region");
+        let azs: Vec<AzId> = cluster.azs.iter().map(|name| cloud.az(region, name)).collect();
+        let mut instances = Vec::new();
+        let mut hosts = |cloud: &mut CloudSpec, count: usize, az: &dyn Fn(usize) -> AzId, instance: &str| {
+            let one = |n| {
+                let spec = if instance == CLIENT_INSTANCE { HostSpec::instant() } else { CLOUD.host(instance) };
+                instances.push(instance.to_owned());
+                let host = cloud.host(az(n), CLOUD.nic(instance), spec).expect("profiles make sense");
+                (host, az(n))
+            };
+            (0..count).map(one).collect::<Vec<_>>()
+        };
+        // A volume of one zone can be attached in that zone alone, so whoever is to take a dead broker's log over must be
+        // there too.
+        let is_zonal = setup.platform.kind == PlatformKind::EbsWal;
+        let spread = |n: usize| azs[n % azs.len()];
+        let broker_az = |n: usize| if is_zonal { azs[0] } else { spread(n) };
+        let brokers = hosts(&mut cloud, cluster.brokers as usize, &broker_az, &cluster.instance);
+        let controllers = hosts(&mut cloud, cluster.controllers as usize, &spread, CONTROLLER_INSTANCE);
+        let mut places = zones_of(&size.producers, &azs);
+        for group in &setup.scenario.groups {
+            let members = group.members.total().min(size.members.unwrap_or(u32::MAX)) as usize;
+            places.extend(zones_of(&group.members, &azs).into_iter().take(members));
+        }
+        let clients = hosts(&mut cloud, places.len() + 1, &|n| places.get(n).copied().unwrap_or(azs[0]), CLIENT_INSTANCE);
+        Map { cloud, azs, brokers, controllers, clients, instances }
+    }
+}
+
+/// The zone of each.
+fn zones_of(placement: &Placement, azs: &[AzId]) -> Vec<AzId> {
+    let mut left: Vec<u32> = placement.per_az.iter().map(|(_, count)| *count).collect();
+    let mut zones = Vec::new();
+    // One zone after the other, so that the first few are spread too.
+    while left.iter().any(|count| *count > 0) {
+        for (count, az) in left.iter_mut().zip(azs) {
+            if *count > 0 {
+                *count -= 1;
+                zones.push(*az);
+            }
+        }
+    }
+    zones
+}
+
+/// What brokers keep their logs on.
+struct Media {
+    store: StoreId,
+    data: BucketId,
+    wal: BucketId,
+    express: Vec<(ExpressId, BucketId)>,
+    volumes: Vec<VolumeId>,
+    share: Option<ShareId>,
+}
+
+pub(super) struct Builder<'a> {
+    pub(super) setup: Setup<'a>,
+    pub(super) size: &'a Size,
+    pub(super) mutants: Mutants,
+    pub(super) hosts: Vec<(HostId, AzId)>,
+}
+
+impl Builder<'_> {
+    pub(super) fn build(&self, world: &mut World, core: &mut Core<Event>, map: &MapHosts) -> Cluster {
+        let media = self.media(world, core, map);
+        let quorum = self.quorum_nodes(map);
+        let controllers = self.controllers(world, core, map, &media, &quorum);
+        let brokers = self.brokers(world, core, map, &media, &quorum);
+        let ids = (0..).map(BrokerId);
+        let directory = Directory::new(ids.zip(brokers.iter().map(|broker| broker.node)).collect());
+        let clients = &mut map.clients.iter().copied();
+        let producers = self.producers(world, core, clients, &directory);
+        let consumers = self.consumers(world, core, clients, &directory);
+        self.admin(world, core, clients.next().expect("a host for the tool"), quorum);
+        Cluster { azs: map.azs.clone(), brokers, controllers, producers, consumers, store: media.store }
+    }
+
+    fn media(&self, world: &mut World, core: &mut Core<Event>, map: &MapHosts) -> Media {
+        let choices = *core.choices();
+        let mut store = ObjectStore::new(CLOUD.store.clone(), &choices, 0);
+        let (data, wal) = (store.create_bucket(core.now()), store.create_bucket(core.now()));
+        let store = world.add_store(store);
+        let mut media = Media { store, data, wal, express: Vec::new(), volumes: Vec::new(), share: None };
+        let instance = &self.setup.scenario.cluster.instance;
+        match self.setup.platform.kind {
+            PlatformKind::S3Wal => {}
+            PlatformKind::S3ExpressWal => {
+                for (n, az) in map.azs.iter().enumerate() {
+                    let mut express = ExpressStore::new(CLOUD.express.clone(), az.0, &choices, n as u64);
+                    let bucket = express.create_bucket(core.now());
+                    media.express.push((world.add_express(express), bucket));
+                }
+            }
+            PlatformKind::EbsWal | PlatformKind::RegionalEbsWal => {
+                for (n, (host, az)) in map.brokers.iter().enumerate() {
+                    let spec = match self.setup.platform.kind {
+                        PlatformKind::EbsWal => CLOUD.wal_volume(*az, instance),
+                        _ => CLOUD.regional_volume(map.azs.clone(), instance),
+                    };
+                    let mut volume = Volume::new(spec, &choices, n as u64);
+                    volume.attach_at_start(*host, *az).expect("a fresh volume within reach");
+                    media.volumes.push(world.add_volume(volume));
+                }
+            }
+            PlatformKind::NfsWal => media.share = Some(world.add_share(NfsShare::new(CLOUD.share(), &choices, 0))),
+        }
+        media
+    }
+
+    /// Nodes are numbered as they are made: controllers come first.
+    fn quorum_nodes(&self, map: &MapHosts) -> Vec<NodeId> {
+        (0..map.controllers.len() as u32).map(NodeId).collect()
+    }
+
+    fn controllers(
+        &self,
+        world: &mut World,
+        core: &mut Core<Event>,
+        map: &MapHosts,
+        media: &Media,
+        quorum: &[NodeId],
+    ) -> Vec<Member> {
+        let choices = *core.choices();
+        let peers: BTreeMap<ControllerId, NodeId> = (0..).map(ControllerId).zip(quorum.iter().copied()).collect();
+        let options = settings::controller(self.setup.platform);
+        let namespace = StorageOptions::for_cache(0).namespace;
+        let mut members = Vec::new();
+        for (n, (host, az)) in map.controllers.iter().copied().enumerate() {
+            let mut volume = Volume::new(CLOUD.controller_volume(az), &choices, 1_000 + n as u64);
+            volume.attach_at_start(host, az).expect("a fresh volume in the host's zone");
+            let spec = ControllerSpec {
+                id: ControllerId(n as u32),
+                peers: peers.clone(),
+                volume: world.add_volume(volume),
+                store: media.store,
+                bucket: media.data,
+                namespace: namespace.clone(),
+                options: options.clone(),
+                mutant: self.mutants.controller,
+            };
+            let factory = Box::new(move |_| Behaviour::Machine(Box::new(Controller::new(spec.clone()))));
+            let node = world.add_node(core, &format!("controller-{n}"), host, factory);
+            world.supervise(node, SUPERVISED);
+            members.push(Member { node, host, az, volume: None });
+        }
+        members
+    }
+
+    fn brokers(
+        &self,
+        world: &mut World,
+        core: &mut Core<Event>,
+        map: &MapHosts,
+        media: &Media,
+        quorum: &[NodeId],
+    ) -> Vec<Member> {
+        let platform = self.setup.platform;
+        let mut options = settings::storage(platform, self.setup.scenario.cluster.memory_bytes);
+        if self.setup.purpose == Purpose::Explore {
+            // Small, so that blocks fill, uploads overlap and caches miss within a minute.
+            options = StorageOptions {
+                upload_interval: Nanos::secs(7),
+                snapshot_interval: Nanos::secs(5),
+                upload_threshold: 64 << 10,
+                split_bytes: 16 << 10,
+                block_bytes: 4 << 10,
+                block_cache_bytes: 64 << 10,
+                cache_bytes: 256 << 10,
+                ..options
+            };
+        }
+        let bucket = Bucket { store: media.store, bucket: media.data };
+        let wals = self.wals(map, media);
+        let link = LinkOptions { heartbeat_interval: platform.broker.heartbeat_interval, ..LinkOptions::default() };
+        let mut members = Vec::new();
+        for (n, (host, az)) in map.brokers.iter().copied().enumerate() {
+            let id = BrokerId(n as u32);
+            let (wals, storage) = (wals.clone(), options.clone());
+            let logs = StreamLogsSpec { broker: id, options: storage, bucket, wals, first_space: STORAGE_SPACE };
+            let spec = BrokerSpec {
+                id,
+                rack: u32::from(az.0),
+                controllers: quorum.to_vec(),
+                link: link.clone(),
+                logs: Arc::new(move || Box::new(StreamLogs::new(logs.clone()))),
+                snapshot_interval: options.snapshot_interval,
+            };
+            let factory = Box::new(move |_| Behaviour::Machine(Box::new(Broker::new(spec.clone()))));
+            let node = world.add_node(core, &format!("broker-{n}"), host, factory);
+            world.supervise(node, SUPERVISED);
+            members.push(Member { node, host, az, volume: media.volumes.get(n).copied() });
+        }
+        members
+    }
+
+    /// Where each broker's write-ahead log is, for itself and for whoever takes it over.
+    fn wals(&self, map: &MapHosts, media: &Media) -> WalSource {
+        let object = settings::object_wal(self.setup.platform);
+        let mutant = self.mutants.wal;
+        let kind = self.setup.platform.kind;
+        let brokers = map.brokers.clone();
+        let places: Vec<ObjectPlace> = brokers
+            .iter()
+            .map(|(_, az)| match media.express.get(az.0 as usize) {
+                Some((express, bucket)) => ObjectPlace::Express(*express, *bucket),
+                None => ObjectPlace::Regional(media.store, media.wal),
+            })
+            .collect();
+        let (volumes, share) = (media.volumes.clone(), media.share);
+        Arc::new(move |broker, mode, space| {
+            let n = broker.0 as usize;
+            let wal = match kind {
+                PlatformKind::S3Wal | PlatformKind::S3ExpressWal => {
+                    WalSpec::Object { place: places[n], options: object.clone() }
+                }
+                PlatformKind::EbsWal | PlatformKind::RegionalEbsWal => WalSpec::Block {
+                    volume: volumes[n],
+                    fencing: match mode {
+                        WalMode::Own => BlockFencing::Attach { victim: None },
+                        WalMode::Failover => BlockFencing::Attach { victim: Some(brokers[n].0) },
+                    },
+                    options: BlockWalOptions::default(),
+                },
+                PlatformKind::NfsWal => WalSpec::File {
+                    share: share.expect("this platform has one"),
+                    options: FileWalOptions::default(),
+                },
+            };
+            spec::build(wal, space, mutant)
+        })
+    }
+
+    fn producers(
+        &self,
+        world: &mut World,
+        core: &mut Core<Event>,
+        hosts: &mut dyn Iterator<Item = (HostId, AzId)>,
+        directory: &Directory,
+    ) -> Vec<Member> {
+        let (workload, size) = (&self.setup.scenario.workload, self.size);
+        let count = size.producers.total();
+        let mut members = Vec::new();
+        for n in 0..count {
+            let (host, az) = hosts.next().expect("a host a client");
+            // Producers share the rate; the first few take what does not divide.
+            let rate = size.rate / u64::from(count) + u64::from(u64::from(n) < size.rate % u64::from(count));
+            let spec = ProducerSpec {
+                directory: directory.clone(),
+                topic: TopicId(FIRST_TOPIC + n % size.topics),
+                partitions: size.partitions,
+                load: LoadSpec {
+                    rate: RateSchedule::constant(rate),
+                    message_bytes: u32::try_from(workload.message_size).unwrap_or(u32::MAX),
+                    partitioner: settings::partitioner(workload),
+                    start: super::LOAD_BEGINS,
+                    stop: size.load_ends(),
+                },
+                settings: settings::producer(&workload.producer),
+                number: n,
+                recorded: self.setup.purpose == Purpose::Explore,
+            };
+            let factory = Box::new(move |life: wavetank_sim::Incarnation| {
+                let life = u32::try_from(life.epoch.0 - 1).unwrap_or(u32::MAX);
+                Behaviour::Machine(Box::new(ProducerProcess::new(spec.clone(), life)))
+            });
+            let node = world.add_node(core, &format!("producer-{n}"), host, factory);
+            members.push(Member { node, host, az, volume: None });
+        }
+        members
+    }
+
+    fn consumers(
+        &self,
+        world: &mut World,
+        core: &mut Core<Event>,
+        hosts: &mut dyn Iterator<Item = (HostId, AzId)>,
+        directory: &Directory,
+    ) -> Vec<Member> {
+        let size = self.size;
+        let mut members = Vec::new();
+        for (number, group) in self.setup.scenario.groups.iter().enumerate() {
+            let count = group.members.total().min(size.members.unwrap_or(u32::MAX));
+            for n in 0..count {
+                let (host, az) = hosts.next().expect("a host a client");
+                let topics = (0..size.topics).map(|topic| TopicId(FIRST_TOPIC + topic)).collect();
+                let spec = ConsumerSpec {
+                    directory: directory.clone(),
+                    group: GroupId(number as u32),
+                    subscription: Subscription::Subscribe(topics),
+                    settings: settings::consumer(&group.settings),
+                    records_per_sec: None,
+                    recorded: self.setup.purpose == Purpose::Explore,
+                };
+                let factory =
+                    Box::new(move |_| Behaviour::Machine(Box::new(ConsumerProcess::new(spec.clone()))));
+                let node = world.add_node(core, &format!("consumer-{}-{n}", group.name), host, factory);
+                members.push(Member { node, host, az, volume: None });
+            }
+        }
+        members
+    }
+
+    fn admin(
+        &self,
+        world: &mut World,
+        core: &mut Core<Event>,
+        (host, _): (HostId, AzId),
+        controllers: Vec<NodeId>,
+    ) {
+        let offsets = self.setup.platform.broker.offsets_topic_partitions;
+        let offsets = if self.setup.purpose == Purpose::Explore { offsets.min(4) } else { offsets };
+        let mut topics = vec![NewTopic { name: OFFSETS_TOPIC.into(), partitions: offsets }];
+        for topic in 0..self.size.topics {
+            let name = self.setup.scenario.workload.topic_name(topic).into();
+            topics.push(NewTopic { name, partitions: self.size.partitions });
+        }
+        let brokers = self.setup.scenario.cluster.brokers;
+        let factory = Box::new(move |_| {
+            Behaviour::Machine(Box::new(Admin::new(controllers.clone(), brokers, topics.clone())))
+        });
+        world.add_node(core, "admin", host, factory);
+    }
+}
+
+/// The hosts of a map, when its cloud has gone into the world.
+pub(super) struct MapHosts {
+    pub(super) azs: Vec<AzId>,
+    brokers: Vec<(HostId, AzId)>,
+    controllers: Vec<(HostId, AzId)>,
+    clients: Vec<(HostId, AzId)>,
+}
+
+impl Map {
+    /// The cloud, and where its hosts are.
+    pub(super) fn split(self) -> (CloudSpec, MapHosts, Vec<String>) {
+        let Map { cloud, azs, brokers, controllers, clients, instances } = self;
+        (cloud, MapHosts { azs, brokers, controllers, clients }, instances)
+    }
+}

@@ -1,0 +1,292 @@
+//! A scenario's own faults, carried out: who is hit is decided when the fault begins.
+
+use super::build::{Cluster, Member};
+use super::meter::SharedMeter;
+use crate::compare::measurement::FaultMark;
+use crate::spec::scenario::{Fault, FaultKind, Peer, Scenario, Target};
+use std::sync::{Arc, Mutex};
+use wavetank_models::cloud::host::HostFault;
+use wavetank_models::cloud::network::{LinkClass, NetworkFault, PartitionDirection, Scope};
+use wavetank_models::cloud::object_store::ObjectStoreFault;
+use wavetank_models::cloud::volume::{Survival, VolumeFault};
+use wavetank_models::fault;
+use wavetank_models::kafka::ids::{BrokerId, TopicId, TopicIdPartition};
+use wavetank_models::world::{Action, Director, Event, World};
+use wavetank_sim::{Choices, Core, Domain, Nanos, Stream};
+
+use super::build::FIRST_TOPIC;
+
+/// What is decided in the middle of a run, by number: below this the scenario's faults.
+pub(super) const LOOK_WHETHER_DONE: u32 = u32::MAX;
+
+/// A fault that wavetank reads and cannot carry out yet.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the scenario's fault at {at} ({what}) cannot be simulated yet: take it out")]
+pub struct NotYet {
+    at: String,
+    what: String,
+}
+
+/// Whether all of a scenario's faults can be carried out.
+///
+/// # Errors
+/// The first that cannot.
+pub fn supported(scenario: &Scenario) -> Result<(), NotYet> {
+    let is_missing = |fault: &&Fault| {
+        matches!(
+            fault.kind,
+            FaultKind::RollingRestart { .. }
+                | FaultKind::AddBroker(_)
+                | FaultKind::RemoveBroker(_)
+                | FaultKind::ConsumerChurn { .. }
+                | FaultKind::KillTaskManager(_)
+        )
+    };
+    match scenario.faults.iter().find(is_missing) {
+        Some(fault) => Err(NotYet { at: format!("{:?}", fault.at), what: fault.kind.to_string() }),
+        None => Ok(()),
+    }
+}
+
+/// What a run's faults were, for its timeline.
+pub(super) type Marks = Arc<Mutex<Vec<FaultMark>>>;
+
+/// Carries out faults, and ends the run when everything is quiet.
+pub(super) struct Conductor {
+    pub(super) faults: Vec<Fault>,
+    pub(super) cluster: Cluster,
+    pub(super) meter: SharedMeter,
+    pub(super) marks: Marks,
+    /// When the measurement begins: faults count from there.
+    pub(super) begin: Nanos,
+    pub(super) load_ends: Nanos,
+    pub(super) stream: Stream,
+}
+
+impl Conductor {
+    /// The stream from which a conductor draws what a scenario leaves to the seed.
+    pub(super) fn stream(choices: &Choices) -> Stream {
+        choices.stream(Domain::new("cluster/faults"), 0)
+    }
+
+    /// Puts the scenario's faults on the plan.
+    pub(super) fn put_on_plan(&self, world: &mut World, core: &mut Core<Event>) {
+        for (n, fault) in self.faults.iter().enumerate() {
+            world.plan(core, self.begin + fault.at, Action::Direct(n as u32));
+        }
+        world.plan(core, self.load_ends, Action::Direct(LOOK_WHETHER_DONE));
+    }
+
+    fn broker(&mut self, target: &Target) -> Option<BrokerId> {
+        let count = self.cluster.brokers.len();
+        let meter = self.meter.0.lock().expect("nobody panics with it");
+        match target {
+            Target::Any => Some(BrokerId(self.stream.index(count) as u32)),
+            Target::Busiest => meter.busiest(),
+            Target::Broker(number) => Some(BrokerId(number - 1)),
+            Target::LeaderOf { topic, partition } => {
+                let number: u32 = topic.rsplit('-').next()?.parse().ok()?;
+                meter.leader(TopicIdPartition { topic: TopicId(FIRST_TOPIC + number), partition: *partition })
+            }
+            Target::CoordinatorOf(_) => meter.leader(TopicIdPartition { topic: TopicId(0), partition: 0 }),
+            Target::Az(_) | Target::ActiveController | Target::Controller(_) | Target::TaskManager(_) | Target::Group(_) => {
+                None
+            }
+        }
+    }
+
+    fn az(&self, target: &Target, scenario_azs: &[String]) -> Option<usize> {
+        let Target::Az(name) = target else { return None };
+        scenario_azs.iter().position(|az| az == name)
+    }
+
+    fn member(&mut self, target: &Target) -> Option<(String, Member)> {
+        if let Target::Controller(number) = target {
+            return Some((format!("controller {number}"), self.cluster.controllers[*number as usize - 1]));
+        }
+        let broker = self.broker(target)?;
+        Some((format!("broker {}", broker.0 + 1), self.cluster.brokers[broker.0 as usize]))
+    }
+
+    fn mark(&self, now: Nanos, until: Nanos, label: String) {
+        let at = |time: Nanos| time.saturating_sub(self.begin).into();
+        let mark = FaultMark { label, start: at(now), end: at(until) };
+        self.marks.lock().expect("nobody panics with it").push(mark);
+    }
+
+    fn watch(&self, now: Nanos, target: BrokerId, what: String) {
+        self.meter.0.lock().expect("nobody panics with it").hit(now, target, what);
+    }
+
+    fn begin_fault(&mut self, world: &mut World, core: &mut Core<Event>, fault: &Fault) {
+        let now = core.now();
+        let until = fault.lasts.map(|lasts| now + lasts);
+        let end = until.unwrap_or(now);
+        match &fault.kind {
+            FaultKind::KillBroker(target) => {
+                let Some(broker) = self.broker(target) else { return };
+                let member = self.cluster.brokers[broker.0 as usize];
+                let what = format!("broker {} killed", broker.0 + 1);
+                self.mark(now, end, what.clone());
+                self.watch(now, broker, what);
+                world.kill(core, member.node);
+                if let Some(until) = until {
+                    world.plan(core, until, Action::Restart(member.node));
+                }
+            }
+            FaultKind::PauseBroker(target) => {
+                let Some(broker) = self.broker(target) else { return };
+                let member = self.cluster.brokers[broker.0 as usize];
+                let what = format!("broker {} paused", broker.0 + 1);
+                self.mark(now, end, what.clone());
+                self.watch(now, broker, what);
+                world.pause(core, member.node);
+                world.plan(core, end, Action::Resume(member.node));
+            }
+            FaultKind::SlowBroker { target, factor } => {
+                let Some((name, member)) = self.member(target) else { return };
+                self.mark(now, end, format!("{name} {factor}x slower"));
+                let num = factor.max(1.0) as u32;
+                self.inject(world, core, until, fault::Fault::Host(member.host, HostFault::Slow { num, den: 1 }));
+                let grey = |from, to| NetworkFault::Grey { from, to, latency_factor: (1, 1), bandwidth_divisor: num };
+                let host = Scope::Host(member.host);
+                self.inject(world, core, until, fault::Fault::Network(grey(host, Scope::All)));
+                self.inject(world, core, until, fault::Fault::Network(grey(Scope::All, host)));
+            }
+            FaultKind::NoisyNeighbour { target, share } => {
+                let Some((name, member)) = self.member(target) else { return };
+                self.mark(now, end, format!("{name} shares its host"));
+                // What is left of the cores is 1 - share.
+                let left = ((1.0 - share).max(0.01) * 100.0) as u32;
+                self.inject(world, core, until, fault::Fault::Host(member.host, HostFault::Slow { num: 100, den: left }));
+                if let Some(volume) = member.volume {
+                    let divisor = 100u32.div_ceil(left);
+                    let slow = VolumeFault::Slow { latency_factor: divisor, throughput_divisor: divisor };
+                    self.inject(world, core, until, fault::Fault::Volume(volume, slow));
+                }
+            }
+            FaultKind::PowerLoss(target) => {
+                let Some(broker) = self.broker(target) else { return };
+                let member = self.cluster.brokers[broker.0 as usize];
+                let what = format!("broker {} lost power", broker.0 + 1);
+                self.mark(now, end, what.clone());
+                self.watch(now, broker, what);
+                world.power_loss(core, member.host, Survival::Drawn);
+                if let Some(until) = until {
+                    world.plan(core, until, Action::Restart(member.node));
+                }
+            }
+            FaultKind::AzOutage(target) => {
+                let Target::Az(name) = target else { return };
+                let Some(az) = self.az(target, &self.cluster.az_names).map(|n| self.cluster.azs[n]) else { return };
+                self.mark(now, end, format!("zone {name} dark"));
+                let ids = (0..self.cluster.brokers.len() as u32).map(BrokerId);
+                let hit: Vec<BrokerId> = ids.filter(|id| self.cluster.brokers[id.0 as usize].az == az).collect();
+                for broker in hit {
+                    self.watch(now, broker, format!("broker {} in the dark", broker.0 + 1));
+                }
+                self.inject(world, core, until, fault::Fault::AzDown(az));
+            }
+            FaultKind::ObjectStoreBrownout { latency_factor, error_rate } => {
+                self.mark(now, end, format!("object store {latency_factor}x slower"));
+                let brownout = ObjectStoreFault::Brownout {
+                    az: None,
+                    latency_percent: (latency_factor * 100.0) as u32,
+                    error_ppm: (error_rate * 1_000_000.0) as u32,
+                };
+                self.inject(world, core, until, fault::Fault::Object(self.cluster.store, brownout));
+            }
+            FaultKind::ObjectStoreOutage => {
+                self.mark(now, end, "object store down".into());
+                let outage = ObjectStoreFault::Outage { az: None };
+                self.inject(world, core, until, fault::Fault::Object(self.cluster.store, outage));
+            }
+            FaultKind::Partition { target, from } => {
+                self.cut(world, core, until, (target, from), PartitionDirection::TwoWay);
+            }
+            FaultKind::OneWayCut { target, from } => {
+                self.cut(world, core, until, (target, from), PartitionDirection::OneWay);
+            }
+            FaultKind::ClockJump { target, by, backwards } => {
+                let Some((name, member)) = self.member(target) else { return };
+                self.mark(now, end, format!("clock of {name} jumps"));
+                let by = by.0 as i64;
+                world.act(core, &Action::JumpClock(member.node, if *backwards { -by } else { by }));
+            }
+            FaultKind::VolumeStall(target) => {
+                let Some((name, member)) = self.member(target) else { return };
+                self.mark(now, end, format!("storage of {name} stalls"));
+                if let Some(volume) = member.volume {
+                    self.inject(world, core, until, fault::Fault::Volume(volume, VolumeFault::Stall));
+                }
+            }
+            FaultKind::KillController(target) => {
+                let target = match target {
+                    Target::ActiveController => &Target::Controller(1),
+                    other => other,
+                };
+                let Some((name, member)) = self.member(target) else { return };
+                self.mark(now, end, format!("{name} killed"));
+                world.kill(core, member.node);
+                if let Some(until) = until {
+                    world.plan(core, until, Action::Restart(member.node));
+                }
+            }
+            FaultKind::RollingRestart { .. }
+            | FaultKind::AddBroker(_)
+            | FaultKind::RemoveBroker(_)
+            | FaultKind::ConsumerChurn { .. }
+            | FaultKind::KillTaskManager(_) => unreachable!("refused before the run"),
+        }
+    }
+
+    fn inject(&self, world: &mut World, core: &mut Core<Event>, until: Option<Nanos>, fault: fault::Fault) {
+        let id = world.next_fault_id();
+        world.act(core, &Action::Inject(id, fault));
+        if let Some(until) = until {
+            world.plan(core, until, Action::Heal(id));
+        }
+    }
+
+    fn cut(
+        &mut self,
+        world: &mut World,
+        core: &mut Core<Event>,
+        until: Option<Nanos>,
+        (target, peer): (&Target, &Peer),
+        direction: PartitionDirection,
+    ) {
+        let Some((name, member)) = self.member(target) else { return };
+        let now = core.now();
+        self.mark(now, until.unwrap_or(now), format!("{name} cut off"));
+        let hosts = |members: &[Member]| members.iter().map(|member| Scope::Host(member.host)).collect::<Vec<_>>();
+        let scopes = match peer {
+            Peer::Everyone => vec![Scope::All],
+            Peer::Controllers => hosts(&self.cluster.controllers),
+            Peer::ObjectStore => vec![Scope::Storage(LinkClass::ObjectStorage)],
+            Peer::Clients => hosts(&[&self.cluster.producers[..], &self.cluster.consumers[..]].concat()),
+            Peer::Brokers => hosts(&self.cluster.brokers),
+        };
+        let from = Scope::Host(member.host);
+        for to in scopes.into_iter().filter(|to| *to != from) {
+            self.inject(world, core, until, fault::Fault::Network(NetworkFault::Partition { from, to, direction }));
+        }
+    }
+
+    fn look_whether_done(&self, world: &mut World, core: &mut Core<Event>) {
+        if self.meter.0.lock().expect("nobody panics with it").is_quiet() {
+            return core.stop(super::ALL_DONE.into());
+        }
+        world.plan(core, core.now() + Nanos::millis(500), Action::Direct(LOOK_WHETHER_DONE));
+    }
+}
+
+impl Director for Conductor {
+    fn direct(&mut self, world: &mut World, core: &mut Core<Event>, what: u32) {
+        if what == LOOK_WHETHER_DONE {
+            return self.look_whether_done(world, core);
+        }
+        let fault = self.faults[what as usize].clone();
+        self.begin_fault(world, core, &fault);
+    }
+}

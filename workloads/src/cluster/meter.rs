@@ -1,0 +1,201 @@
+//! Hears the probes of a run: invariants, the recorder of a measured run, and how recoveries went.
+
+use crate::compare::measurement::Recovery;
+use crate::compare::{Distribution, Recorder};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use wavetank_models::invariants::Invariants;
+use wavetank_models::kafka::ids::{BrokerId, LeaderEpoch, TopicIdPartition};
+use wavetank_models::probe::{BrokenPromise, Probe, ProbeSink};
+use wavetank_sim::{Incarnation, Nanos};
+
+/// A broker that was hit, and how far its recovery is.
+#[derive(Debug)]
+struct Hit {
+    broker: BrokerId,
+    recovery: Recovery,
+    /// When the last stage that is over was over.
+    last: Nanos,
+    /// What it led, and nobody leads again yet.
+    orphans: BTreeSet<TopicIdPartition>,
+    /// What it led.
+    led: BTreeSet<TopicIdPartition>,
+}
+
+/// Everything that is known of a run from its probes.
+pub(super) struct Meter {
+    pub(super) invariants: Invariants,
+    pub(super) recorder: Option<Recorder>,
+    /// When the measurement begins.
+    begin: Nanos,
+    /// Partitions of topics before the load's first: they are the platform's own.
+    first_topic: u32,
+    partitions_per_topic: u32,
+    leaders: BTreeMap<TopicIdPartition, (BrokerId, LeaderEpoch)>,
+    hits: Vec<Hit>,
+    /// By partition: offset after the last that was acknowledged to a producer, and that a consumer was handed.
+    acked: BTreeMap<TopicIdPartition, u64>,
+    consumed: BTreeMap<TopicIdPartition, u64>,
+    lag: u64,
+    pub(super) produced_records: u64,
+    pub(super) consumed_records: u64,
+    pub(super) gave_up_records: u64,
+}
+
+/// A meter that the world and the run's end share.
+#[derive(Clone)]
+pub(super) struct SharedMeter(pub(super) Arc<Mutex<Meter>>);
+
+impl Meter {
+    pub(super) fn new(recorder: Option<Recorder>, begin: Nanos, first_topic: u32, partitions_per_topic: u32) -> Meter {
+        Meter {
+            invariants: Invariants::all(),
+            recorder,
+            begin,
+            first_topic,
+            partitions_per_topic,
+            leaders: BTreeMap::new(),
+            hits: Vec::new(),
+            acked: BTreeMap::new(),
+            consumed: BTreeMap::new(),
+            lag: 0,
+            produced_records: 0,
+            consumed_records: 0,
+            gave_up_records: 0,
+        }
+    }
+
+    /// Who leads a partition.
+    pub(super) fn leader(&self, tp: TopicIdPartition) -> Option<BrokerId> {
+        self.leaders.get(&tp).map(|(broker, _)| *broker)
+    }
+
+    /// Who leads most partitions; of several the first.
+    pub(super) fn busiest(&self) -> Option<BrokerId> {
+        let mut counts: BTreeMap<BrokerId, u32> = BTreeMap::new();
+        for (broker, _) in self.leaders.values() {
+            *counts.entry(*broker).or_default() += 1;
+        }
+        counts.into_iter().max_by_key(|(broker, count)| (*count, std::cmp::Reverse(*broker))).map(|(broker, _)| broker)
+    }
+
+    /// A broker was hit: from now on its recovery is watched.
+    pub(super) fn hit(&mut self, now: Nanos, broker: BrokerId, what: String) {
+        let led: BTreeSet<_> =
+            self.leaders.iter().filter(|(_, (leader, _))| *leader == broker).map(|(tp, _)| *tp).collect();
+        let began = now.saturating_sub(self.begin);
+        let recovery = Recovery { what, began, ..Recovery::default() };
+        self.hits.push(Hit { broker, recovery, last: now, orphans: led.clone(), led });
+    }
+
+    /// How recoveries went.
+    pub(super) fn recoveries(&self) -> Vec<Recovery> {
+        self.hits.iter().filter(|hit| !hit.led.is_empty()).map(|hit| hit.recovery.clone()).collect()
+    }
+
+    /// Whether all that was acknowledged was handed to consumers, if there are any.
+    pub(super) fn all_consumed(&self) -> bool {
+        self.acked.iter().all(|(tp, acked)| self.consumed.get(tp).is_some_and(|consumed| consumed >= acked))
+    }
+
+    fn place(&self, tp: TopicIdPartition) -> Option<u32> {
+        let topic = tp.topic.0.checked_sub(self.first_topic)?;
+        Some(topic * self.partitions_per_topic + tp.partition)
+    }
+
+    fn measure(&mut self, now: Nanos, probe: &Probe) {
+        match probe {
+            Probe::Sent { tp, .. } => {
+                let place = self.place(*tp);
+                if let (Some(recorder), Some(place)) = (&mut self.recorder, place) {
+                    recorder.sent(now, place);
+                }
+            }
+            Probe::Produced { span, due, sent, bytes } => {
+                let records = span.next - span.base;
+                self.produced_records += records;
+                let acked = self.acked.entry(span.tp).or_default();
+                *acked = span.next.max(*acked);
+                let place = self.place(span.tp);
+                self.lag += records;
+                if let (Some(recorder), Some(place)) = (&mut self.recorder, place) {
+                    recorder.acked(now, place, records, u64::from(*bytes));
+                    let (first, last) = (now - due.0.min(now), now - due.1.min(now));
+                    recorder.latencies(now, Distribution::Produce, first, last, records);
+                    let delay = |due: Nanos, sent: Nanos| sent.saturating_sub(due);
+                    let delays = (delay(due.0, sent.0), delay(due.1, sent.1));
+                    recorder.latencies(now, Distribution::PublishDelay, delays.0, delays.1, records);
+                    recorder.lag(now, self.lag);
+                }
+            }
+            Probe::GaveUp { tp, records } => {
+                self.gave_up_records += u64::from(*records);
+                let place = self.place(*tp);
+                if let (Some(recorder), Some(place)) = (&mut self.recorder, place) {
+                    recorder.failed(now, place, u64::from(*records));
+                }
+            }
+            Probe::Consumed { span, due, bytes, .. } => {
+                let consumed = self.consumed.entry(span.tp).or_default();
+                // What a group reads again, after a rebalance or a crash, is not counted twice.
+                let fresh = span.next.saturating_sub((*consumed).max(span.base));
+                *consumed = span.next.max(*consumed);
+                self.consumed_records += fresh;
+                self.lag = self.lag.saturating_sub(fresh);
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.consumed(now, fresh, u64::from(*bytes));
+                    let (first, last) = (now - due.0.min(now), now - due.1.min(now));
+                    recorder.latencies(now, Distribution::EndToEnd, first, last, span.next - span.base);
+                    recorder.lag(now, self.lag);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn follow(&mut self, now: Nanos, probe: &Probe) {
+        if let Probe::LeaderReady { tp, broker, epoch, .. } = probe {
+            self.leaders.insert(*tp, (*broker, *epoch));
+        }
+        for hit in &mut self.hits {
+            hit.heed(now, probe);
+        }
+    }
+}
+
+impl Hit {
+    fn heed(&mut self, now: Nanos, probe: &Probe) {
+        let recovery = &mut self.recovery;
+        if recovery.first_ack.is_some() {
+            return;
+        }
+        let stage = match probe {
+            Probe::BrokerFenced { broker, .. } if *broker == self.broker => &mut recovery.detection,
+            Probe::WalAcquired { wal, .. } if *wal == self.broker => &mut recovery.fencing,
+            Probe::FailoverDone { broker, .. } if *broker == self.broker => &mut recovery.wal_recovery,
+            Probe::LeaderReady { tp, .. } => {
+                if !self.orphans.remove(tp) {
+                    return;
+                }
+                &mut recovery.open
+            }
+            Probe::Produced { span, .. } if self.led.contains(&span.tp) && !self.orphans.contains(&span.tp) => {
+                &mut recovery.first_ack
+            }
+            _ => return,
+        };
+        if stage.is_none() {
+            *stage = Some(now - self.last);
+            self.last = now;
+        }
+    }
+}
+
+impl ProbeSink for SharedMeter {
+    fn probe(&mut self, now: Nanos, _: Incarnation, probe: &Probe) -> Result<(), BrokenPromise> {
+        let mut meter = self.0.lock().expect("nobody panics with it");
+        meter.measure(now, probe);
+        meter.follow(now, probe);
+        meter.invariants.heed(probe)
+    }
+}

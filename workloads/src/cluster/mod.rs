@@ -1,0 +1,210 @@
+//! A cluster of a platform on shared storage: built from a scenario, put under load, hit, measured and checked.
+//!
+//! A run has five parts: the cluster sets itself up (controllers elect, brokers register and recover, topics are made), the
+//! load begins, the warm-up ends, faults happen, and when the load is over everything must become quiet: every record that
+//! was acknowledged has been handed to a consumer.
+//!
+//! What is checked: the [invariants](wavetank_models::invariants), on every probe; in exploring runs the history of what
+//! clients asked and were told; and at the end that everything became quiet.
+
+mod admin;
+mod build;
+mod cloud;
+mod faults;
+mod meter;
+mod settings;
+mod size;
+mod storm;
+
+pub use build::Mutants;
+pub use faults::{NotYet, supported};
+pub use size::{Purpose, Setup};
+
+use crate::compare::measurement::{Evaluations, Measurement, UsageReport};
+use crate::compare::recorder::Shape;
+use crate::compare::{Platform, Recorder};
+use crate::lab::RunReport;
+use crate::recording::{Readers, judge, recording};
+use crate::scenario::{Listeners, RunOptions};
+use build::{Builder, FIRST_TOPIC, Map};
+use cloud::CLOUD;
+use faults::Conductor;
+use meter::{Meter, SharedMeter};
+use size::Size;
+use std::sync::{Arc, Mutex};
+use wavetank_models::cloud::price::PriceBook;
+use wavetank_models::world::{Event, Products, World, launch};
+use wavetank_sim::{Choices, Core, EndReason, Limits, Nanos, Outcome};
+use wavetank_traces::{Finding, Severity};
+
+/// When the load begins: topics are there by then.
+const LOAD_BEGINS: Nanos = Nanos::secs(5);
+/// Why a run ends in which everything went well.
+const ALL_DONE: &str = "everything that was acknowledged was read";
+/// The price book that costs come from, and the one for volumes of several zones.
+const PRICES: &str = "aws-us-east-1-2026";
+
+/// What became of a run.
+#[derive(Clone, Debug)]
+pub struct ClusterReport {
+    /// What any run reports.
+    pub run: RunReport,
+    /// What was measured.
+    pub measurement: Option<Measurement>,
+}
+
+/// Runs one seed on this thread.
+pub fn run(
+    setup: Setup<'_>,
+    seed: u64,
+    mutants: Mutants,
+    options: &RunOptions,
+    listeners: Listeners,
+) -> ClusterReport {
+    let size = setup.size();
+    let begin = size.warm_up.max(LOAD_BEGINS);
+    let (cloud, hosts, instances) = Map::new(&setup, &size).split();
+    let recorder = (setup.purpose == Purpose::Measure).then(|| recorder(&setup, &size, seed, begin));
+    let meter = Meter::new(recorder, begin, FIRST_TOPIC, size.partitions);
+    let meter = SharedMeter(Arc::new(Mutex::new(meter)));
+    let marks = Arc::new(Mutex::new(Vec::new()));
+    let is_explore = setup.purpose == Purpose::Explore;
+    let storm = is_explore.then(|| storm::Drawn::draw(&setup.scenario.storm, &Choices::new(seed)));
+    let drawn = storm.as_ref().map_or_else(Vec::new, storm::Drawn::describe);
+    let recording = is_explore.then(|| recording(options, listeners.history)).flatten();
+    let limits = Limits { events_max: size.events_max, time_max: size.ends(), ..Limits::default() };
+    launch(
+        seed,
+        limits,
+        listeners.observer,
+        cloud,
+        |world, core, _| {
+            world.set_stop_at_failure(!options.keep_going);
+            world.set_probes(Box::new(meter.clone()));
+            if let Some(recording) = recording {
+                world.set_recording(recording);
+            }
+            let cluster = Builder { setup, size: &size, mutants }.build(world, core, &hosts);
+            let faults = if is_explore { Vec::new() } else { setup.scenario.faults.clone() };
+            if let Some(storm) = storm {
+                storm.put_on_plan(world, core, &cluster, begin..size.load_ends());
+            }
+            let conductor = Conductor {
+                faults,
+                cluster,
+                meter: meter.clone(),
+                marks: marks.clone(),
+                begin,
+                load_ends: size.load_ends(),
+                stream: Conductor::stream(core.choices()),
+            };
+            conductor.put_on_plan(world, core);
+            world.set_director(Box::new(conductor));
+        },
+        |world, core, outcome| {
+            let report = Report { setup, size: &size, seed, drawn, instances };
+            let faults = std::mem::take(&mut *marks.lock().expect("the run is over"));
+            let mut meter = meter.0.lock().expect("the run is over");
+            let mut measurement = report.measurement(world, &mut meter, &outcome);
+            if let Some(measurement) = &mut measurement {
+                measurement.faults = faults;
+            }
+            let run = report.run(world, core, outcome, &meter);
+            ClusterReport { run, measurement }
+        },
+    )
+}
+
+fn recorder(setup: &Setup<'_>, size: &Size, seed: u64, begin: Nanos) -> Recorder {
+    let kind = setup.platform.kind;
+    let platform = Platform { name: kind.name().into(), about: kind.summary().into() };
+    let consumers = setup.scenario.groups.iter().map(|group| group.members.total()).sum();
+    let shape = Shape {
+        partitions: size.partitions * size.topics,
+        record_bytes: setup.scenario.workload.message_size,
+        topics: size.topics,
+        producers_per_topic: size.producers.total() / size.topics.max(1),
+        consumers_per_topic: consumers,
+        begin,
+        expected: size.duration,
+    };
+    Recorder::new(platform, seed, shape)
+}
+
+struct Report<'a> {
+    setup: Setup<'a>,
+    size: &'a Size,
+    seed: u64,
+    drawn: Vec<String>,
+    instances: Vec<String>,
+}
+
+impl Report<'_> {
+    fn measurement(&self, world: &mut World, meter: &mut Meter, outcome: &Outcome<Event>) -> Option<Measurement> {
+        let recorder = meter.recorder.take()?;
+        let end = outcome.now.min(self.size.load_ends());
+        let mut measurement = recorder.finish(end.max(outcome.now), outcome.digest, outcome.events);
+        measurement.recoveries = meter.recoveries();
+        measurement.profiles = CLOUD.profiles(self.setup.platform.kind);
+        measurement.invariants = meter
+            .invariants
+            .checked()
+            .map(|(name, _, evaluated)| (name.to_owned(), Evaluations { evaluated, violated: 0 }))
+            .collect();
+        for failure in world.failures() {
+            if let wavetank_models::world::Witness::Invariant(name) = failure.by {
+                measurement.invariants.entry(name.into()).or_default().violated += 1;
+            }
+        }
+        measurement.situations = outcome.marks.iter().map(|(name, count)| (name.to_owned(), count)).collect();
+        measurement.usage = self.usage(world, outcome.now);
+        Some(measurement)
+    }
+
+    /// What the run used, and what a month of it costs.
+    fn usage(&self, world: &mut World, now: Nanos) -> UsageReport {
+        let mut book = PriceBook::named(PRICES).expect("it comes with wavetank");
+        for instance in &self.instances {
+            book.add_instance(CLOUD.instance(instance));
+        }
+        let mut products = Products::aws(self.instances.iter().map(String::as_str));
+        products.regional_volume = Some("regional-volume".into());
+        cost::report(world, now, &book, &products)
+    }
+
+    fn run(
+        self,
+        world: &mut World,
+        core: &mut Core<Event>,
+        outcome: Outcome<Event>,
+        meter: &Meter,
+    ) -> RunReport {
+        let mut findings: Vec<Finding> = Vec::new();
+        for finding in world.failures().iter().map(|failure| failure.as_finding(core)) {
+            if !findings.iter().any(|known| (&known.by, &known.why) == (&finding.by, &finding.why)) {
+                findings.push(finding);
+            }
+        }
+        let all_done = outcome.reason == EndReason::Stopped(ALL_DONE.into());
+        let readers = if all_done { Readers::Finished } else { Readers::Interrupted };
+        let history = judge(world.finish_recording(core), readers, outcome.now, &mut findings);
+        if findings.is_empty() && !matches!(outcome.reason, EndReason::Stopped(_)) {
+            let why = format!("{} ended the run: {}", outcome.reason, meter.what_is_left());
+            findings.push(Finding { severity: Severity::Stall, at_ns: outcome.now.0, by: "the cluster".into(), why });
+        }
+        let led_here =
+            if findings.is_empty() { Vec::new() } else { outcome.ring.iter().map(|r| r.to_string()).collect() };
+        RunReport {
+            seed: self.seed,
+            reason: outcome.reason,
+            now: outcome.now,
+            events: outcome.events,
+            digest: outcome.digest,
+            marks: outcome.marks,
+            findings,
+            drawn: self.drawn,
+            history,
+            led_here,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! From what a scenario says to what models are told.
+
+use crate::spec::scenario::{KeyChoice, Platform, Workload};
+use crate::spec::settings::{self, WalUri};
+use wavetank_models::client::load::Partitioner;
+use wavetank_models::client::settings as client;
+use wavetank_models::client::Backoff;
+use wavetank_models::kafka::controller::ControllerOptions;
+use wavetank_models::kafka::protocol::client::{Acks, IsolationLevel};
+use wavetank_models::kafka::shared_storage::StorageOptions;
+use wavetank_models::kafka::wal::object::ObjectWalOptions;
+
+/// Sizes in requests are 32 bits wide on the wire.
+fn narrow(bytes: u64) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+pub(super) fn producer(of: &settings::ProducerSettings) -> client::ProducerSettings {
+    client::ProducerSettings {
+        acks: match of.acks {
+            settings::Acks::None => Acks::None,
+            settings::Acks::Leader => Acks::Leader,
+            settings::Acks::All => Acks::All,
+        },
+        enable_idempotence: of.enable_idempotence,
+        max_in_flight_requests_per_connection: of.max_in_flight as usize,
+        retries: of.retries,
+        delivery_timeout: of.delivery_timeout,
+        request_timeout: of.request_timeout,
+        linger: of.linger,
+        batch_size: narrow(of.batch_size),
+        buffer_memory: of.buffer_memory,
+        max_block: of.max_block,
+        max_request_size: narrow(of.max_request_size),
+        retry_backoff: Backoff { min: of.retry_backoff, max: of.retry_backoff_max },
+        metadata_max_age: of.metadata_max_age,
+    }
+}
+
+pub(super) fn consumer(of: &settings::ConsumerSettings) -> client::ConsumerSettings {
+    client::ConsumerSettings {
+        fetch_min_bytes: narrow(of.fetch_min_bytes),
+        fetch_max_bytes: narrow(of.fetch_max_bytes),
+        fetch_max_wait: of.fetch_max_wait,
+        max_partition_fetch_bytes: narrow(of.max_partition_fetch_bytes),
+        max_poll_records: of.max_poll_records,
+        max_poll_interval: of.max_poll_interval,
+        session_timeout: of.session_timeout,
+        heartbeat_interval: of.heartbeat_interval,
+        isolation_level: match of.isolation_level {
+            settings::IsolationLevel::ReadUncommitted => IsolationLevel::ReadUncommitted,
+            settings::IsolationLevel::ReadCommitted => IsolationLevel::ReadCommitted,
+        },
+        auto_offset_reset: match of.auto_offset_reset {
+            settings::OffsetReset::Latest => client::AutoOffsetReset::Latest,
+            settings::OffsetReset::Earliest => client::AutoOffsetReset::Earliest,
+            settings::OffsetReset::None => client::AutoOffsetReset::None,
+        },
+        enable_auto_commit: of.enable_auto_commit,
+        auto_commit_interval: of.auto_commit_interval,
+        request_timeout: of.request_timeout,
+        retry_backoff: Backoff { min: of.retry_backoff, max: of.retry_backoff_max },
+        metadata_max_age: of.metadata_max_age,
+        ..client::ConsumerSettings::default()
+    }
+}
+
+/// How a producer chooses partitions.
+pub(super) fn partitioner(of: &Workload) -> Partitioner {
+    let keys = u32::try_from(of.keys.count).unwrap_or(u32::MAX).max(1);
+    let hot = || of.hot.iter().map(|hot| (hot.partition, hot.share)).collect();
+    match &of.keys.choice {
+        KeyChoice::None if of.hot.is_empty() => Partitioner::Sticky,
+        KeyChoice::RoundRobin if of.hot.is_empty() => Partitioner::RoundRobin,
+        KeyChoice::Zipf { skew } => Partitioner::Keyed { keys, skew: *skew, hot: hot() },
+        KeyChoice::None | KeyChoice::RoundRobin | KeyChoice::Uniform => {
+            Partitioner::Keyed { keys: keys.max(10_000), skew: 0.0, hot: hot() }
+        }
+    }
+}
+
+/// A broker's storage. Half of a host's memory is its heap's and the page cache's, half may be used for buffers.
+pub(super) fn storage(platform: &Platform, memory_bytes: u64) -> StorageOptions {
+    let (of, buffers) = (&platform.shared_storage, memory_bytes / 2);
+    let cache = of.wal_cache_bytes(buffers);
+    StorageOptions {
+        block_cache_bytes: of.block_cache_bytes(buffers),
+        upload_threshold: of.upload_threshold_bytes(buffers),
+        upload_interval: of.wal_upload_interval,
+        split_bytes: of.stream_object_split_size,
+        block_bytes: of.object_block_size,
+        block_streams: of.max_streams_per_stream_set_object as usize,
+        ..StorageOptions::for_cache(cache)
+    }
+}
+
+pub(super) fn object_wal(platform: &Platform) -> ObjectWalOptions {
+    let WalUri::Object(of) = &platform.wal else { return ObjectWalOptions::default() };
+    ObjectWalOptions {
+        batch_interval: of.batch_interval,
+        bulk_bytes_max: of.max_bytes_in_batch,
+        unflushed_bytes_max: of.max_unflushed_bytes,
+        in_flight_max: of.max_inflight_upload_count as usize,
+        ..ObjectWalOptions::default()
+    }
+}
+
+pub(super) fn controller(platform: &Platform) -> ControllerOptions {
+    let of = &platform.broker;
+    ControllerOptions {
+        election_timeout: of.quorum_election_timeout,
+        fetch_timeout: of.quorum_fetch_timeout,
+        election_backoff_max: of.quorum_election_backoff_max,
+        append_linger: of.quorum_append_linger,
+        request_timeout: of.quorum_request_timeout,
+        session_timeout: of.session_timeout,
+        object_retention: platform.shared_storage.object_delete_retention,
+        ..ControllerOptions::default()
+    }
+}
