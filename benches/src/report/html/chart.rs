@@ -1,7 +1,7 @@
 //! Percentile curves and timelines, drawn as inline SVG. Each is drawn twice, wide and narrow, for text does not scale
 //! with a picture; the style sheet shows the one that fits.
 
-use super::scale::{Linear, Log, Nines, nice, time_step};
+use super::scale::{Linear, Log, Nines, nice, nines, time_step};
 use crate::report::{number, words};
 use maud::{Markup, html};
 use std::fmt::Write as _;
@@ -109,7 +109,7 @@ fn curves_sized(summary: &Summary, all: &[(usize, &Curve)], title: &str, tall: (
     let (width, height) = (size.width(), size.of(tall.0, tall.1));
     let (left, right) = (size.of(64.0, 50.0), width - size.of(178.0, 14.0));
     let (top, bottom) = (12.0, height - 44.0);
-    let most = all.iter().map(|(_, curve)| (curve.count.max(10) as f64).log10()).fold(1.0, f64::max).min(6.0);
+    let most = all.iter().map(|(_, curve)| libm::log10(curve.count.max(10) as f64)).fold(1.0, f64::max).min(6.0);
     let x = Nines { most, from: left, to: right };
     // The fastest tenth may reach far down and says little: the axis begins above it, and curves are cut there.
     let tenth =
@@ -175,11 +175,7 @@ fn tick(nanos: f64) -> String {
 
 /// Where the curve is cut: at the axis' end, or at as many nines as it has values for.
 fn own_most(curve: &Curve, x: &Nines) -> f64 {
-    (curve.count as f64).log10().min(x.most)
-}
-
-fn nines(quantile: f64) -> f64 {
-    if quantile >= 1.0 { f64::INFINITY } else { -(1.0 - quantile).log10() }
+    libm::log10(curve.count as f64).min(x.most)
 }
 
 /// The value that the curve ends with.
@@ -194,7 +190,7 @@ fn curve_path(curve: &Curve, x: &Nines, y: &Log) -> String {
     let mut before = (f64::MIN, f64::MIN);
     for (quantile, value) in &curve.points {
         let end = nines(*quantile) > own_most;
-        let quantile = if end { 1.0 - 10f64.powf(-own_most) } else { *quantile };
+        let quantile = if end { 1.0 - libm::pow(10.0, -own_most) } else { *quantile };
         let (px, py) = (x.place(quantile), y.place(value.0 as f64));
         // Points that the eye cannot tell apart are left out, all but the last.
         let near = (px - before.0).abs() < 1.5 && (py - before.1).abs() < 1.5;
