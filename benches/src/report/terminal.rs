@@ -64,6 +64,14 @@ fn figures(out: &mut String, summary: &Summary, columns: &[usize]) {
         let cells: Vec<String> = columns.iter().map(|&platform| cell(row, platform)).collect();
         line(out, &label(row.figure.name(), row.unit), &cells);
     }
+    // How far each column can be trusted, beside its figures.
+    let of = |grade: &dyn Fn(&PlatformSummary) -> String| -> Vec<String> {
+        columns.iter().map(|&platform| grade(&summary.platforms[platform])).collect()
+    };
+    line(out, "(profiles)", &of(&|platform| platform.grade.to_string()));
+    if summary.figure(Figure::CostMonth).is_some() {
+        line(out, "(prices)", &of(&|platform| platform.cost.grade().to_string()));
+    }
 }
 
 /// A figure's name with its unit; without one where the number stands for itself.
@@ -175,13 +183,18 @@ fn costs(out: &mut String, summary: &Summary, columns: &[usize]) {
         let cells: Vec<String> = columns.iter().map(|&platform| money(cost(platform).part(part))).collect();
         line(out, part.name(), &cells);
     }
-    let totals: Vec<String> = columns.iter().map(|&platform| number::usd(cost(platform).total())).collect();
+    let totals: Vec<String> = columns.iter().map(|&platform| money(cost(platform).total())).collect();
     line(out, "a month", &totals);
 }
 
 /// What costs nothing is left blank.
 fn money(usd: f64) -> String {
-    if usd == 0.0 { "-".into() } else { number::usd(usd) }
+    match usd {
+        0.0 => "-".into(),
+        // What would not fit into a column.
+        usd if usd >= 1e8 => format!("${}", number::amount(usd).replace('G', "bn")),
+        usd => number::usd(usd),
+    }
 }
 
 fn basis(out: &mut String, summary: &Summary) {

@@ -90,6 +90,8 @@ fn next_best(row: &FigureRow, winner: usize) -> Option<usize> {
 pub(super) struct Sentence {
     pub(super) about: Option<&'static str>,
     pub(super) text: String,
+    /// Something that should not have happened.
+    pub(super) alarm: bool,
 }
 
 /// Three paragraphs: what held, how fast, what it costs.
@@ -105,14 +107,18 @@ pub(super) fn paragraphs(summary: &Summary) -> Paragraphs {
         rows.map(|row| sentence(summary, row)).collect::<Vec<_>>()
     };
     Paragraphs {
-        held: held(summary).into_iter().map(plain).collect(),
+        held: held(summary),
         fast: sentences(&[Figure::ProduceP99, Figure::EndToEndP99, Figure::Unavailable, Figure::Recovery]),
         costs: costs(summary),
     }
 }
 
 fn plain(text: String) -> Sentence {
-    Sentence { about: None, text }
+    Sentence { about: None, text, alarm: false }
+}
+
+fn alarm(text: String) -> Sentence {
+    Sentence { about: None, text, alarm: true }
 }
 
 fn sentence(summary: &Summary, row: &FigureRow) -> Sentence {
@@ -120,7 +126,7 @@ fn sentence(summary: &Summary, row: &FigureRow) -> Sentence {
         Verdict::NoClearWinner { why: Unclear::OneSeed | Unclear::OnePlatform } => each(summary, row),
         Verdict::NoClearWinner { .. } | Verdict::Winner { .. } => verdict(summary, row),
     };
-    Sentence { about: Some(row.figure.name()), text: format!("{text}.") }
+    Sentence { about: Some(row.figure.name()), text: format!("{text}."), alarm: false }
 }
 
 fn each(summary: &Summary, row: &FigureRow) -> String {
@@ -128,7 +134,7 @@ fn each(summary: &Summary, row: &FigureRow) -> String {
     (0..row.cells.len()).map(one).collect::<Vec<_>>().join(", ")
 }
 
-fn held(summary: &Summary) -> Vec<String> {
+fn held(summary: &Summary) -> Vec<Sentence> {
     let runs = summary.seeds.len();
     let runs = format!("{runs} run{}", if runs == 1 { "" } else { "s" });
     let mut out = Vec::new();
@@ -138,30 +144,30 @@ fn held(summary: &Summary) -> Vec<String> {
     };
     let kept = names(&|platform| platform.acked_lost == 0);
     if kept.len() == summary.platforms.len() {
-        out.push(format!("Nothing that was acknowledged was lost, by any platform, in {runs} each."));
+        out.push(plain(format!("Nothing that was acknowledged was lost, by any platform, in {runs} each.")));
     } else if !kept.is_empty() {
-        out.push(format!("Nothing that was acknowledged was lost by {}, in {runs} each.", list(&kept)));
+        out.push(plain(format!("Nothing that was acknowledged was lost by {}, in {runs} each.", list(&kept))));
     }
     for platform in summary.platforms.iter().filter(|platform| platform.acked_lost > 0) {
         let (name, lost) = (clean(&platform.platform.name), number::count(platform.acked_lost));
-        out.push(format!("{name} lost {lost} acknowledged records in {runs}."));
+        out.push(alarm(format!("{name} lost {lost} acknowledged records in {runs}.")));
     }
     let evaluated: u64 = summary.platforms.iter().flat_map(|p| p.invariants.values()).map(|e| e.evaluated).sum();
     let violators = names(&|platform| platform.violations() > 0);
     if evaluated > 0 && violators.is_empty() {
-        out.push(format!("Every invariant held, in {} evaluations.", number::count(evaluated)));
+        out.push(plain(format!("Every invariant held, in {} evaluations.", number::count(evaluated))));
     }
     if !violators.is_empty() {
-        out.push(format!("Invariants were violated by {}: see below.", list(&violators)));
+        out.push(alarm(format!("Invariants were violated by {}: see below.", list(&violators))));
     }
     let ended = names(&|platform| !platform.ended_promises.is_empty());
     match ended.is_empty() {
-        true => out.push("No promise ended.".into()),
-        false => out.push(format!("A promise ended for {}: see below for which, and why.", list(&ended))),
+        true => out.push(plain("No promise ended.".into())),
+        false => out.push(plain(format!("A promise ended for {}: see below for which, and why.", list(&ended)))),
     }
     let stuck = names(&|p| p.recoveries.iter().chain(&p.job_recoveries).any(|stages| stages.unfinished > 0));
     if !stuck.is_empty() {
-        out.push(format!("Not back from every fault when a run ended: {}.", list(&stuck)));
+        out.push(plain(format!("Not back from every fault when a run ended: {}.", list(&stuck))));
     }
     out
 }

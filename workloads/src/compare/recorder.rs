@@ -10,6 +10,33 @@
 //! **When a partition is available.** A partition is down in a second in which it acknowledged nothing, though something
 //! failed in it or something waited in it from the second's start to its end. So an idle partition is available, and a
 //! write that crosses a second's border takes nothing away.
+//!
+//! ```
+//! use wavetank_sim::{Digest, Nanos};
+//! use wavetank_workloads::compare::recorder::Shape;
+//! use wavetank_workloads::compare::{Distribution, Platform, Recorder, Subject, Summary};
+//!
+//! let platform = Platform { name: "kafka-rf3".into(), about: "three replicas".into() };
+//! let (begin, expected) = (Nanos::secs(5), Nanos::secs(60));
+//! let shape = Shape {
+//!     partitions: 1, record_bytes: 1_024, topics: 1, producers_per_topic: 1, consumers_per_topic: 1, begin, expected,
+//! };
+//! let mut recorder = Recorder::new(platform, 42, shape);
+//! for second in 5..65 {
+//!     let (sent, acked) = (Nanos::secs(second), Nanos::secs(second) + Nanos::millis(2));
+//!     recorder.sent(sent, 0);
+//!     recorder.acked(acked, 0, 100, 102_400);
+//!     recorder.latency(acked, Distribution::Produce, acked - sent, 100);
+//! }
+//! let mut run = recorder.finish(Nanos::secs(65), Digest::default(), 12_345);
+//! run.acked_lost = 0; // What is known at the end only is set at the end.
+//!
+//! let subject = Subject {
+//!     scenario: "calm".into(), about: String::new(), workload: "one".into(), command: "wavetank compare calm".into(),
+//! };
+//! let summary = Summary::of(subject, &[run], vec![]).unwrap();
+//! assert_eq!(summary.platforms[0].curve(Distribution::Produce).unwrap().count, 6_000);
+//! ```
 
 use super::measurement::{Distribution, INTERVAL, Interval, LONGEST, Measurement, PackedHistogram, Platform, Second};
 use super::measurement::{UsageReport, histogram};

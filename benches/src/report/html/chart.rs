@@ -1,7 +1,7 @@
 //! Percentile curves and timelines, drawn as inline SVG. Each is drawn twice, wide and narrow, for text does not scale
 //! with a picture; the style sheet shows the one that fits.
 
-use super::scale::{Linear, Log, Nines, nice, time_step};
+use super::scale::{Linear, Log, Nines, nice, nines, time_step};
 use crate::report::{number, words};
 use maud::{Markup, html};
 use std::fmt::Write as _;
@@ -59,13 +59,15 @@ pub(super) fn text_width(text: &str, size: Size) -> f64 {
     text.chars().count() as f64 * size.of(6.7, 6.1)
 }
 
-/// A text cut to a width.
+/// A text cut to a width, in its middle: names differ at their ends.
 pub(super) fn fitted(text: &str, width: f64, size: Size) -> String {
-    let most = (width / size.of(6.7, 6.1)) as usize;
-    if text.chars().count() <= most {
+    let most = (width / size.of(7.3, 6.6)) as usize;
+    let all: Vec<char> = text.chars().collect();
+    if all.len() <= most {
         return text.to_owned();
     }
-    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+    let (head, tail) = (most.saturating_sub(1).div_ceil(2), most.saturating_sub(1) / 2);
+    all[..head].iter().chain(&['…']).chain(&all[all.len() - tail..]).collect()
 }
 
 /// Colours and names for narrow screens, where lines have no labels: from the slowest 99th percentile down, as the lines
@@ -107,7 +109,7 @@ fn curves_sized(summary: &Summary, all: &[(usize, &Curve)], title: &str, tall: (
     let (width, height) = (size.width(), size.of(tall.0, tall.1));
     let (left, right) = (size.of(64.0, 50.0), width - size.of(178.0, 14.0));
     let (top, bottom) = (12.0, height - 44.0);
-    let most = all.iter().map(|(_, curve)| (curve.count.max(10) as f64).log10()).fold(1.0, f64::max).min(6.0);
+    let most = all.iter().map(|(_, curve)| libm::log10(curve.count.max(10) as f64)).fold(1.0, f64::max).min(6.0);
     let x = Nines { most, from: left, to: right };
     // The fastest tenth may reach far down and says little: the axis begins above it, and curves are cut there.
     let tenth =
@@ -136,7 +138,7 @@ fn curves_sized(summary: &Summary, all: &[(usize, &Curve)], title: &str, tall: (
                     path class={ "line " (dash(*index)) } d=(curve_path(curve, &x, &y)) { title { (name) } }
                     @if size == Size::Wide {
                         path class="leader" d=(format!("M{} {}L{} {}", at(right + 3.0), at(ends[place]), at(right + 14.0), at(labels[place]))) {}
-                        text class="name" x=(at(right + 18.0)) y=(at(labels[place] + 4.0)) { (fitted(&name, 158.0, size)) }
+                        text class="name" x=(at(right + 18.0)) y=(at(labels[place] + 4.0)) { (fitted(&name, 160.0, size)) }
                     }
                 }
             }
@@ -173,11 +175,7 @@ fn tick(nanos: f64) -> String {
 
 /// Where the curve is cut: at the axis' end, or at as many nines as it has values for.
 fn own_most(curve: &Curve, x: &Nines) -> f64 {
-    (curve.count as f64).log10().min(x.most)
-}
-
-fn nines(quantile: f64) -> f64 {
-    if quantile >= 1.0 { f64::INFINITY } else { -(1.0 - quantile).log10() }
+    libm::log10(curve.count as f64).min(x.most)
 }
 
 /// The value that the curve ends with.
@@ -189,15 +187,17 @@ fn last(curve: &Curve, x: &Nines) -> f64 {
 fn curve_path(curve: &Curve, x: &Nines, y: &Log) -> String {
     let own_most = own_most(curve, x);
     let mut path = String::new();
-    let mut before = String::new();
+    let mut before = (f64::MIN, f64::MIN);
     for (quantile, value) in &curve.points {
         let end = nines(*quantile) > own_most;
-        let quantile = if end { 1.0 - 10f64.powf(-own_most) } else { *quantile };
-        let point = format!("{} {}", at(x.place(quantile)), at(y.place(value.0 as f64)));
-        if point != before {
-            let _ = write!(path, "{}{point}", if path.is_empty() { 'M' } else { 'L' });
+        let quantile = if end { 1.0 - libm::pow(10.0, -own_most) } else { *quantile };
+        let (px, py) = (x.place(quantile), y.place(value.0 as f64));
+        // Points that the eye cannot tell apart are left out, all but the last.
+        let near = (px - before.0).abs() < 1.5 && (py - before.1).abs() < 1.5;
+        if end || !near {
+            let _ = write!(path, "{}{} {}", if path.is_empty() { 'M' } else { 'L' }, at(px), at(py));
+            before = (px, py);
         }
-        before = point;
         if end {
             break;
         }
@@ -347,9 +347,16 @@ fn bucketed(values: &[f64], most: usize, pick: Pick) -> Vec<(usize, f64)> {
 /// Horizontal steps: a second's value holds for the second.
 fn polyline(values: &[(usize, f64)], seconds: usize, x: &Linear, y: &Linear) -> String {
     let mut path = String::new();
+    let mut height = String::new();
     for (second, value) in values {
         let (px, py) = (at(x.place(*second as f64)), at(y.place(*value)));
-        let _ = if path.is_empty() { write!(path, "M{px} {py}") } else { write!(path, "H{px}V{py}") };
+        let _ = match path.is_empty() {
+            true => write!(path, "M{px} {py}"),
+            // A level goes on.
+            false if py == height => Ok(()),
+            false => write!(path, "H{px}V{py}"),
+        };
+        height = py;
     }
     if !path.is_empty() {
         let _ = write!(path, "H{}", at(x.place(seconds as f64)));
@@ -430,6 +437,22 @@ mod tests {
         assert!(sorted.windows(2).all(|pair| pair[1] - pair[0] >= 14.999), "{places:?}");
         assert!(sorted.iter().all(|place| (10.0..=110.0).contains(place)), "{places:?}");
         assert!(places[2] < places[0] && places[0] < places[1], "the order of the lines is kept: {places:?}");
+    }
+
+    #[test]
+    fn long_names_keep_their_ends() {
+        assert_eq!(fitted("kafka-rf3", 160.0, Size::Wide), "kafka-rf3");
+        let (one, two) = ("a-platform-with-a-long-name-1", "a-platform-with-a-long-name-2");
+        assert_ne!(fitted(one, 160.0, Size::Wide), fitted(two, 160.0, Size::Wide));
+        assert_eq!(fitted(one, 80.0, Size::Wide).chars().count(), 10);
+        assert_eq!(fitted(one, 0.0, Size::Wide), "…");
+    }
+
+    #[test]
+    fn a_level_is_drawn_once_and_a_dip_is_kept() {
+        let (x, y) = (Linear::new(10.0, 0.0, 100.0), Linear::new(1.0, 10.0, 0.0));
+        let values: Vec<(usize, f64)> = (0..10).map(|second| (second, if second == 5 { 0.0 } else { 1.0 })).collect();
+        assert_eq!(polyline(&values, 10, &x, &y), "M0 0H50V10H60V0H100");
     }
 
     #[test]

@@ -82,7 +82,7 @@ fn overview(summary: &Summary) -> Markup {
             @for (title, sentences) in [("What held", &words.held), ("How fast", &words.fast), ("What it costs", &words.costs)] {
                 div class="card" {
                     h2 { (title) }
-                    ul { @for sentence in sentences { li { @if let Some(about) = sentence.about { b { (words::capital(about)) ": " } } (sentence.text) } } }
+                    ul { @for sentence in sentences { li class=[sentence.alarm.then_some("bad")] { @if let Some(about) = sentence.about { b { (words::capital(about)) ": " } } (sentence.text) } } }
                 }
             }
         }

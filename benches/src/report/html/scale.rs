@@ -1,4 +1,4 @@
-//! Axes: from values to places, and where the ticks go.
+//! Axes: from values to places, and where the ticks go. Logarithms are `libm`'s: the same bits on every machine.
 
 /// A linear axis from zero.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,8 @@ pub(super) fn nice(value: f64) -> f64 {
     if value <= 0.0 {
         return 1.0;
     }
-    let decade = (-15..16).map(|power| 10f64.powi(power)).find(|decade| decade * 10.0 > value).unwrap_or(1e15);
+    let decade =
+        (-15..16).map(|power| libm::pow(10.0, f64::from(power))).find(|decade| decade * 10.0 > value).unwrap_or(1e15);
     let steps = [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
     steps.into_iter().map(|step| step * decade).find(|top| *top >= value * 0.999_999).unwrap_or(decade * 10.0)
 }
@@ -48,7 +49,7 @@ impl Log {
     }
 
     pub(super) fn place(&self, value: f64) -> f64 {
-        let share = (value.max(1.0) / self.low).log10() / (self.high / self.low).log10();
+        let share = libm::log10(value.max(1.0) / self.low) / libm::log10(self.high / self.low);
         self.from + share.clamp(0.0, 1.0) * (self.to - self.from)
     }
 
@@ -68,6 +69,11 @@ fn is_decade(value: f64) -> bool {
     (0..14).any(|power| 10f64.powi(power) == value)
 }
 
+/// How many nines a quantile has: 0.999 has three.
+pub(super) fn nines(quantile: f64) -> f64 {
+    if quantile >= 1.0 { f64::INFINITY } else { -libm::log10(1.0 - quantile) }
+}
+
 /// The percentile axis: place grows with log10(1 / (1 - quantile)), as HdrHistogram's plots have it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Nines {
@@ -78,7 +84,7 @@ pub(super) struct Nines {
 
 impl Nines {
     pub(super) fn place(&self, quantile: f64) -> f64 {
-        let nines = if quantile >= 1.0 { self.most } else { -(1.0 - quantile).log10() };
+        let nines = nines(quantile).min(self.most);
         self.from + (nines / self.most).min(1.0) * (self.to - self.from)
     }
 

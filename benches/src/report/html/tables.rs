@@ -4,7 +4,7 @@ use super::chart::colour;
 use crate::report::{number, words};
 use maud::{Markup, html};
 use std::collections::BTreeSet;
-use wavetank_workloads::compare::figure::{Unclear, Verdict};
+use wavetank_workloads::compare::figure::{Unclear, Unit, Verdict};
 use wavetank_workloads::compare::interval::Estimate;
 use wavetank_workloads::compare::measurement::CostPart;
 use wavetank_workloads::compare::summary::{FigureRow, PlatformSummary, Summary};
@@ -39,12 +39,32 @@ pub(super) fn headline(summary: &Summary) -> Markup {
                                 @if judged { (verdict(summary, row)) }
                             }
                         }
+                        (grades(summary, judged))
                     }
                 }
             }
             @if summary.seeds.len() > 1 { p class="note" { "± 0: less than half of the last digit." } }
             @if summary.figures.iter().flat_map(|row| row.cells.iter().flatten()).any(|cell| cell.missing() > 0) {
                 p class="note" { "A question mark: some runs ended before this did, and are not in the mean." }
+            }
+        }
+    }
+}
+
+/// How far each column can be trusted, beside its figures.
+fn grades(summary: &Summary, judged: bool) -> Markup {
+    let priced = summary.figures.iter().any(|row| row.unit == Unit::Usd);
+    html! {
+        tr class="grades" {
+            th scope="row" { "Profiles" }
+            @for platform in &summary.platforms { td { (platform.grade) } }
+            @if judged { td class="text why" { "what times rest on, at worst" } }
+        }
+        @if priced {
+            tr class="grades" {
+                th scope="row" { "Prices" }
+                @for platform in &summary.platforms { td { (platform.cost.grade()) } }
+                @if judged { td class="text why" { "what costs rest on" } }
             }
         }
     }
