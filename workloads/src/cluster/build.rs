@@ -54,6 +54,7 @@ pub(super) struct Map {
 /// Everything that faults can aim at.
 pub(super) struct Cluster {
     pub(super) azs: Vec<AzId>,
+    pub(super) az_names: Vec<String>,
     pub(super) brokers: Vec<Member>,
     pub(super) controllers: Vec<Member>,
     pub(super) producers: Vec<Member>,
@@ -158,7 +159,8 @@ impl Builder<'_> {
         let producers = self.producers(world, core, clients, &directory);
         let consumers = self.consumers(world, core, clients, &directory);
         self.admin(world, core, clients.next().expect("a host for the tool"), quorum);
-        Cluster { azs: map.azs.clone(), brokers, controllers, producers, consumers, store: media.store }
+        let az_names = self.setup.scenario.cluster.azs.clone();
+        Cluster { azs: map.azs.clone(), az_names, brokers, controllers, producers, consumers, store: media.store }
     }
 
     fn media(&self, world: &mut World, core: &mut Core<Event>, map: &MapHosts) -> Media {

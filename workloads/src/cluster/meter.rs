@@ -93,9 +93,24 @@ impl Meter {
         self.hits.iter().filter(|hit| !hit.led.is_empty()).map(|hit| hit.recovery.clone()).collect()
     }
 
-    /// Whether all that was acknowledged was handed to consumers, if there are any.
-    pub(super) fn all_consumed(&self) -> bool {
-        self.acked.iter().all(|(tp, acked)| self.consumed.get(tp).is_some_and(|consumed| consumed >= acked))
+    /// Whether nothing is on its way, and all that was acknowledged was handed to consumers.
+    pub(super) fn is_quiet(&self) -> bool {
+        let was_read = |(tp, acked): (&TopicIdPartition, &u64)| self.consumed.get(tp) >= Some(acked);
+        self.produced_records > 0 && self.acked.iter().all(was_read)
+    }
+
+    /// What keeps the cluster from being quiet, in words.
+    pub(super) fn what_is_left(&self) -> String {
+        let behind = self.acked.iter().filter(|(tp, acked)| self.consumed.get(tp) < Some(acked));
+        let behind: Vec<String> = behind
+            .map(|(tp, acked)| format!("{tp} is read to {} of {acked}", self.consumed.get(tp).copied().unwrap_or(0)))
+            .collect();
+        format!(
+            "{} records were acknowledged, {} given up; {}",
+            self.produced_records,
+            self.gave_up_records,
+            if behind.is_empty() { "all of them were read".into() } else { behind.join(", ") }
+        )
     }
 
     fn place(&self, tp: TopicIdPartition) -> Option<u32> {

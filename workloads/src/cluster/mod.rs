@@ -10,6 +10,7 @@
 mod admin;
 mod build;
 mod cloud;
+mod cost;
 mod faults;
 mod meter;
 mod settings;
@@ -43,6 +44,8 @@ const LOAD_BEGINS: Nanos = Nanos::secs(5);
 const ALL_DONE: &str = "everything that was acknowledged was read";
 /// The price book that costs come from, and the one for volumes of several zones.
 const PRICES: &str = "aws-us-east-1-2026";
+const OTHER_PRICES: &str = "alibaba-us-east-1-2026";
+const REGIONAL_VOLUME: &str = "alibaba-regional-essd";
 
 /// What became of a run.
 #[derive(Clone, Debug)]
@@ -168,8 +171,10 @@ impl Report<'_> {
             book.add_instance(CLOUD.instance(instance));
         }
         let mut products = Products::aws(self.instances.iter().map(String::as_str));
-        products.regional_volume = Some("regional-volume".into());
-        cost::report(world, now, &book, &products)
+        // AWS sells no volume of several zones.
+        book.add_product(&PriceBook::named(OTHER_PRICES).expect("it comes with wavetank"), REGIONAL_VOLUME);
+        products.regional_volume = Some(REGIONAL_VOLUME.into());
+        cost::report(world, now, &book, &products, &[cloud::CLIENT_INSTANCE])
     }
 
     fn run(

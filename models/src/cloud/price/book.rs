@@ -259,6 +259,12 @@ impl PriceBook {
         self.prices.entry((instance.name.clone(), Meter::Hour)).or_insert(price);
     }
 
+    /// Adds a product that only another provider sells, at that provider's price.
+    pub fn add_product(&mut self, other: &PriceBook, product: &str) {
+        let of_product = other.prices.iter().filter(|((name, _), _)| name == product);
+        self.prices.extend(of_product.map(|(key, price)| (key.clone(), price.clone())));
+    }
+
     /// Every price, by product and meter.
     pub fn prices(&self) -> impl Iterator<Item = (&str, Meter, &Price)> {
         self.prices.iter().map(|((product, meter), price)| (product.as_str(), *meter, price))

@@ -1,0 +1,184 @@
+//! The storm over a cluster: a plan drawn from the seed, within what the platform promises to survive.
+//!
+//! Each family that the scenario names is on or off for a seed (swarm), so that rare combinations get whole runs to
+//! themselves. Whatever is broken is mended when the load ends.
+
+use super::build::{Cluster, Member};
+use crate::spec::scenario::{Family, Intensity, Storm};
+use std::ops::Range;
+use wavetank_models::anomaly::{Anomalies, AnomalyRates};
+use wavetank_models::cloud::host::HostFault;
+use wavetank_models::cloud::network::{NetworkFault, PartitionDirection, Scope};
+use wavetank_models::cloud::object_store::{ObjectRates, ObjectStoreFault};
+use wavetank_models::cloud::volume::{Survival, VolumeFault, VolumeRates};
+use wavetank_models::fault::Fault;
+use wavetank_models::world::{Action, Event, World};
+use wavetank_sim::{Choices, Core, DRIFT_PPB_MAX, Domain, Nanos, Stream};
+
+/// What was drawn for a seed.
+pub(super) struct Drawn {
+    families: Vec<(Family, Intensity)>,
+    stream: Stream,
+}
+
+impl Drawn {
+    pub(super) fn draw(storm: &Storm, choices: &Choices) -> Drawn {
+        let mut stream = choices.stream(Domain::new("cluster/storm"), 0);
+        let families = storm.families.iter().copied().filter(|_| stream.ratio(1, 2)).collect();
+        Drawn { families, stream }
+    }
+
+    pub(super) fn describe(&self) -> Vec<String> {
+        let name = |(family, intensity): &(Family, Intensity)| format!("{} ({})", family.name(), intensity.name());
+        let names: Vec<String> = self.families.iter().map(name).collect();
+        vec![format!("faults: {}", if names.is_empty() { "none".into() } else { names.join(", ") })]
+    }
+
+    pub(super) fn put_on_plan(
+        mut self,
+        world: &mut World,
+        core: &mut Core<Event>,
+        cluster: &Cluster,
+        during: Range<Nanos>,
+    ) {
+        let rates = self.rates();
+        world.set_anomalies(Anomalies::explore(rates, core.choices()));
+        world.plan(core, during.end, Action::EndAnomalies);
+        for (family, intensity) in std::mem::take(&mut self.families) {
+            let length = during.end - during.start;
+            let pace = match intensity {
+                Intensity::Rare => length,
+                Intensity::Some => length.scale(1, 4),
+                Intensity::Often => length.scale(1, 10),
+            };
+            let mut at = during.start + self.stream.exponential(pace);
+            while at < during.end {
+                let span = self.stream.nanos(Nanos::millis(50)..Nanos::secs(20));
+                self.one(world, core, cluster, family, at..(at + span).min(during.end));
+                at += self.stream.exponential(pace);
+            }
+        }
+        // Whatever is down or stopped by then comes back.
+        let all = [&cluster.brokers, &cluster.controllers, &cluster.producers, &cluster.consumers];
+        for member in all.into_iter().flatten() {
+            world.plan(core, during.end, Action::Resume(member.node));
+            world.plan(core, during.end + Nanos::secs(1), Action::Restart(member.node));
+        }
+    }
+
+    /// What single operations may meet.
+    fn rates(&self) -> AnomalyRates {
+        let is_on = |family| self.families.iter().any(|(on, _)| *on == family);
+        let mut rates = AnomalyRates::default();
+        if is_on(Family::ObjectStoreErrors) {
+            rates.object = ObjectRates { slow_down_ppm: 20_000, internal_error_ppm: 10_000, ..rates.object };
+        }
+        if is_on(Family::ObjectStoreLate) {
+            rates.object = ObjectRates {
+                timed_out_ppm: 30_000,
+                reset_ppm: 20_000,
+                answered_late_ppm: 30_000,
+                applied_ppm: 500_000,
+                duplicate_ppm: 30_000,
+                timeout: Nanos::secs(2),
+                late_by_max: Nanos::secs(15),
+                duplicate_after_max: Nanos::secs(20),
+                ..rates.object
+            };
+        }
+        rates.express = rates.object.clone();
+        if is_on(Family::VolumeErrors) {
+            rates.volume = VolumeRates {
+                io_error_ppm: 100,
+                io_error_applied_ppm: 100,
+                late_ppm: 5_000,
+                late_max: Nanos::secs(1),
+            };
+        }
+        rates
+    }
+
+    fn pick(&mut self, of: &[Member]) -> Option<Member> {
+        (!of.is_empty()).then(|| *self.stream.pick(of))
+    }
+
+    fn one(
+        &mut self,
+        world: &mut World,
+        core: &mut Core<Event>,
+        cluster: &Cluster,
+        family: Family,
+        during: Range<Nanos>,
+    ) {
+        let Some(broker) = self.pick(&cluster.brokers) else { return };
+        let stream = &mut self.stream;
+        let clients = [&cluster.producers[..], &cluster.consumers].concat();
+        let fault = match family {
+            Family::BrokerCrash => return crash(world, core, broker, &during),
+            Family::ControllerCrash => {
+                return crash(world, core, *stream.pick(&cluster.controllers), &during);
+            }
+            Family::ClientCrash => return crash(world, core, *stream.pick(&clients), &during),
+            Family::BrokerPause => {
+                world.plan(core, during.start, Action::Pause(broker.node));
+                return world.plan(core, during.end, Action::Resume(broker.node));
+            }
+            Family::PowerLoss => {
+                world.plan(core, during.start, Action::PowerLoss(broker.host, Survival::Drawn));
+                return world.plan(core, during.end, Action::Restart(broker.node));
+            }
+            Family::ClockSkew => {
+                let any = *stream.pick(&[&cluster.brokers[..], &cluster.controllers].concat());
+                let jump = stream.range(0..4_000_000_000) as i64 - 2_000_000_000;
+                let drift = stream.range(0..DRIFT_PPB_MAX as u64) as i64 - DRIFT_PPB_MAX / 2;
+                world.plan(core, during.start, Action::JumpClock(any.node, jump));
+                world.plan(core, during.start, Action::DriftClock(any.node, drift));
+                return world.plan(core, during.end, Action::DriftClock(any.node, 0));
+            }
+            Family::BrokerSlow | Family::NoisyNeighbour => Fault::Host(broker.host, HostFault::Slow { num: 10, den: 1 }),
+            Family::AzOutage => Fault::AzDown(*stream.pick(&cluster.azs)),
+            Family::NetworkPartition => Fault::Network(NetworkFault::Partition {
+                from: Scope::Host(broker.host),
+                to: Scope::All,
+                direction: PartitionDirection::TwoWay,
+            }),
+            Family::OneWayCut => {
+                let host = Scope::Host(broker.host);
+                let other = stream.pick(&[&cluster.brokers[..], &cluster.controllers, &clients].concat()).host;
+                let (from, to) = match stream.ratio(1, 2) {
+                    true => (host, Scope::Host(other)),
+                    false => (Scope::Host(other), host),
+                };
+                if from == to {
+                    return;
+                }
+                Fault::Network(NetworkFault::Partition { from, to, direction: PartitionDirection::OneWay })
+            }
+            Family::NetworkDelay => Fault::Network(NetworkFault::Grey {
+                from: Scope::Host(broker.host),
+                to: Scope::All,
+                latency_factor: (20, 1),
+                bandwidth_divisor: 10,
+            }),
+            Family::ObjectStoreSlow => {
+                let (latency_percent, error_ppm) = (500, 100_000);
+                Fault::Object(cluster.store, ObjectStoreFault::Brownout { az: None, latency_percent, error_ppm })
+            }
+            Family::VolumeStall => match broker.volume {
+                Some(volume) => Fault::Volume(volume, VolumeFault::Stall),
+                None => return,
+            },
+            // Drawn per operation.
+            Family::ObjectStoreErrors | Family::ObjectStoreLate | Family::VolumeErrors => return,
+            Family::TaskManagerCrash | Family::ConsumerChurn | Family::CleanRestart | Family::Reassignment => return,
+        };
+        let id = world.next_fault_id();
+        world.plan(core, during.start, Action::Inject(id, fault));
+        world.plan(core, during.end, Action::Heal(id));
+    }
+}
+
+fn crash(world: &mut World, core: &mut Core<Event>, member: Member, during: &Range<Nanos>) {
+    world.plan(core, during.start, Action::Kill(member.node));
+    world.plan(core, during.end, Action::Restart(member.node));
+}
