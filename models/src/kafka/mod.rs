@@ -12,6 +12,7 @@
 //! timers find their way back.
 
 pub mod batch;
+pub mod controller;
 pub mod ids;
 pub mod metadata;
 pub mod protocol;

@@ -5,9 +5,11 @@
 //!
 //! Simpler than reality: an entry of the log is an atomic batch and has one offset, where Kafka's batch has one a record.
 
+mod failover;
 mod image;
 mod record;
 
+pub use failover::FailoverContext;
 pub use image::{
     BrokerState, ClusterImage, ObjectImage, ObjectState, PartitionImage, StreamImage, StreamObjectImage, StreamPiece,
     StreamRangeImage, StreamSetObjectImage, StreamState, TopicImage, WalNode,
