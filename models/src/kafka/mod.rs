@@ -13,6 +13,7 @@
 
 pub mod batch;
 pub mod broker;
+pub mod controller;
 pub mod ids;
 pub mod metadata;
 pub mod partition_log;

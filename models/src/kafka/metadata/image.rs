@@ -11,7 +11,7 @@ use std::sync::Arc;
 use wavetank_sim::Nanos;
 
 /// A broker's registration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BrokerState {
     /// Its number of this life.
     pub incarnation: u64,
@@ -28,7 +28,7 @@ pub struct BrokerState {
 }
 
 /// A topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TopicImage {
     /// Its name.
     pub name: Arc<str>,
@@ -37,7 +37,7 @@ pub struct TopicImage {
 }
 
 /// A partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PartitionImage {
     /// Who leads it.
     pub leader: Option<BrokerId>,
@@ -46,7 +46,7 @@ pub struct PartitionImage {
 }
 
 /// A broker's standing in shared storage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct WalNode {
     /// The epoch that may commit.
     pub epoch: BrokerEpoch,
@@ -55,7 +55,7 @@ pub struct WalNode {
 }
 
 /// Whether somebody has a stream open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum StreamState {
     /// Somebody has.
     Opened,
@@ -64,7 +64,7 @@ pub enum StreamState {
 }
 
 /// One owner's part of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StreamRangeImage {
     /// The epoch of its opening.
     pub epoch: StreamEpoch,
@@ -75,7 +75,7 @@ pub struct StreamRangeImage {
 }
 
 /// A stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StreamImage {
     /// The partition it belongs to.
     pub tag: TopicIdPartition,
@@ -101,7 +101,7 @@ impl StreamImage {
 }
 
 /// A stream object, under its start offset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StreamObjectImage {
     /// Which.
     pub object: ObjectId,
@@ -130,14 +130,14 @@ pub enum ObjectState {
 }
 
 /// An object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ObjectImage {
     /// Its state.
     pub state: ObjectState,
 }
 
 /// A stream-set object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StreamSetObjectImage {
     /// Whose.
     pub broker: BrokerId,
@@ -148,7 +148,7 @@ pub struct StreamSetObjectImage {
 }
 
 /// The metadata of a cluster, up to an offset.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ClusterImage {
     /// Offset after the last entry that is in it.
     pub next: MetadataOffset,
@@ -200,7 +200,8 @@ impl ClusterImage {
         self.next = MetadataOffset(entry.offset.0 + 1);
     }
 
-    fn apply_record(&mut self, offset: MetadataOffset, record: &MetadataRecord) {
+    /// One record of the entry at that offset.
+    pub(crate) fn apply_record(&mut self, offset: MetadataOffset, record: &MetadataRecord) {
         match record {
             MetadataRecord::LeaderChange(_) | MetadataRecord::NoOp => {}
             MetadataRecord::RegisterBroker { broker, incarnation, epoch, rack } => {
@@ -369,6 +370,17 @@ impl ClusterImage {
     pub fn opened_by(&self, broker: BrokerId) -> impl Iterator<Item = (StreamId, &StreamImage)> {
         let is_its = move |image: &&StreamImage| image.state == StreamState::Opened && image.owner() == Some(broker);
         self.streams.iter().filter(move |(_, image)| is_its(image)).map(|(stream, image)| (*stream, image))
+    }
+
+    /// Bytes of a snapshot, about: forty a thing.
+    pub fn wire_bytes(&self) -> u64 {
+        let partitions: usize = self.topics.values().map(|topic| 1 + topic.partitions.len()).sum();
+        let of_streams = |stream: &StreamImage| 1 + stream.ranges.len() + stream.objects.len();
+        let streams: usize = self.streams.values().map(of_streams).sum();
+        let pieces: usize = self.stream_set_objects.values().map(|set| 1 + set.ranges.len()).sum();
+        let others = self.brokers.len() + self.wal_nodes.len() + self.uncommitted.len() + self.objects.len();
+        let kv: usize = self.kv.iter().map(|(key, value)| key.len() + value.len() + 10).sum();
+        61 + 40 * (partitions + streams + pieces + others) as u64 + kv as u64
     }
 
     /// When the wall clock says this many milliseconds.

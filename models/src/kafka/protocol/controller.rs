@@ -9,12 +9,13 @@ use crate::kafka::ids::{
     BrokerEpoch, BrokerId, ControllerEpoch, ControllerId, MetadataOffset, ObjectId, ProducerId, StreamEpoch, StreamId,
     TopicId, TopicIdPartition,
 };
-use crate::kafka::metadata::{Entry, StreamRange};
+use crate::kafka::metadata::{ClusterImage, Entry, StreamRange};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use wavetank_sim::Nanos;
 
 /// Where a metadata log ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LogEnd {
     /// The epoch of the last entry.
     pub epoch: ControllerEpoch,
@@ -105,6 +106,16 @@ pub enum FetchedMetadata {
     },
     /// The fetcher's log is not a prefix: it must cut off what is not in this (KIP-595).
     Diverging(LogEnd),
+    /// What was asked for is not in the log any more: the image of all before `end`, from where to go on. Kafka sends a
+    /// snapshot in pieces (`FetchSnapshot`, KIP-630); here it is one answer.
+    Snapshot {
+        /// Where the log ended when it was made: the image's `next`, and the epoch of the entry before.
+        end: LogEnd,
+        /// What the entries before add up to.
+        image: Arc<ClusterImage>,
+        /// The leader's high watermark.
+        high_watermark: MetadataOffset,
+    },
 }
 
 /// What is asked of the active controller.
@@ -353,6 +364,7 @@ impl WireSize for FetchMetadataResponse {
     fn wire_bytes(&self) -> u64 {
         60 + match &self.result {
             Ok(FetchedMetadata::Entries { entries, .. }) => entries.iter().map(|entry| entry.wire_bytes()).sum(),
+            Ok(FetchedMetadata::Snapshot { image, .. }) => image.wire_bytes(),
             Ok(FetchedMetadata::Diverging(_)) | Err(_) => 0,
         }
     }

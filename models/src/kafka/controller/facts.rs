@@ -1,0 +1,83 @@
+//! What a committed record says to invariants and meters.
+//!
+//! A new active controller may commit once more, as it sees it, what its predecessor had seen committed, and then says it
+//! once more. Facts of an entry follow the same controller's `MetadataCommitted` of its offset, so who must not count twice
+//! keeps the greatest offset it has heard.
+
+use crate::kafka::ids::{BrokerId, StreamId};
+use crate::kafka::metadata::{ClusterImage, MetadataRecord, ObjectState, StreamState};
+use crate::probe::Probe;
+use std::collections::BTreeMap;
+
+/// Who closed which streams of an entry fast: late uploads are theirs, whoever has the stream by now.
+pub(super) type Closers = BTreeMap<StreamId, BrokerId>;
+
+/// The closers that an entry names.
+pub(super) fn closers(records: &[MetadataRecord]) -> Closers {
+    let of = |record: &MetadataRecord| match record {
+        MetadataRecord::WalUncommitted { broker, range } => Some((range.stream, *broker)),
+        _ => None,
+    };
+    records.iter().filter_map(of).collect()
+}
+
+/// What a record says, given the image just before it.
+pub(super) fn facts(image: &ClusterImage, record: &MetadataRecord, closers: &Closers, mut tell: impl FnMut(Probe)) {
+    match record {
+        MetadataRecord::FenceBroker { broker, epoch } => {
+            if image.brokers.get(broker).is_some_and(|state| !state.fenced && state.epoch == *epoch) {
+                tell(Probe::BrokerFenced { broker: *broker, epoch: *epoch });
+            }
+        }
+        MetadataRecord::UnfenceBroker { broker, epoch } => {
+            if image.brokers.get(broker).is_some_and(|state| state.fenced && state.epoch == *epoch) {
+                tell(Probe::BrokerUnfenced { broker: *broker, epoch: *epoch });
+            }
+        }
+        MetadataRecord::Range { stream, epoch, start_offset, broker, .. } => {
+            let (stream, epoch, broker, end_offset) = (*stream, *epoch, *broker, *start_offset);
+            tell(Probe::StreamOpened { stream, epoch, broker, end_offset });
+        }
+        MetadataRecord::Stream { stream, epoch, start_offset, opened, .. } => {
+            let Some(before) = image.streams.get(stream) else { return };
+            if !opened && before.state == StreamState::Opened {
+                let end_offset = before.end_offset;
+                tell(Probe::StreamClosed { stream: *stream, epoch: *epoch, end_offset });
+            }
+            if *start_offset > before.start_offset {
+                tell(Probe::StreamTrimmed { stream: *stream, start_offset: *start_offset });
+            }
+        }
+        MetadataRecord::StreamSetObject { object, broker, ranges, .. } => {
+            for range in ranges {
+                tell(Probe::StreamCommitted { range: *range, object: *object, broker: *broker });
+            }
+        }
+        MetadataRecord::StreamObject { object, range } => {
+            let owner = image.streams.get(&range.stream).and_then(|stream| stream.owner());
+            if let Some(broker) = closers.get(&range.stream).copied().or(owner) {
+                tell(Probe::StreamCommitted { range: *range, object: *object, broker });
+            }
+        }
+        MetadataRecord::Object { object, state: ObjectState::MarkDestroyed { .. } } => {
+            tell(Probe::ObjectDropped { object: *object });
+        }
+        MetadataRecord::Object { state: ObjectState::Prepared { .. } | ObjectState::Committed { .. }, .. }
+        | MetadataRecord::LeaderChange(_)
+        | MetadataRecord::NoOp
+        | MetadataRecord::RegisterBroker { .. }
+        | MetadataRecord::ShutDownBroker { .. }
+        | MetadataRecord::Topic { .. }
+        | MetadataRecord::Partition { .. }
+        | MetadataRecord::ProducerIds(_)
+        | MetadataRecord::WalNode { .. }
+        | MetadataRecord::NextStream(_)
+        | MetadataRecord::NextObject(_)
+        | MetadataRecord::StreamEndOffsets(_)
+        | MetadataRecord::WalUncommitted { .. }
+        | MetadataRecord::RemoveObject(_)
+        | MetadataRecord::RemoveStreamSetObject(_)
+        | MetadataRecord::RemoveStreamObject { .. }
+        | MetadataRecord::Kv { .. } => {}
+    }
+}
