@@ -84,28 +84,34 @@ impl Rpc {
     pub fn call(&mut self, cx: &mut Cx<'_>, to: NodeId, request: Request, timeout: Nanos) -> CallId {
         let call = CallId(self.next);
         self.next += 1;
-        let now = cx.monotonic();
-        let peer = self.peers.entry(to).or_insert(Peer {
-            conn: None,
-            is_up: false,
-            pending: VecDeque::new(),
-            backoff: BACKOFF_MIN,
-            not_before: Nanos::ZERO,
-        });
-        if peer.conn.is_none() && now < peer.not_before {
+        if !self.is_ready(cx, to) {
             self.replies.push_back((call, Reply::Lost(Lost::NotSent)));
             return call;
         }
-        let conn = *peer.conn.get_or_insert_with(|| {
-            let conn = cx.connect(to);
-            self.by_conn.insert(conn, to);
-            conn
-        });
+        let conn = self.connection(cx, to);
         cx.send(conn, Message::Request { correlation: call.0, request: Box::new(request) });
-        peer.pending.push_back(Pending { call, correlation: call.0 });
+        self.peer_of(conn).pending.push_back(Pending { call, correlation: call.0 });
         let timer = self.space.set_timer(cx, timeout, call.0);
         self.calls.insert(call, (to, timer));
         call
+    }
+
+    /// Sends a request that is never answered (`acks=0`). `false`: it could not be sent, for there was no connection and none
+    /// may be opened yet. Whether it arrives nobody says.
+    pub fn tell(&mut self, cx: &mut Cx<'_>, to: NodeId, request: Request) -> bool {
+        if !self.is_ready(cx, to) {
+            return false;
+        }
+        let correlation = self.next;
+        self.next += 1;
+        let conn = self.connection(cx, to);
+        cx.send(conn, Message::Request { correlation, request: Box::new(request) });
+        true
+    }
+
+    /// From when on a request to that peer would be sent.
+    pub fn ready_at(&self, to: NodeId) -> Nanos {
+        self.peers.get(&to).filter(|peer| peer.conn.is_none()).map_or(Nanos::ZERO, |peer| peer.not_before)
     }
 
     /// Whether a request to that peer would be sent now rather than fail at once.
@@ -163,6 +169,22 @@ impl Rpc {
     /// What became of requests, in order.
     pub fn poll(&mut self) -> Option<(CallId, Reply)> {
         self.replies.pop_front()
+    }
+
+    /// The connection to a peer, opened if there is none.
+    fn connection(&mut self, cx: &mut Cx<'_>, to: NodeId) -> ConnId {
+        let peer = self.peers.entry(to).or_insert(Peer {
+            conn: None,
+            is_up: false,
+            pending: VecDeque::new(),
+            backoff: BACKOFF_MIN,
+            not_before: Nanos::ZERO,
+        });
+        *peer.conn.get_or_insert_with(|| {
+            let conn = cx.connect(to);
+            self.by_conn.insert(conn, to);
+            conn
+        })
     }
 
     fn peer_of(&mut self, conn: ConnId) -> &mut Peer {

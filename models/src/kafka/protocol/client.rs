@@ -117,7 +117,7 @@ pub enum IsolationLevel {
 pub struct FetchRequest {
     /// `None`: a new session is to be made; this request names all partitions.
     pub session: Option<u32>,
-    /// Counts a session's fetches from 1.
+    /// 0 where a session is to be made; then counts its fetches from 1.
     pub session_epoch: u32,
     /// How long to wait for `min_bytes` (`fetch.max.wait.ms`).
     pub max_wait: Nanos,

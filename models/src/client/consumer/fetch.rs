@@ -1,0 +1,126 @@
+//! Fetching (`AbstractFetch`, `Fetcher`).
+
+use super::{Consumer, Position, Session};
+use crate::kafka::ids::TopicIdPartition;
+use crate::kafka::protocol::client::{FetchPartition, FetchRequest, FetchResponse, FetchedPartition};
+use crate::kafka::protocol::{ErrorCode, Request, Response};
+use crate::kafka::rpc::Reply;
+use crate::world::Cx;
+use std::collections::{BTreeMap, BTreeSet};
+use wavetank_sim::NodeId;
+
+impl Consumer {
+    /// Sends a fetch to each broker that is to have one.
+    pub(super) fn fetch(&mut self, cx: &mut Cx<'_>) {
+        for (node, wanted) in self.wanted(cx) {
+            let session = self.sessions.entry(node).or_default();
+            let (id, epoch, partitions, forgotten) = session.next(&wanted);
+            let request = Request::Fetch(FetchRequest {
+                session: id,
+                session_epoch: epoch,
+                max_wait: self.settings.fetch_max_wait,
+                min_bytes: self.settings.fetch_min_bytes,
+                max_bytes: self.settings.fetch_max_bytes,
+                isolation: self.settings.isolation_level,
+                rack: self.settings.client_rack,
+                partitions,
+                forgotten,
+            });
+            session.call = Some(self.rpc.call(cx, node, request, self.settings.request_timeout));
+        }
+    }
+
+    /// By broker that can be asked, what to read of it.
+    fn wanted(&mut self, cx: &mut Cx<'_>) -> BTreeMap<NodeId, Vec<FetchPartition>> {
+        let now = cx.monotonic();
+        let mut wanted: BTreeMap<NodeId, Vec<FetchPartition>> = BTreeMap::new();
+        let mut buffered = BTreeSet::new();
+        for (tp, assigned) in &self.partitions {
+            let Some((node, epoch)) = self.metadata.leader(*tp) else {
+                self.metadata.request_update();
+                continue;
+            };
+            if assigned.is_paused {
+                continue;
+            }
+            if !assigned.buffer.is_empty() {
+                buffered.insert(node);
+                continue;
+            }
+            let Position::At(offset) = assigned.position else { continue };
+            if assigned.not_before <= now {
+                let max_bytes = self.settings.max_partition_fetch_bytes;
+                let partition = FetchPartition { tp: *tp, offset, current_leader_epoch: epoch, max_bytes };
+                wanted.entry(node).or_default().push(partition);
+            }
+        }
+        wanted.retain(|node, _| {
+            let session = self.sessions.get(node);
+            let is_free = session.is_none_or(|session| session.call.is_none() && session.not_before <= now);
+            is_free && !buffered.contains(node) && self.rpc.is_ready(cx, *node)
+        });
+        wanted
+    }
+
+    pub(super) fn fetched(&mut self, cx: &mut Cx<'_>, node: NodeId, reply: Reply) {
+        let session = self.sessions.get_mut(&node).expect("it had a fetch on its way");
+        session.call = None;
+        match reply {
+            Reply::Answer(Response::Fetch(FetchResponse { session: Ok(id), partitions })) => {
+                session.id = Some(id);
+                session.failures = 0;
+                for fetched in partitions {
+                    self.fetched_partition(cx, node, fetched);
+                }
+            }
+            // The next fetch makes a new session, at once.
+            Reply::Answer(Response::Fetch(FetchResponse { session: Err(_), .. })) => {
+                cx.mark("consumer: a fetch session was lost");
+                session.reset();
+                self.back_off(cx, node);
+            }
+            Reply::Answer(_) | Reply::Lost(_) => {
+                session.reset();
+                self.back_off(cx, node);
+                self.metadata.request_update();
+            }
+        }
+    }
+
+    fn back_off(&mut self, cx: &mut Cx<'_>, node: NodeId) {
+        let session = self.sessions.entry(node).or_insert_with(Session::default);
+        session.failures += 1;
+        session.not_before = cx.monotonic() + self.settings.retry_backoff.after(cx, session.failures);
+    }
+
+    fn fetched_partition(&mut self, cx: &mut Cx<'_>, node: NodeId, fetched: FetchedPartition) {
+        let FetchedPartition { tp, error, high_watermark, log_start_offset, batches, .. } = fetched;
+        let asked = self.sessions[&node].offset_of(tp);
+        let Some(assigned) = self.partitions.get_mut(&tp) else { return };
+        // It was moved, or taken away and given back, meanwhile.
+        if asked.is_none_or(|offset| assigned.position != Position::At(offset)) || !assigned.buffer.is_empty() {
+            return;
+        }
+        if let Some(error) = error {
+            return self.fetch_failed(cx, tp, error);
+        }
+        (assigned.high_watermark, assigned.log_start_offset) = (Some(high_watermark), log_start_offset);
+        assigned.failures = 0;
+        if !batches.is_empty() {
+            assigned.buffer.extend(batches);
+            self.ready.push_back(tp);
+        }
+    }
+
+    fn fetch_failed(&mut self, cx: &mut Cx<'_>, tp: TopicIdPartition, error: ErrorCode) {
+        let assigned = self.partitions.get_mut(&tp).expect("it is assigned");
+        match (error, assigned.position) {
+            (ErrorCode::OffsetOutOfRange, Position::At(offset)) => return self.out_of_range(tp, offset),
+            // Its broker is behind this client, or not sure yet of its high watermark.
+            (ErrorCode::UnknownLeaderEpoch | ErrorCode::OffsetNotAvailable, _) => {}
+            _ => self.metadata.request_update(),
+        }
+        assigned.failures += 1;
+        assigned.not_before = cx.monotonic() + self.settings.retry_backoff.after(cx, assigned.failures);
+    }
+}
