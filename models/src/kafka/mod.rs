@@ -14,6 +14,7 @@
 pub mod batch;
 pub mod ids;
 pub mod metadata;
+pub mod object_client;
 pub mod protocol;
 pub mod rpc;
 pub mod token;
