@@ -17,6 +17,7 @@ pub mod controller;
 pub mod ids;
 pub mod metadata;
 pub mod partition_log;
+pub mod object_client;
 pub mod protocol;
 pub mod rpc;
 pub mod shared_storage;

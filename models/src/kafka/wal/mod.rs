@@ -14,6 +14,15 @@
 //! calls [`Wal::reset`]: the log is empty and, when opened by its own broker, takes appends from [`WalEvent::Ready`] on.
 //! A rescuer calls [`Wal::release`] instead of appending.
 
+pub mod mutant;
+pub mod object;
+pub mod record;
+mod spec;
+mod voice;
+
+pub use mutant::WalMutant;
+pub use spec::{WalSpec, build};
+
 use super::ids::{BrokerEpoch, BrokerId, StreamEpoch, StreamId};
 use super::protocol::WireSize;
 use crate::blob::Blob;

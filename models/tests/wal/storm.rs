@@ -1,0 +1,129 @@
+//! What goes wrong around a log: families of faults, each off or on for a seed.
+
+use super::common::{BLOCKS, FILES, OBJECTS, Sea};
+use wavetank_models::anomaly::{Anomalies, AnomalyRates};
+use wavetank_models::cloud::network::{NetworkFault, PartitionDirection, Scope};
+use wavetank_models::cloud::nfs::{NfsFault, NfsRates};
+use wavetank_models::cloud::object_store::{ObjectRates, ObjectStoreFault};
+use wavetank_models::cloud::volume::{Survival, VolumeFault, VolumeRates};
+use wavetank_models::fault::Fault;
+use wavetank_models::world::{Action, Event, World};
+use wavetank_sim::{Choices, Core, Domain, Nanos, NodeId, Stream};
+
+/// Nothing goes wrong after this.
+pub const STORM_ENDS: Nanos = Nanos::secs(40);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    Kills,
+    RescuerKills,
+    PowerLosses,
+    Pauses,
+    Cuts,
+    Devices,
+    Anomalies,
+}
+
+const FAMILIES: [Family; 7] = [
+    Family::Kills,
+    Family::RescuerKills,
+    Family::PowerLosses,
+    Family::Pauses,
+    Family::Cuts,
+    Family::Devices,
+    Family::Anomalies,
+];
+
+/// A seed's storm.
+pub struct Weather {
+    families: Vec<Family>,
+    pace: Nanos,
+    stream: Stream,
+}
+
+impl Weather {
+    pub fn draw(choices: &Choices) -> Weather {
+        let mut stream = choices.stream(Domain::new("test/wal storm"), 0);
+        let families = FAMILIES.into_iter().filter(|_| stream.ratio(1, 2)).collect();
+        let pace = stream.nanos(Nanos::secs(2)..Nanos::secs(12));
+        Weather { families, pace, stream }
+    }
+
+    pub fn put_on_plan(mut self, world: &mut World, core: &mut Core<Event>, sea: &Sea, owner: NodeId, rescuer: NodeId) {
+        for family in std::mem::take(&mut self.families) {
+            if family == Family::Anomalies {
+                world.set_anomalies(Anomalies::explore(rates(), core.choices()));
+                world.plan(core, STORM_ENDS, Action::EndAnomalies);
+                continue;
+            }
+            let mut at = self.stream.exponential(self.pace);
+            while at < STORM_ENDS {
+                let span = self.stream.nanos(Nanos::millis(5)..Nanos::secs(8));
+                let ends = (at + span).min(STORM_ENDS);
+                match family {
+                    Family::Kills | Family::RescuerKills => {
+                        let node = if family == Family::Kills { owner } else { rescuer };
+                        world.plan(core, at, Action::Kill(node));
+                        world.plan(core, ends, Action::Restart(node));
+                    }
+                    Family::PowerLosses => {
+                        world.plan(core, at, Action::PowerLoss(sea.hosts[0], Survival::Drawn));
+                        world.plan(core, ends, Action::Restart(owner));
+                    }
+                    Family::Pauses => {
+                        world.plan(core, at, Action::Pause(owner));
+                        world.plan(core, ends, Action::Resume(owner));
+                    }
+                    Family::Cuts | Family::Devices => {
+                        let fault = if family == Family::Cuts { self.cut(sea) } else { self.device(sea) };
+                        let id = world.next_fault_id();
+                        world.plan(core, at, Action::Inject(id, fault));
+                        world.plan(core, ends, Action::Heal(id));
+                    }
+                    Family::Anomalies => unreachable!("drawn per operation"),
+                }
+                at += self.stream.exponential(self.pace);
+            }
+        }
+    }
+
+    fn cut(&mut self, sea: &Sea) -> Fault {
+        let to = *self.stream.pick(&[OBJECTS, BLOCKS, FILES]);
+        let direction =
+            *self.stream.pick(&[PartitionDirection::OneWay, PartitionDirection::TwoWay]);
+        Fault::Network(NetworkFault::Partition { from: Scope::Host(sea.hosts[0]), to, direction })
+    }
+
+    fn device(&mut self, sea: &Sea) -> Fault {
+        match self.stream.weighted(&[2, 1, 1, 1, 1]) {
+            0 => {
+                let weather = ObjectStoreFault::Brownout { az: None, latency_percent: 500, error_ppm: 200_000 };
+                Fault::Object(sea.store, weather)
+            }
+            1 => Fault::Object(sea.store, ObjectStoreFault::Outage { az: None }),
+            2 => Fault::Volume(sea.ebs, VolumeFault::Stall),
+            3 => Fault::Nfs(sea.share, NfsFault::Failover { duration: Nanos::secs(5) }),
+            _ => Fault::Nfs(sea.share, NfsFault::Stall),
+        }
+    }
+}
+
+/// Those of the harbour's storm.
+fn rates() -> AnomalyRates {
+    let object = ObjectRates {
+        slow_down_ppm: 30_000,
+        internal_error_ppm: 20_000,
+        timed_out_ppm: 60_000,
+        reset_ppm: 30_000,
+        answered_late_ppm: 50_000,
+        applied_ppm: 500_000,
+        duplicate_ppm: 40_000,
+        timeout: Nanos::secs(2),
+        late_by_max: Nanos::secs(5),
+        duplicate_after_max: Nanos::secs(20),
+    };
+    let volume =
+        VolumeRates { io_error_ppm: 300, io_error_applied_ppm: 300, late_ppm: 5_000, late_max: Nanos::secs(1) };
+    let nfs = NfsRates { request_lost_ppm: 5_000, reply_lost_ppm: 5_000, delay_ppm: 20_000, io_error_ppm: 2_000 };
+    AnomalyRates { volume, express: object.clone(), object, nfs }
+}
