@@ -34,7 +34,8 @@ pub(crate) fn parse(log: &Log<'_>) -> Table {
 /// The parser appends places that we tell ourselves.
 fn first_sentence(message: &str) -> &str {
     let line = message.lines().next().unwrap_or("");
-    line.split(" at line ").next().unwrap_or(line)
+    let line = line.split(" at line ").next().unwrap_or(line);
+    line.split(", set ").next().unwrap_or(line)
 }
 
 fn into_table(text: &str, entries: Vec<(Spanned<String>, Spanned<Raw>)>) -> Table {

@@ -206,7 +206,7 @@ impl Unit {
     fn example(self) -> &'static str {
         match self {
             Unit::Span => "500 ms",
-            Unit::Count => "100",
+            Unit::Count => "0",
             Unit::Share => "99.9 %",
             Unit::Usd => "3.5 USD/h",
         }

@@ -225,7 +225,7 @@ fn fault(section: &Section<'_>, world: &World<'_>, measure: &Measure) -> Option<
     let fault = Fault { at, lasts, kind: read_kind(section, world, kind) };
     section.finish(Severity::Error, &HINTS);
     let end = at.saturating_add(fault.length().unwrap_or(Nanos::ZERO));
-    if end > measure.duration {
+    if section.is_sound() && end > measure.duration {
         let key = if at > measure.duration { "at" } else { "for" };
         let problem = format!("is over only at {}, after the run", words(end));
         let help = format!("an end within measure.duration, {}", words(measure.duration));
@@ -347,8 +347,8 @@ impl Fault {
     }
 }
 
-/// A span of time as people write it.
-pub(crate) fn words(span: Nanos) -> String {
+/// A span of time as people write it: `30 s`, `1.5 s`, `10 min`.
+pub fn words(span: Nanos) -> String {
     let units =
         [(3_600_000_000_000, "h"), (60_000_000_000, "min"), (1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")];
     let whole = units.iter().find(|(each, _)| span.0 >= *each && span.0.is_multiple_of(*each));
@@ -357,6 +357,13 @@ pub(crate) fn words(span: Nanos) -> String {
         None if span == Nanos::ZERO => "0 s".into(),
         None if span.0 >= 1_000_000_000 => format!("{} s", span.as_secs_f64()),
         None => format!("{} ms", span.as_millis_f64()),
+    }
+}
+
+impl FaultKind {
+    /// Whether it is over as soon as it happened.
+    pub fn is_instant(&self) -> bool {
+        matches!(self, FaultKind::AddBroker(_) | FaultKind::RemoveBroker(_) | FaultKind::ClockJump { .. })
     }
 }
 

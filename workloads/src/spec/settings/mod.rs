@@ -375,7 +375,7 @@ fn assignor(text: &str) -> Result<SettingValue, Wrong> {
 /// What to say of a key that none of these scopes has: the nearest key, or the scope that has it.
 pub(crate) fn advice_for_key(key: &str, scopes: &[Scope]) -> String {
     if let Some(scope) = Scope::ALL.into_iter().find(|scope| scope.find(key).is_some()) {
-        return format!("it is a {} setting: put it there", scope.name());
+        return format!("the same among {} settings", scope.name());
     }
     let keys = scopes.iter().flat_map(|scope| scope.table()).map(|setting| setting.key);
     nearest(key, keys).map(|near| format!("{near}?")).unwrap_or_default()
