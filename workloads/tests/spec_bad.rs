@@ -573,6 +573,11 @@ const WORKLOADS: &[Row] = &[
         "testDurationMinutes: 5m",
         "w.yaml:12:22: `testDurationMinutes`: \"5m\" where a whole number belongs (right would be: 5: OMB counts minutes and takes no unit)",
     ),
+    (
+        "testDurationMinutes: 5",
+        "testDurationMinutes: 5\n---\ntopics: 1",
+        "w.yaml:14:1: there are several documents (right would be: one: no second ---)",
+    ),
 ];
 
 const DRIVERS: &[Row] = &[

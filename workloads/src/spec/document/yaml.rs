@@ -25,7 +25,11 @@ pub(crate) fn parse(log: &Log<'_>) -> Table {
         Err(error) => {
             let at = error.location().map_or(0..0, |location| span(text, location));
             let message = error.without_snippet().to_string();
-            log.error(at, "", format!("this is no YAML: {}", first_sentence(&message)), "");
+            let (problem, help) = match message.contains("from_str_multiple") {
+                true => ("there are several documents".to_owned(), "one: no second ---"),
+                false => (format!("this is no YAML: {}", first_sentence(&message)), ""),
+            };
+            log.error(at, "", problem, help);
             Table::default()
         }
     }

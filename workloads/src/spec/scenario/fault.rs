@@ -347,6 +347,11 @@ impl Fault {
     }
 }
 
+/// A share in percent: 0.999 is 99.9, and no 99.90000000000001.
+pub(super) fn percent(share: f64) -> f64 {
+    (share * 1e8).round() / 1e6
+}
+
 /// A span of time as people write it: `30 s`, `1.5 s`, `10 min`.
 pub fn words(span: Nanos) -> String {
     let units =
@@ -395,8 +400,8 @@ impl fmt::Display for FaultKind {
             FaultKind::ObjectStoreBrownout { latency_factor, error_rate } => {
                 write!(
                     f,
-                    "the object store is {latency_factor} times slower and fails {:.3} % of requests",
-                    error_rate * 100.0
+                    "the object store is {latency_factor} times slower and fails {} % of requests",
+                    percent(*error_rate)
                 )
             }
             FaultKind::ObjectStoreOutage => f.write_str("the object store fails every request"),
