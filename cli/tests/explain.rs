@@ -68,15 +68,15 @@ fn a_scenario_is_told_in_numbers_that_follow_from_it() {
     let text = explained("broker-failover");
     let load = "\
 Load
-  from              omb/1-topic-100-partitions-1kb-4p-4c.yaml and
-                    omb/kafka-latency.yaml
-  topics            1 of 100 partitions: 100 in all
-  in                20,000 messages/s of 1 KiB: 19.5 MiB/s (the OMB file says
-                    200,000)
-  per partition     200 messages/s, 200 KiB/s
-  out               19.5 MiB/s: fan-out 1
-  producers         4: 2 in zone a, 1 in zone b, 1 in zone c
-                    linger 1 ms, batches of 128 KiB
+  from               omb/1-topic-100-partitions-1kb-4p-4c.yaml and
+                     omb/kafka-latency.yaml
+  topics             1 of 100 partitions: 100 in all
+  in                 20,000 messages/s of 1 KiB: 19.5 MiB/s (the OMB file says
+                     200,000)
+  per partition      200 messages/s, 200 KiB/s
+  out                19.5 MiB/s: fan-out 1
+  producers          4: 2 in zone a, 1 in zone b, 1 in zone c
+                     linger 1 ms, batches of 128 KiB
 ";
     assert!(text.contains(load), "{text}");
     let run = "\
@@ -93,8 +93,8 @@ A measured run: 30 s of warm-up, then 150 s
     assert!(text.contains(run), "{text}");
     assert!(text.contains("without effect: bootstrap.servers=localhost:9092"), "{text}");
     // Two topics, a group of both and a job of one.
-    assert!(explained("steady").contains("out               29.3 MiB/s: fan-out 1.5"));
-    assert!(explained("rebalance").contains("out               29.3 MiB/s: fan-out 3"));
+    assert!(explained("steady").contains("out                29.3 MiB/s: fan-out 1.5"));
+    assert!(explained("rebalance").contains("out                29.3 MiB/s: fan-out 3"));
 }
 
 #[test]
@@ -110,20 +110,20 @@ mine
   A workload of the OpenMessaging Benchmark.
 
 Load
-  topics            2 of 8 partitions: 16 in all
-  in                4,000 messages/s of 2 KiB: 7.8 MiB/s
-  per partition     250 messages/s, 500 KiB/s
-  out               23.4 MiB/s: each record is read 3 times
-  keys              none: producers fill one partition's batch after the other
-  payload           50 % random bytes, the rest zeros; 10 different ones
+  topics             2 of 8 partitions: 16 in all
+  in                 4,000 messages/s of 2 KiB: 7.8 MiB/s
+  per partition      250 messages/s, 500 KiB/s
+  out                23.4 MiB/s: each record is read 3 times
+  keys               none: producers fill one partition's batch after the other
+  payload            50 % random bytes, the rest zeros; 10 different ones
 
 Clients
-  producers         2 for each topic: 4 in all
-  consumers         3 groups of 2 consumers for each topic: 12 in all
+  producers          2 for each topic: 4 in all
+  consumers          3 groups of 2 consumers for each topic: 12 in all
 
 Run
-  warm-up           1 min
-  measured          5 min
+  warm-up            1 min
+  measured           5 min
 
 Defaults taken
   keyDistributor, consumerBacklogSizeGB, backlogDrainRatio,

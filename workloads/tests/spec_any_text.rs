@@ -6,10 +6,26 @@ use wavetank_workloads::spec::{File, Parsed, Problem, Problems, Source};
 
 fn read(name: &str, text: &str) -> Vec<Problem> {
     match File::parse(&Source::new(name, text), &builtin::Files) {
-        Ok(Parsed { warnings, .. }) => warnings,
+        Ok(Parsed { value, warnings }) => {
+            use_it(&value);
+            warnings
+        }
         Err(Problems(problems)) => {
             assert!(!problems.is_empty(), "refused without a word");
             problems
+        }
+    }
+}
+
+/// What is derived from a file that was read holds for every one that was.
+fn use_it(file: &File) {
+    if let File::Scenario(it) = file {
+        it.bytes_out_per_sec();
+        it.pipelines.iter().for_each(|pipeline| assert!(pipeline.state_bytes() == 0 || pipeline.state_keys > 0));
+        it.platforms.iter().for_each(|platform| assert!(it.expectations_on(platform).len() >= it.expectations.len()));
+        for fault in &it.faults {
+            let end = fault.at.saturating_add(fault.length().unwrap_or_default());
+            assert!(end <= it.measure.duration && !fault.kind.to_string().is_empty(), "{fault:?}");
         }
     }
 }
@@ -67,6 +83,8 @@ fn scrap() -> impl Strategy<Value = String> {
         "- x",
         "2026-01-01",
         "\"1e5 s\"",
+        "\"9100000000 s\"",
+        "9223372036854775807",
         "true",
     ];
     prop_oneof![proptest::sample::select(scraps.map(String::from).to_vec()), "\\PC{0,8}"]

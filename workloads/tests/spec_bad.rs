@@ -480,6 +480,12 @@ const SCENARIOS: &[Row] = &[
         "\"s3.wal.upload.interval.ms\" = []",
         "x.toml:31:31: `platform.s3-wal.\"s3.wal.upload.interval.ms\"`: a list where one value belongs (right would be: \"first,second\")",
     ),
+    (
+        "for = \"20 s\"\nkind = \"kill-broker\"",
+        "kind = \"rolling-restart\"\ndown = \"9100000000 s\"",
+        "x.toml:24:8: `fault[0].kind`: is over only at 18446744073.709553 s, after the run (right would be: an end within measure.duration, 2 min)",
+    ),
+    ("\"linger.ms\" = 5", "\"metadata.max.age.ms\" = 9223372036854775807", ""),
 ];
 
 const WORKLOADS: &[Row] = &[

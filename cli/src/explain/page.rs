@@ -5,7 +5,7 @@ use textwrap::{Options, WordSplitter};
 /// What a page is wide.
 pub const COLUMNS: usize = 80;
 /// Where values begin.
-const VALUES: usize = 20;
+const VALUES: usize = 21;
 
 /// Text that grows downwards.
 #[derive(Default)]

@@ -226,7 +226,11 @@ fn fault(section: &Section<'_>, world: &World<'_>, measure: &Measure) -> Option<
     section.finish(Severity::Error, &HINTS);
     let end = at.saturating_add(fault.length().unwrap_or(Nanos::ZERO));
     if section.is_sound() && end > measure.duration {
-        let key = if at > measure.duration { "at" } else { "for" };
+        let key = match (at > measure.duration, fault.lasts) {
+            (true, _) => "at",
+            (false, Some(_)) => "for",
+            (false, None) => "kind",
+        };
         let problem = format!("is over only at {}, after the run", words(end));
         let help = format!("an end within measure.duration, {}", words(measure.duration));
         section.error(key, problem, help);
@@ -327,7 +331,9 @@ impl Fault {
     /// How long it takes, all in all; none when it has no end.
     pub fn length(&self) -> Option<Nanos> {
         match &self.kind {
-            FaultKind::RollingRestart { down, pause, brokers } => Some((*down + *pause) * u64::from(*brokers)),
+            FaultKind::RollingRestart { down, pause, brokers } => {
+                Some(down.saturating_add(*pause).scale((*brokers).into(), 1))
+            }
             FaultKind::AddBroker(_) | FaultKind::RemoveBroker(_) | FaultKind::ClockJump { .. } => None,
             FaultKind::KillBroker(_)
             | FaultKind::PauseBroker(_)

@@ -256,8 +256,9 @@ impl Kind {
             Kind::Time { each, least, endless } => match whole(text, endless, || Kind::time_instead(text, each)) {
                 Ok(None) => Ok(SettingValue::Unset),
                 Ok(Some(it)) => {
-                    let it = within(it, least, LONG_MAX / each.0.max(1), unit_of(each))?;
-                    Ok(SettingValue::Span(Nanos(it * each.0)))
+                    let it = within(it, least, LONG_MAX, unit_of(each))?;
+                    // Kafka's largest number means "for ever": 292 years are, and leave room for what is added.
+                    Ok(SettingValue::Span(Nanos(it.saturating_mul(each.0).min(LONG_MAX))))
                 }
                 Err(wrong) => Err(wrong),
             },
