@@ -2,6 +2,7 @@
 
 mod check;
 mod exit;
+mod explain;
 mod progress;
 mod text;
 
@@ -73,6 +74,8 @@ enum Command {
     },
     /// Check a history of client operations, of a run or of a real cluster
     Check(check::Arguments),
+    /// Explain a scenario, an OpenMessaging Benchmark file, or the settings there are, in plain words
+    Explain(explain::Arguments),
     /// List scenarios and mutants
     List,
 }
@@ -115,6 +118,7 @@ fn main() -> ExitCode {
             diverge(what.scenario, seed, RunOptions { planted_divergence: planted, ..what.options() })
         }
         Command::Check(arguments) => check::check(&arguments),
+        Command::Explain(arguments) => explain::explain(&arguments),
         Command::List => list(),
     }
     .into()

@@ -5,7 +5,7 @@
 //! * [`omb`]: workload and Kafka-driver files of the OpenMessaging Benchmark, YAML, as they are.
 //! * [`settings`]: settings of Kafka, of AutoMQ-style storage and of Flink, under their own names.
 //!
-//! A text becomes a tree that knows places ([`document`]); readers ask the tree for keys, and what they do not ask for
+//! A text becomes a tree that knows places (`document`); readers ask the tree for keys, and what they do not ask for
 //! is unknown. What is wrong is taken down as a [`Problem`] and reading goes on, so that one look shows all of it. A
 //! file with an error has no value; fallbacks that let reading go on never leave.
 

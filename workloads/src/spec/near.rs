@@ -1,6 +1,6 @@
 //! The name that somebody probably meant.
 
-/// The known name nearest to a wrong one, when it is near enough to be meant: at most a third of its letters differ.
+/// The known name nearest to a wrong one, when it is near enough to be meant: at most a quarter of its letters differ.
 pub(crate) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // A long text is no misspelt name, and the distance costs its square.
     if wrong.chars().count() > 100 {
@@ -11,7 +11,10 @@ pub(crate) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>)
     known
         .into_iter()
         .map(|name| (strsim::damerau_levenshtein(&wanted, &plain(name)), name))
-        .filter(|(distance, name)| *distance <= (plain(name).chars().count() / 3).max(1))
+        .filter(|(distance, name)| {
+            let letters = plain(name).chars().count();
+            *distance <= (letters / 4).max(1) && *distance < letters
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
 }
@@ -42,6 +45,7 @@ mod tests {
             ("mesageSize", Some("messageSize")),
             ("linger_ms", Some("linger.ms")),
             ("banana", None),
+            ("", None),
         ] {
             assert_eq!(nearest(wrong, known), meant, "{wrong}");
         }

@@ -95,7 +95,7 @@ impl<'a> Log<'a> {
 
     /// Something to look at.
     pub(crate) fn warn(&self, at: Range<usize>, key: &str, problem: impl Into<String>, help: impl Into<String>) {
-        self.add(Problem::at(self.source, at, key, problem, help).as_warning());
+        self.add(Problem::at(self.source, at, key, problem, help).into_warning());
     }
 
     pub(crate) fn add(&self, problem: Problem) {

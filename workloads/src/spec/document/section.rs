@@ -36,7 +36,11 @@ impl<'a> Section<'a> {
 
     /// The entry of a key, if it is there.
     pub(crate) fn entry(&self, key: &'static str) -> Option<&'a Entry> {
-        self.known.borrow_mut().push(key);
+        let mut known = self.known.borrow_mut();
+        if !known.contains(&key) {
+            known.push(key);
+        }
+        drop(known);
         self.table.entries.iter().find(|entry| entry.key == key)
     }
 
@@ -131,6 +135,12 @@ impl<'a> Section<'a> {
     fn place(&self, key: &str) -> Range<usize> {
         let entry = self.table.entries.iter().find(|entry| entry.key == key);
         entry.map_or_else(|| self.span.clone(), |entry| entry.node.span.clone())
+    }
+
+    /// Whether nothing was wrong so far: what goes together with what is only then worth a word, since fallbacks stand
+    /// in for what was wrong.
+    pub(crate) fn is_sound(&self) -> bool {
+        !self.log.has_errors()
     }
 
     /// Takes down every key that nobody asked for. `hints` are words that people write for something else.

@@ -7,7 +7,8 @@ use toml::de::{DeInteger, DeTable, DeValue};
 /// The tree of a TOML text. What is no TOML is taken down, and what is left is read all the same.
 pub(crate) fn parse(log: &Log<'_>) -> Table {
     let (table, errors) = DeTable::parse_recoverable(&log.source.text);
-    for error in errors {
+    // What follows the first error is mostly its echo.
+    for error in errors.into_iter().take(1) {
         let message = error.message().replace('\n', "; ");
         let (problem, help) = message.split_once(", expected ").unwrap_or((&message, ""));
         log.error(error.span().unwrap_or(0..0), "", format!("this is no TOML: {problem}"), help);

@@ -25,7 +25,11 @@ pub(crate) fn parse(log: &Log<'_>) -> Table {
         Err(error) => {
             let at = error.location().map_or(0..0, |location| span(text, location));
             let message = error.without_snippet().to_string();
-            log.error(at, "", format!("this is no YAML: {}", first_sentence(&message)), "");
+            let (problem, help) = match message.contains("from_str_multiple") {
+                true => ("there are several documents".to_owned(), "one: no second ---"),
+                false => (format!("this is no YAML: {}", first_sentence(&message)), ""),
+            };
+            log.error(at, "", problem, help);
             Table::default()
         }
     }
@@ -34,7 +38,8 @@ pub(crate) fn parse(log: &Log<'_>) -> Table {
 /// The parser appends places that we tell ourselves.
 fn first_sentence(message: &str) -> &str {
     let line = message.lines().next().unwrap_or("");
-    line.split(" at line ").next().unwrap_or(line)
+    let line = line.split(" at line ").next().unwrap_or(line);
+    line.split(", set ").next().unwrap_or(line)
 }
 
 fn into_table(text: &str, entries: Vec<(Spanned<String>, Spanned<Raw>)>) -> Table {

@@ -80,19 +80,25 @@ fn read(top: &Section<'_>, driver_class: Option<String>) -> OmbDriver {
     block(top, "commonConfig", &clients, &mut given);
     block(top, "producerConfig", &[Scope::Producer], &mut given);
     block(top, "consumerConfig", &[Scope::Consumer], &mut given);
-    for (scope, conflicts) in
-        [(Scope::Producer, ProducerSettings::conflicts(&given)), (Scope::Consumer, ConsumerSettings::conflicts(&given))]
-    {
-        conflicts.into_iter().for_each(|conflict| say(top, &given, scope, conflict));
-    }
-    let topic = TopicSettings::of(&given);
-    if topic.min_insync_replicas > replication_factor {
-        let at = given.get(Scope::Topic, "min.insync.replicas").map_or(0..0, |it| it.at.clone());
-        let problem =
-            format!("is more than the {replication_factor} replicas there are: no write with acks=all succeeds");
-        top.log.warn(at, "topicConfig.\"min.insync.replicas\"", problem, "less than replicationFactor");
+    if top.is_sound() {
+        check(top, &given, replication_factor);
     }
     OmbDriver { name: top.or("name", "Kafka".into(), name), driver_class, replication_factor, given }
+}
+
+/// What goes together with what.
+fn check(top: &Section<'_>, given: &Given, replication_factor: u32) {
+    for (scope, conflicts) in
+        [(Scope::Producer, ProducerSettings::conflicts(given)), (Scope::Consumer, ConsumerSettings::conflicts(given))]
+    {
+        conflicts.into_iter().for_each(|conflict| say(top, given, scope, conflict));
+    }
+    let topic = TopicSettings::of(given);
+    if topic.min_insync_replicas > replication_factor {
+        let at = given.get(Scope::Topic, "min.insync.replicas").map_or(0..0, |it| it.at.clone());
+        let problem = format!("is more than replicationFactor, {replication_factor}: no write with acks=all succeeds");
+        top.log.warn(at, "topicConfig.\"min.insync.replicas\"", problem, "replicationFactor or less");
+    }
 }
 
 fn name(node: &Node) -> Result<String, Wrong> {

@@ -133,6 +133,9 @@ mod tests {
                 entry("a=b", "c\\d", 9)
             ]
         );
+        // Of two backslashes one is meant, and the line ends there.
+        let two: Vec<String> = parse("a=b\\\\\nc=d").into_iter().map(|it| it.value).collect();
+        assert_eq!(two, ["b\\", "d"]);
         let acks = &parse(text)[0];
         assert_eq!((acks.key_at.clone(), acks.value_at.clone()), (2..6, 7..10));
     }

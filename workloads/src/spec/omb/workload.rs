@@ -2,7 +2,7 @@
 
 use super::count;
 use crate::spec::document::section::Section;
-use crate::spec::document::value::{Wrong, boolean, choice, number};
+use crate::spec::document::value::{Wrong, boolean, choice, number, parse_bytes, parse_span};
 use crate::spec::document::{Log, Node, Severity, Value, parse_yaml};
 use crate::spec::problem::{Parsed, Problems, Source};
 use wavetank_sim::Nanos;
@@ -123,7 +123,6 @@ fn read(top: &Section<'_>) -> OmbWorkload {
         move |node: &Node| wide(node).map(|it| u32::try_from(it).expect("bounded below 32 bits"))
     };
     let some = |key, right| top.need(key, 1, right, count32(1, MANY));
-    let minutes = |node: &Node| count(0, 1_000_000)(node).map(|it| Nanos::secs(it * 60));
     let distributors = [
         ("NO_KEY", KeyDistributor::NoKey),
         ("KEY_ROUND_ROBIN", KeyDistributor::RoundRobin),
@@ -134,7 +133,7 @@ fn read(top: &Section<'_>) -> OmbWorkload {
         topics: some("topics", "how many topics to create: 1 or more"),
         partitions_per_topic: some("partitionsPerTopic", "1 or more"),
         key_distributor: top.or("keyDistributor", KeyDistributor::NoKey, choice(&distributors)),
-        message_size: top.need("messageSize", 1, "bytes of a message: 1024", count(1, 1 << 30)),
+        message_size: top.need("messageSize", 1, "bytes of a message: 1024", message_size),
         payload: payload(top),
         subscriptions_per_topic: top.need(
             "subscriptionsPerTopic",
@@ -153,12 +152,18 @@ fn read(top: &Section<'_>) -> OmbWorkload {
         .filter(|rate| *rate > 0),
         backlog_bytes: top.or("consumerBacklogSizeGB", 0, count(0, 1 << 30)) << 30,
         backlog_drain_ratio: top.or("backlogDrainRatio", 1.0, number(0.0, 1.0)),
-        test_duration: top.need("testDurationMinutes", Nanos::ZERO, "minutes: 5", |node| {
-            count(1, 1_000_000)(node).map(|it| Nanos::secs(it * 60))
-        }),
-        warmup_duration: top.or("warmupDurationMinutes", Nanos::secs(60), minutes),
+        test_duration: top.need("testDurationMinutes", Nanos::ZERO, "minutes: 5", minutes(1)),
+        warmup_duration: top.or("warmupDurationMinutes", Nanos::secs(60), minutes(0)),
         defaults: Vec::new(),
     };
+    if top.is_sound() {
+        check(top, &workload);
+    }
+    workload
+}
+
+/// What goes together with what.
+fn check(top: &Section<'_>, workload: &OmbWorkload) {
     if workload.backlog_bytes > 0 && workload.producer_rate.is_none() {
         top.error("producerRate", "is 0 (find the largest) while a backlog is built: OMB refuses that", "1 or more");
     }
@@ -167,10 +172,14 @@ fn read(top: &Section<'_>) -> OmbWorkload {
         top.warn("consumerBacklogSizeGB", "builds a backlog that nobody reads", "a consumer at least");
     }
     if groups.0 > 0 && groups.1 > workload.partitions_per_topic {
-        let problem = format!("{} consumers of {} partitions: some idle", groups.1, workload.partitions_per_topic);
+        let problem =
+            format!("{} consumers for {} to read: some idle", groups.1, partitions(workload.partitions_per_topic));
         top.warn("consumerPerSubscription", problem, "no more than partitionsPerTopic");
     }
-    workload
+    if workload.payload == Payload::Unsaid {
+        let problem = "neither payloadFile nor useRandomizedPayloads: OMB itself would not start";
+        top.log.warn(top.span.clone(), "payloadFile", problem, "useRandomizedPayloads: true");
+    }
 }
 
 fn payload(top: &Section<'_>) -> Payload {
@@ -187,11 +196,7 @@ fn payload(top: &Section<'_>) -> Payload {
             Payload::Random { ratio: ratio.unwrap_or(0.0), pool }
         }
         (false, Some(file)) => Payload::File(file),
-        (false, None) => {
-            let problem = "neither payloadFile nor useRandomizedPayloads: OMB itself would not start";
-            top.log.warn(top.span.clone(), "payloadFile", problem, "useRandomizedPayloads: true");
-            Payload::Unsaid
-        }
+        (false, None) => Payload::Unsaid,
     }
 }
 
@@ -201,4 +206,28 @@ fn text_of_anything(node: &Node) -> Result<String, Wrong> {
         Value::Null | Value::Date | Value::List(_) | Value::Table(_) => Err(Wrong::kind(node, "a text")),
         other => Ok(other.as_setting().unwrap_or_default()),
     }
+}
+
+/// Bytes; what is written with a unit is told without one.
+fn message_size(node: &Node) -> Result<u64, Wrong> {
+    let meant = |text: &String| parse_bytes(text).map(|it| format!("{it}: OMB counts bytes and takes no unit"));
+    instead(node, count(1, 1 << 30)(node), meant)
+}
+
+/// Minutes; what is written with a unit is told without one.
+fn minutes(least: u64) -> impl Fn(&Node) -> Result<Nanos, Wrong> {
+    const MINUTE: u64 = 60_000_000_000;
+    let whole = |text: &String| parse_span(text).filter(|it| it.0.is_multiple_of(MINUTE)).map(|it| it.0 / MINUTE);
+    let meant = move |text: &String| whole(text).map(|it| format!("{it}: OMB counts minutes and takes no unit"));
+    move |node| instead(node, count(least, 1_000_000)(node).map(|it| Nanos::secs(it * 60)), meant)
+}
+
+/// The same error with what was meant as its help, where that can be told.
+fn instead<T>(node: &Node, read: Result<T, Wrong>, meant: impl Fn(&String) -> Option<String>) -> Result<T, Wrong> {
+    let Value::Text(text) = &node.value else { return read };
+    read.map_err(|wrong| meant(text).map_or(wrong.clone(), |help| Wrong { help, ..wrong }))
+}
+
+fn partitions(count: u32) -> String {
+    if count == 1 { "1 partition".into() } else { format!("{count} partitions") }
 }

@@ -136,13 +136,14 @@ pub(super) fn read(top: &Section<'_>) -> Cluster {
             None => Err(Wrong::new(format!("there is no instance type \"{name}\""), advice(&name, known.clone()))),
         }
     });
-    let given = section
-        .section("settings")
-        .map_or_else(Given::default, |settings| Given::of_section(&settings, &[Scope::Broker], &[]));
+    let given = section.section("settings").map_or_else(Given::default, |settings| {
+        let given = Given::of_section(&settings, &[Scope::Broker], &[]);
+        say(&settings, &given, Scope::Broker, conflicts);
+        given
+    });
     section.finish(Severity::Error, &HINTS);
     let (vcpus, memory_bytes) = types.get(&instance).map_or((1, 1), |it| (it.vcpus, it.memory_bytes));
     let settings = BrokerSettings::of(&given);
-    say(&section, &given, Scope::Broker, conflicts(&settings));
     Cluster { brokers, controllers, azs, instance, vcpus, memory_bytes, given, settings }
 }
 
@@ -169,7 +170,8 @@ fn controllers(node: &Node) -> Result<u32, Wrong> {
     }
 }
 
-fn conflicts(it: &BrokerSettings) -> Vec<Conflict> {
+fn conflicts(given: &Given) -> Vec<Conflict> {
+    let it = BrokerSettings::of(given);
     let mut conflicts = Vec::new();
     if it.heartbeat_interval >= it.session_timeout {
         conflicts.push(Conflict {
@@ -182,9 +184,12 @@ fn conflicts(it: &BrokerSettings) -> Vec<Conflict> {
     conflicts
 }
 
-/// Takes down conflicts where their setting was set, else at the table.
-pub(super) fn say(section: &Section<'_>, given: &Given, scope: Scope, conflicts: Vec<Conflict>) {
-    for conflict in conflicts {
+/// Takes down what does not go together, where a setting of it was set, else at the table.
+pub(super) fn say(section: &Section<'_>, given: &Given, scope: Scope, conflicts: fn(&Given) -> Vec<Conflict>) {
+    if !section.is_sound() {
+        return;
+    }
+    for conflict in conflicts(given) {
         let at = given.get(scope, conflict.key).map_or_else(|| section.span.clone(), |it| it.at.clone());
         let key = section.full(conflict.key);
         match conflict.severity {
@@ -213,7 +218,7 @@ pub(super) fn read_platforms(top: &Section<'_>, cluster: &Cluster) -> Vec<Platfo
     let platforms = platforms.collect();
     if let Some(sections) = sections {
         for kind in PlatformKind::ALL.into_iter().filter(|kind| !wanted.contains(kind)) {
-            if let Some(idle) = sections.section(kind.name()) {
+            if let Some(idle) = sections.section(kind.name()).filter(|_| !wanted.is_empty()) {
                 // Still read: what is wrong in it is wrong.
                 read_platform(kind, Some(&idle), cluster);
                 sections.warn(
@@ -243,12 +248,12 @@ fn read_platform(kind: PlatformKind, section: Option<&Section<'_>>, cluster: &Cl
         None => kind.default_wal(),
     };
     if let (Some(it), Some(section), false) = (set, section, kind.fits(&wal)) {
-        let problem = format!("is no log of {}", kind.name());
+        let problem = format!("is no place for the log of {}", kind.name());
         section.log.error(it.at.clone(), &section.full("s3.wal.path"), problem, kind.default_wal().to_string());
     }
     let broker = BrokerSettings::of(&given);
-    if let Some(section) = section {
-        say(section, &own, Scope::Broker, conflicts(&broker));
+    if let Some(section) = section.filter(|_| own.of(Scope::Broker) != Given::default()) {
+        say(section, &given, Scope::Broker, conflicts);
     }
     let shared_storage = SharedStorageSettings { wal_path: Some(wal.clone()), ..SharedStorageSettings::of(&given) };
     Platform { kind, wal, broker, shared_storage, given, expectations }

@@ -1,6 +1,6 @@
 //! What is expected: `[expect]`. A key names what is measured, its value is a bound.
 
-use super::fault::words;
+use super::fault::{percent, words};
 use crate::spec::document::Severity;
 use crate::spec::document::section::Section;
 use crate::spec::document::value::{Wrong, grouped, number_and_unit, parse_span, shorten};
@@ -206,7 +206,7 @@ impl Unit {
     fn example(self) -> &'static str {
         match self {
             Unit::Span => "500 ms",
-            Unit::Count => "100",
+            Unit::Count => "0",
             Unit::Share => "99.9 %",
             Unit::Usd => "3.5 USD/h",
         }
@@ -278,8 +278,7 @@ impl fmt::Display for Bound {
         match self.value {
             Measured::Span(span) => write!(f, "{sign} {}", words(span)),
             Measured::Count(count) => write!(f, "{sign} {}", grouped(count)),
-            // A share of 0.999 is 99.9 %, and no 99.90000000000001 %.
-            Measured::Share(share) => write!(f, "{sign} {} %", (share * 1e8).round() / 1e6),
+            Measured::Share(share) => write!(f, "{sign} {} %", percent(share)),
             Measured::UsdPerHour(usd) => write!(f, "{sign} {usd} USD/h"),
         }
     }

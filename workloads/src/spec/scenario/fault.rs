@@ -225,8 +225,12 @@ fn fault(section: &Section<'_>, world: &World<'_>, measure: &Measure) -> Option<
     let fault = Fault { at, lasts, kind: read_kind(section, world, kind) };
     section.finish(Severity::Error, &HINTS);
     let end = at.saturating_add(fault.length().unwrap_or(Nanos::ZERO));
-    if end > measure.duration {
-        let key = if at > measure.duration { "at" } else { "for" };
+    if section.is_sound() && end > measure.duration {
+        let key = match (at > measure.duration, fault.lasts) {
+            (true, _) => "at",
+            (false, Some(_)) => "for",
+            (false, None) => "kind",
+        };
         let problem = format!("is over only at {}, after the run", words(end));
         let help = format!("an end within measure.duration, {}", words(measure.duration));
         section.error(key, problem, help);
@@ -327,7 +331,9 @@ impl Fault {
     /// How long it takes, all in all; none when it has no end.
     pub fn length(&self) -> Option<Nanos> {
         match &self.kind {
-            FaultKind::RollingRestart { down, pause, brokers } => Some((*down + *pause) * u64::from(*brokers)),
+            FaultKind::RollingRestart { down, pause, brokers } => {
+                Some(down.saturating_add(*pause).scale((*brokers).into(), 1))
+            }
             FaultKind::AddBroker(_) | FaultKind::RemoveBroker(_) | FaultKind::ClockJump { .. } => None,
             FaultKind::KillBroker(_)
             | FaultKind::PauseBroker(_)
@@ -347,8 +353,13 @@ impl Fault {
     }
 }
 
-/// A span of time as people write it.
-pub(crate) fn words(span: Nanos) -> String {
+/// A share in percent: 0.999 is 99.9, and no 99.90000000000001.
+pub(super) fn percent(share: f64) -> f64 {
+    (share * 1e8).round() / 1e6
+}
+
+/// A span of time as people write it: `30 s`, `1.5 s`, `10 min`.
+pub fn words(span: Nanos) -> String {
     let units =
         [(3_600_000_000_000, "h"), (60_000_000_000, "min"), (1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")];
     let whole = units.iter().find(|(each, _)| span.0 >= *each && span.0.is_multiple_of(*each));
@@ -357,6 +368,13 @@ pub(crate) fn words(span: Nanos) -> String {
         None if span == Nanos::ZERO => "0 s".into(),
         None if span.0 >= 1_000_000_000 => format!("{} s", span.as_secs_f64()),
         None => format!("{} ms", span.as_millis_f64()),
+    }
+}
+
+impl FaultKind {
+    /// Whether it is over as soon as it happened.
+    pub fn is_instant(&self) -> bool {
+        matches!(self, FaultKind::AddBroker(_) | FaultKind::RemoveBroker(_) | FaultKind::ClockJump { .. })
     }
 }
 
@@ -388,8 +406,8 @@ impl fmt::Display for FaultKind {
             FaultKind::ObjectStoreBrownout { latency_factor, error_rate } => {
                 write!(
                     f,
-                    "the object store is {latency_factor} times slower and fails {:.3} % of requests",
-                    error_rate * 100.0
+                    "the object store is {latency_factor} times slower and fails {} % of requests",
+                    percent(*error_rate)
                 )
             }
             FaultKind::ObjectStoreOutage => f.write_str("the object store fails every request"),

@@ -7,7 +7,7 @@ use crate::spec::document::section::Section;
 use crate::spec::document::value::{Wrong, choice, list, name, span};
 use crate::spec::document::{Node, Severity};
 use crate::spec::near::advice;
-use crate::spec::settings::{Assignor, ConsumerSettings, Given, GroupProtocol, Scope, SettingValue};
+use crate::spec::settings::{Assignor, ConsumerSettings, Given, Scope, SettingValue};
 use wavetank_sim::Nanos;
 
 /// A consumer group.
@@ -60,9 +60,9 @@ fn group(section: &Section<'_>, cluster: &Cluster, workload: &Workload) -> Group
     let topics = section.or("topics", workload.topic_names(), topics(workload));
     let members = section.need("members", Placement::default(), "how many: 4", Placement::reader(cluster, 1));
     let start_at = section.or("start_at", Nanos::ZERO, span);
-    let mut own = section
-        .section("settings")
-        .map_or_else(Given::default, |settings| Given::of_section(&settings, &[Scope::Consumer], &[]));
+    let table = section.section("settings");
+    let mut own =
+        table.as_ref().map_or_else(Given::default, |settings| Given::of_section(settings, &[Scope::Consumer], &[]));
     if let Some(protocol) = section.optional("protocol", choice(&protocols)) {
         let strategy = "partition.assignment.strategy";
         let (key, value) = match protocol {
@@ -81,15 +81,16 @@ fn group(section: &Section<'_>, cluster: &Cluster, workload: &Workload) -> Group
         }
     }
     let given = workload.given.of(Scope::Consumer).overlaid(&own);
-    say(section, &own, Scope::Consumer, ConsumerSettings::conflicts(&given));
+    if own != Given::default() {
+        say(table.as_ref().unwrap_or(section), &given, Scope::Consumer, ConsumerSettings::conflicts);
+    }
     section.finish(Severity::Error, &HINTS);
     let settings = ConsumerSettings::of(&given);
     let partitions = u64::from(workload.partitions) * topics.len() as u64;
-    if u64::from(members.total()) > partitions {
-        let problem = format!("{} members of {partitions} partitions: some idle", members.total());
+    if section.is_sound() && u64::from(members.total()) > partitions {
+        let problem = format!("{} members, and partitions for {partitions}: some idle", members.total());
         section.warn("members", problem, "no more than partitions");
     }
-    debug_assert!(settings.group_protocol == GroupProtocol::Classic || !settings.assignor.class().is_empty());
     Group { name: title, topics, members, start_at, given, settings }
 }
 

@@ -33,7 +33,7 @@ mod target;
 
 pub use cluster::{Cluster, Platform, PlatformKind};
 pub use expect::{Bound, Expectation, Measured, Metric, Operation, Order, Statistic};
-pub use fault::{Fault, FaultKind, Peer};
+pub use fault::{Fault, FaultKind, Peer, words};
 pub use group::Group;
 pub use load::{HotPartition, KeyChoice, Keys, Origin, Workload};
 pub use pipeline::{Pipeline, Sink};

@@ -89,10 +89,11 @@ pub(super) fn read(top: &Section<'_>, cluster: &Cluster, workload: &Workload) ->
 }
 
 fn pipeline(section: &Section<'_>, cluster: &Cluster, workload: &Workload) -> Pipeline {
-    let given = section
-        .section("settings")
-        .map_or_else(Given::default, |settings| Given::of_section(&settings, &[Scope::Flink], &[]));
-    say(section, &given, Scope::Flink, FlinkSettings::conflicts(&given));
+    let given = section.section("settings").map_or_else(Given::default, |settings| {
+        let given = Given::of_section(&settings, &[Scope::Flink], &[]);
+        say(&settings, &given, Scope::Flink, FlinkSettings::conflicts);
+        given
+    });
     let settings = FlinkSettings::of(&given);
     let parallelism = section.need("parallelism", 1, "subtasks of each operator: 4", count32(1, 32_768));
     let one = Placement::spread(1, &cluster.azs);
@@ -109,7 +110,9 @@ fn pipeline(section: &Section<'_>, cluster: &Cluster, workload: &Workload) -> Pi
         settings,
     };
     section.finish(Severity::Error, &HINTS);
-    check(section, &pipeline);
+    if section.is_sound() {
+        check(section, &pipeline);
+    }
     pipeline
 }
 
@@ -118,7 +121,7 @@ fn check(section: &Section<'_>, pipeline: &Pipeline) {
     let slots = u64::from(pipeline.task_managers.total()) * per_manager;
     if slots < u64::from(pipeline.parallelism) {
         let managers = pipeline.task_managers.total();
-        let problem = format!("needs {} slots, and there are {slots}", pipeline.parallelism);
+        let problem = format!("needs {} slots and has {slots}", pipeline.parallelism);
         let right = u64::from(pipeline.parallelism).div_ceil(u64::from(managers.max(1)));
         let help = format!("\"taskmanager.numberOfTaskSlots\" = {right} in its settings, or more task_managers");
         section.error("parallelism", problem, help);

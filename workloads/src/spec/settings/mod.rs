@@ -256,8 +256,9 @@ impl Kind {
             Kind::Time { each, least, endless } => match whole(text, endless, || Kind::time_instead(text, each)) {
                 Ok(None) => Ok(SettingValue::Unset),
                 Ok(Some(it)) => {
-                    let it = within(it, least, LONG_MAX / each.0.max(1), unit_of(each))?;
-                    Ok(SettingValue::Span(Nanos(it * each.0)))
+                    let it = within(it, least, LONG_MAX, unit_of(each))?;
+                    // Kafka's largest number means "for ever": 292 years are, and leave room for what is added.
+                    Ok(SettingValue::Span(Nanos(it.saturating_mul(each.0).min(LONG_MAX))))
                 }
                 Err(wrong) => Err(wrong),
             },
@@ -375,7 +376,7 @@ fn assignor(text: &str) -> Result<SettingValue, Wrong> {
 /// What to say of a key that none of these scopes has: the nearest key, or the scope that has it.
 pub(crate) fn advice_for_key(key: &str, scopes: &[Scope]) -> String {
     if let Some(scope) = Scope::ALL.into_iter().find(|scope| scope.find(key).is_some()) {
-        return format!("it is a {} setting: put it there", scope.name());
+        return format!("the same among {} settings", scope.name());
     }
     let keys = scopes.iter().flat_map(|scope| scope.table()).map(|setting| setting.key);
     nearest(key, keys).map(|near| format!("{near}?")).unwrap_or_default()
