@@ -7,9 +7,10 @@ use super::size::{Purpose, Setup, Size};
 use crate::spec::scenario::{Placement, PlatformKind};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use wavetank_models::client::consumer_process::{ConsumerProcess, ConsumerSpec, Subscription};
+use wavetank_models::client::consumer::StartAt;
+use wavetank_models::client::{ConsumerProcess, ConsumerSpec, Subscription};
 use wavetank_models::client::load::{LoadSpec, RateSchedule};
-use wavetank_models::client::producer_process::{ProducerProcess, ProducerSpec};
+use wavetank_models::client::{ProducerProcess, ProducerSpec};
 use wavetank_models::client::Directory;
 use wavetank_models::cloud::express::ExpressStore;
 use wavetank_models::cloud::host::HostSpec;
@@ -20,16 +21,13 @@ use wavetank_models::cloud::volume::Volume;
 use wavetank_models::kafka::broker::{Broker, BrokerSpec, STORAGE_SPACE};
 use wavetank_models::kafka::broker::link::LinkOptions;
 use wavetank_models::kafka::controller::{Controller, ControllerMutant, ControllerSpec};
-use wavetank_models::kafka::ids::{BrokerId, ControllerId, GroupId, TopicId};
+use wavetank_models::kafka::ids::{BrokerId, ControllerId, GroupId, TopicId, TopicIdPartition};
 use wavetank_models::kafka::object_client::ObjectPlace;
 use wavetank_models::kafka::shared_storage::StorageOptions;
 use wavetank_models::kafka::shared_storage::objects::Bucket;
 use wavetank_models::kafka::shared_storage::stream_logs::{StreamLogs, StreamLogsSpec, WalSource};
-use wavetank_models::kafka::wal::WalMode;
-use wavetank_models::kafka::wal::block::{BlockFencing, BlockWalOptions};
-use wavetank_models::kafka::wal::file::FileWalOptions;
-use wavetank_models::kafka::wal::mutant::WalMutant;
-use wavetank_models::kafka::wal::spec::{self, WalSpec};
+use wavetank_models::kafka::wal::WalMutant;
+use wavetank_models::kafka::wal::{self, WalSpec};
 use wavetank_models::world::{Behaviour, CloudSpec, Event, ExpressId, ShareId, StoreId, VolumeId, World};
 use wavetank_sim::{Core, Nanos, NodeId};
 
@@ -144,7 +142,6 @@ pub(super) struct Builder<'a> {
     pub(super) setup: Setup<'a>,
     pub(super) size: &'a Size,
     pub(super) mutants: Mutants,
-    pub(super) hosts: Vec<(HostId, AzId)>,
 }
 
 impl Builder<'_> {
@@ -301,20 +298,9 @@ impl Builder<'_> {
                 PlatformKind::S3Wal | PlatformKind::S3ExpressWal => {
                     WalSpec::Object { place: places[n], options: object.clone() }
                 }
-                PlatformKind::EbsWal | PlatformKind::RegionalEbsWal => WalSpec::Block {
-                    volume: volumes[n],
-                    fencing: match mode {
-                        WalMode::Own => BlockFencing::Attach { victim: None },
-                        WalMode::Failover => BlockFencing::Attach { victim: Some(brokers[n].0) },
-                    },
-                    options: BlockWalOptions::default(),
-                },
-                PlatformKind::NfsWal => WalSpec::File {
-                    share: share.expect("this platform has one"),
-                    options: FileWalOptions::default(),
-                },
+                PlatformKind::EbsWal | PlatformKind::RegionalEbsWal | PlatformKind::NfsWal => unreachable!("{mode:?} {volumes:?} {share:?}"),
             };
-            spec::build(wal, space, mutant)
+            wal::build(wal, space, mutant)
         })
     }
 
@@ -370,11 +356,14 @@ impl Builder<'_> {
             let count = group.members.total().min(size.members.unwrap_or(u32::MAX));
             for n in 0..count {
                 let (host, az) = hosts.next().expect("a host a client");
-                let topics = (0..size.topics).map(|topic| TopicId(FIRST_TOPIC + topic)).collect();
+                let mine = |tp: &TopicIdPartition| tp.partition % count == n;
+                let topics = (0..size.topics).map(|topic| TopicId(FIRST_TOPIC + topic));
+                let of = |topic| (0..size.partitions).map(move |partition| TopicIdPartition { topic, partition });
+                let assigned = topics.flat_map(of).filter(mine).map(|tp| (tp, StartAt::Earliest)).collect();
                 let spec = ConsumerSpec {
                     directory: directory.clone(),
                     group: GroupId(number as u32),
-                    subscription: Subscription::Subscribe(topics),
+                    subscription: Subscription::Assign(assigned),
                     settings: settings::consumer(&group.settings),
                     records_per_sec: None,
                     recorded: self.setup.purpose == Purpose::Explore,

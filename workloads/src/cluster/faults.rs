@@ -275,7 +275,7 @@ impl Conductor {
 
     fn look_whether_done(&self, world: &mut World, core: &mut Core<Event>) {
         if self.meter.0.lock().expect("nobody panics with it").is_quiet() {
-            return core.stop(super::ALL_DONE.into());
+            return core.stop(super::ALL_DONE);
         }
         world.plan(core, core.now() + Nanos::millis(500), Action::Direct(LOOK_WHETHER_DONE));
     }

@@ -36,6 +36,8 @@ pub(super) struct Meter {
     /// By partition: offset after the last that was acknowledged to a producer, and that a consumer was handed.
     acked: BTreeMap<TopicIdPartition, u64>,
     consumed: BTreeMap<TopicIdPartition, u64>,
+    /// By place: batches that were sent and not settled.
+    on_wire: BTreeMap<u32, u32>,
     lag: u64,
     pub(super) produced_records: u64,
     pub(super) consumed_records: u64,
@@ -58,6 +60,7 @@ impl Meter {
             hits: Vec::new(),
             acked: BTreeMap::new(),
             consumed: BTreeMap::new(),
+            on_wire: BTreeMap::new(),
             lag: 0,
             produced_records: 0,
             consumed_records: 0,
@@ -124,6 +127,7 @@ impl Meter {
                 let place = self.place(*tp);
                 if let (Some(recorder), Some(place)) = (&mut self.recorder, place) {
                     recorder.sent(now, place);
+                    *self.on_wire.entry(place).or_default() += 1;
                 }
             }
             Probe::Produced { span, due, sent, bytes } => {
@@ -134,6 +138,7 @@ impl Meter {
                 let place = self.place(span.tp);
                 self.lag += records;
                 if let (Some(recorder), Some(place)) = (&mut self.recorder, place) {
+                    *self.on_wire.entry(place).or_insert(1) -= 1;
                     recorder.acked(now, place, records, u64::from(*bytes));
                     let (first, last) = (now - due.0.min(now), now - due.1.min(now));
                     recorder.latencies(now, Distribution::Produce, first, last, records);
@@ -147,6 +152,11 @@ impl Meter {
                 self.gave_up_records += u64::from(*records);
                 let place = self.place(*tp);
                 if let (Some(recorder), Some(place)) = (&mut self.recorder, place) {
+                    // What was never sent waited too.
+                    match self.on_wire.get_mut(&place).filter(|batches| **batches > 0) {
+                        Some(batches) => *batches -= 1,
+                        None => recorder.sent(now, place),
+                    }
                     recorder.failed(now, place, u64::from(*records));
                 }
             }

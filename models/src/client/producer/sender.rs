@@ -4,6 +4,7 @@ use super::batch::Batch;
 use super::Producer;
 use crate::kafka::protocol::Request;
 use crate::kafka::protocol::client::{Acks, ProduceRequest};
+use crate::probe::Probe;
 use crate::world::Cx;
 use smallvec::SmallVec;
 use wavetank_sim::{Nanos, NodeId};
@@ -91,6 +92,9 @@ impl Producer {
         let partition = &mut self.partitions[place];
         let mut batch = partition.pop().expect("it may go");
         partition.on_wire += 1;
+        if batch.attempts == 0 {
+            cx.probe(Probe::Sent { tp: partition.tp, records: batch.piece.count });
+        }
         if let Some(session) = self.session.filter(|_| batch.stamp.is_none()) {
             batch.stamp = Some(partition.sequences.stamp(session, batch.piece.count));
         }

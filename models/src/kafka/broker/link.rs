@@ -360,6 +360,13 @@ impl ControllerLink {
                     self.events.push_back(LinkEvent::ImageMoved);
                 }
             }
+            FetchedMetadata::Snapshot { image, end, .. } => {
+                if image.next > self.image.next {
+                    self.image = (*image).clone();
+                    self.last_epoch = end.epoch;
+                    self.events.push_back(LinkEvent::ImageMoved);
+                }
+            }
             // Observers read what is committed alone, which nobody takes back.
             FetchedMetadata::Diverging(at) => {
                 cx.fail(format!("broker {}: the metadata log at {:?} was taken back", self.broker, at.offset));
