@@ -139,7 +139,9 @@ fn run(medium: Medium, seed: u64, mutant: Option<WalMutant>) -> Run {
             let shared = shared.get_or_init(|| Shared::new(make, STORM_ENDS));
             let owner = world.add_node(core, "owner", sea.hosts[0], keeper(shared, WalMode::Own));
             let rescuer = world.add_node(core, "rescuer", rescuer, keeper(shared, WalMode::Failover));
-            world.supervise(owner, Nanos::millis(700));
+            for node in [owner, rescuer] {
+                world.supervise(node, Nanos::millis(700));
+            }
             let mut weather = Weather::draw(core.choices(), device);
             if seed % 4 == 3 {
                 weather = weather.with_zombies();
@@ -166,8 +168,10 @@ fn sweep(medium: Medium, seeds: std::ops::Range<u64>) -> (Marks, Seen) {
     let (mut marks, mut all) = (Marks::default(), Seen::default());
     for seed in seeds {
         let run = run(medium, seed, None);
-        assert!(run.broken.is_empty(), "{medium:?} seed {seed}: {:#?}\n{:?}", run.broken, run.seen);
-        assert!(run.seen.last_durable + Nanos::secs(5) > RUN, "{medium:?} seed {seed}: stuck: {:?}", run.seen);
+        // The first few say enough.
+        let broken: Vec<&String> = run.broken.iter().take(5).collect();
+        assert!(broken.is_empty(), "{medium:?} seed {seed}: {broken:#?}\n{:?}", run.seen);
+        assert!(run.seen.last_durable + Nanos::secs(20) > RUN, "{medium:?} seed {seed}: stuck: {:?}", run.seen);
         marks.merge(&run.marks);
         all.durable += run.seen.durable;
         all.recovered += run.seen.recovered;
@@ -211,7 +215,7 @@ fn an_express_log_keeps_its_contract() {
 #[test]
 fn logs_on_volumes_keep_their_contract() {
     for medium in [Medium::Gp3, Medium::Io2, Medium::Regional] {
-        let (marks, seen) = sweep(medium, 0..60);
+        let (marks, seen) = sweep(medium, 0..150);
         println!("{medium:?} {seen:?} {marks:#?}");
         for mark in [
             "wal: over capacity",
@@ -225,7 +229,7 @@ fn logs_on_volumes_keep_their_contract() {
 
 #[test]
 fn a_log_on_a_share_keeps_its_contract() {
-    let (marks, seen) = sweep(Medium::File, 0..60);
+    let (marks, seen) = sweep(Medium::File, 0..300);
     println!("{seen:?} {marks:#?}");
     for mark in [
         "wal: over capacity",
@@ -267,3 +271,4 @@ fn mutants_of_the_object_log_are_caught() {
         caught(Medium::Object, mutant, 0..300);
     }
 }
+

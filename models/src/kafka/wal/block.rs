@@ -9,7 +9,7 @@
 //! written or never will be.
 //! Then the ring's headers are read.
 //!
-//! A rescuer that is done detaches. Any refusal of the device after the log is acquired is a fence; any other error ends
+//! A rescuer that is done detaches; its reservation stays, and keeps the old owner out until the next one preempts it. Any refusal of the device after the log is acquired is a fence; any other error ends
 //! the log (`WALBlockDeviceChannel` marks itself failed).
 //!
 //! # Simpler than reality
@@ -73,7 +73,6 @@ enum Step {
     Preempting,
     Acquiring,
     Using,
-    Unregistering,
     GivingBack,
 }
 
@@ -163,7 +162,6 @@ impl BlockWal {
             (Step::Acquiring, Ok(_)) => self.use_it(cx),
             // Somebody else was quicker.
             (Step::Preempting | Step::Acquiring, Err(VolumeError::ReservationConflict)) => self.ring.voice.fenced(),
-            (Step::Unregistering, _) => self.give_back(cx),
             (Step::GivingBack, _) => self.ring.voice.say(WalEvent::Released),
             (Step::Registering, Err(VolumeError::NotAttached(_))) => self.retry(cx),
             (step, Ok(answer)) => unreachable!("{step:?} was answered with {answer:?}"),
@@ -196,15 +194,12 @@ impl BlockWal {
             (_, Err(error)) => self.refused(cx, error),
         }
         if self.ring.is_released() && self.step == Step::Using {
-            match self.options.fencing {
-                BlockFencing::Detach => self.give_back(cx),
-                BlockFencing::Reservation => {
-                    self.reserve(cx, Step::Unregistering, ReservationOp::Unregister { key: KEY });
-                }
-            }
+            self.give_back(cx);
         }
     }
 
+    /// The reservation stays with this host though it detaches: were it given back, the owner that it keeps out could
+    /// write again.
     fn give_back(&mut self, cx: &mut Cx<'_>) {
         self.step = Step::GivingBack;
         cx.detach(self.options.volume, self.token());

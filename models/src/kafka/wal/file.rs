@@ -18,6 +18,8 @@
 //! stable. `NFS4ERR_DELAY` is asked again; `EXPIRED`, `STALE`, `ACCESS` and their like are a fence; `IO` and `NOSPC` end the
 //! log.
 //!
+//! A rescuer whose log fails must end its process, as a broker does: its client would keep the lock.
+//!
 //! AutoMQ's own log on FSx and NFS is commercial and not published: this is what NFSv4.1 offers a log.
 
 use super::mutant::WalMutant;
@@ -283,8 +285,9 @@ impl FileWal {
                 self.ring.begin(cx, &mut self.device);
             }
             (Step::GivingBack, Ok(_)) => self.take(cx, Step::Unlocking),
-            (Step::Unlocking, _) => self.ring.voice.say(WalEvent::Released),
             (_, Err(NfsError::Delay | NfsError::Grace | NfsError::Io)) => self.retry(cx),
+            // A lock that is gone some other way is gone.
+            (Step::Unlocking, _) => self.ring.voice.say(WalEvent::Released),
             (_, Err(NfsError::Access | NfsError::AdminRevoked)) => self.ring.voice.fenced(),
             // The lock is lost again, or was never there: from the beginning.
             (
