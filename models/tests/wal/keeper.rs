@@ -123,19 +123,19 @@ impl Keeper {
                 self.kept.push_back(at);
             }
             WalEvent::Room => self.append_backlog(cx),
-            WalEvent::Fenced => self.over(cx, epoch, "fenced"),
-            WalEvent::Failed { why } => self.over(cx, epoch, &why),
-        }
-    }
-
-    fn over(&mut self, cx: &mut Cx<'_>, epoch: i64, why: &str) {
-        self.shared.judge.over(epoch);
-        // Halting would be right; going on shows whether anything comes after the end.
-        match self.mode {
-            WalMode::Own => cx.exit(why),
-            WalMode::Failover => {
-                self.log = None;
-                self.begin_later(cx);
+            WalEvent::Fenced => {
+                judge.over(epoch);
+                match self.mode {
+                    WalMode::Own => cx.exit("fenced"),
+                    WalMode::Failover => {
+                        self.log = None;
+                        self.begin_later(cx);
+                    }
+                }
+            }
+            WalEvent::Failed { why } => {
+                judge.over(epoch);
+                cx.exit(why);
             }
         }
     }

@@ -2,12 +2,13 @@
 
 use super::common::{BLOCKS, FILES, OBJECTS, Sea};
 use wavetank_models::anomaly::{Anomalies, AnomalyRates};
+use wavetank_models::cloud::express::ExpressFault;
 use wavetank_models::cloud::network::{NetworkFault, PartitionDirection, Scope};
 use wavetank_models::cloud::nfs::{NfsFault, NfsRates};
 use wavetank_models::cloud::object_store::{ObjectRates, ObjectStoreFault};
 use wavetank_models::cloud::volume::{Survival, VolumeFault, VolumeRates};
 use wavetank_models::fault::Fault;
-use wavetank_models::world::{Action, Event, World};
+use wavetank_models::world::{Action, Event, ExpressId, ShareId, StoreId, VolumeId, World};
 use wavetank_sim::{Choices, Core, Domain, Nanos, NodeId, Stream};
 
 /// Nothing goes wrong after this.
@@ -34,25 +35,42 @@ const FAMILIES: [Family; 7] = [
     Family::Anomalies,
 ];
 
+/// What the log lies on.
+#[derive(Clone, Copy, Debug)]
+pub enum Device {
+    Store(StoreId),
+    Express(ExpressId),
+    Volume(VolumeId),
+    Share(ShareId),
+}
+
 /// A seed's storm.
 pub struct Weather {
+    device: Device,
+    duplicate_ppm: u32,
     families: Vec<Family>,
     pace: Nanos,
     stream: Stream,
 }
 
 impl Weather {
-    pub fn draw(choices: &Choices) -> Weather {
+    pub fn draw(choices: &Choices, device: Device) -> Weather {
         let mut stream = choices.stream(Domain::new("test/wal storm"), 0);
         let families = FAMILIES.into_iter().filter(|_| stream.ratio(1, 2)).collect();
         let pace = stream.nanos(Nanos::secs(2)..Nanos::secs(12));
-        Weather { families, pace, stream }
+        Weather { device, duplicate_ppm: 40_000, families, pace, stream }
+    }
+
+    /// Owners that stop for a while and go on, and requests that come twice.
+    pub fn with_zombies(self) -> Weather {
+        let families = vec![Family::Pauses, Family::Anomalies];
+        Weather { duplicate_ppm: 400_000, families, pace: Nanos::secs(4), ..self }
     }
 
     pub fn put_on_plan(mut self, world: &mut World, core: &mut Core<Event>, sea: &Sea, owner: NodeId, rescuer: NodeId) {
         for family in std::mem::take(&mut self.families) {
             if family == Family::Anomalies {
-                world.set_anomalies(Anomalies::explore(rates(), core.choices()));
+                world.set_anomalies(Anomalies::explore(rates(self.duplicate_ppm), core.choices()));
                 world.plan(core, STORM_ENDS, Action::EndAnomalies);
                 continue;
             }
@@ -75,7 +93,7 @@ impl Weather {
                         world.plan(core, ends, Action::Resume(owner));
                     }
                     Family::Cuts | Family::Devices => {
-                        let fault = if family == Family::Cuts { self.cut(sea) } else { self.device(sea) };
+                        let fault = if family == Family::Cuts { self.cut(sea) } else { self.device() };
                         let id = world.next_fault_id();
                         world.plan(core, at, Action::Inject(id, fault));
                         world.plan(core, ends, Action::Heal(id));
@@ -88,28 +106,33 @@ impl Weather {
     }
 
     fn cut(&mut self, sea: &Sea) -> Fault {
-        let to = *self.stream.pick(&[OBJECTS, BLOCKS, FILES]);
-        let direction =
-            *self.stream.pick(&[PartitionDirection::OneWay, PartitionDirection::TwoWay]);
+        let to = match self.device {
+            Device::Store(_) | Device::Express(_) => OBJECTS,
+            Device::Volume(_) => BLOCKS,
+            Device::Share(_) => FILES,
+        };
+        let direction = *self.stream.pick(&[PartitionDirection::OneWay, PartitionDirection::TwoWay]);
         Fault::Network(NetworkFault::Partition { from: Scope::Host(sea.hosts[0]), to, direction })
     }
 
-    fn device(&mut self, sea: &Sea) -> Fault {
-        match self.stream.weighted(&[2, 1, 1, 1, 1]) {
-            0 => {
-                let weather = ObjectStoreFault::Brownout { az: None, latency_percent: 500, error_ppm: 200_000 };
-                Fault::Object(sea.store, weather)
+    fn device(&mut self) -> Fault {
+        let first = self.stream.ratio(2, 3);
+        match self.device {
+            Device::Store(store) if first => {
+                Fault::Object(store, ObjectStoreFault::Brownout { az: None, latency_percent: 500, error_ppm: 200_000 })
             }
-            1 => Fault::Object(sea.store, ObjectStoreFault::Outage { az: None }),
-            2 => Fault::Volume(sea.ebs, VolumeFault::Stall),
-            3 => Fault::Nfs(sea.share, NfsFault::Failover { duration: Nanos::secs(5) }),
-            _ => Fault::Nfs(sea.share, NfsFault::Stall),
+            Device::Store(store) => Fault::Object(store, ObjectStoreFault::Outage { az: None }),
+            Device::Express(store) => Fault::Express(store, ExpressFault::AzDown),
+            Device::Volume(volume) if first => Fault::Volume(volume, VolumeFault::Stall),
+            Device::Volume(volume) => Fault::Volume(volume, VolumeFault::IoErrors { reads: false, writes: true }),
+            Device::Share(share) if first => Fault::Nfs(share, NfsFault::Failover { duration: Nanos::secs(5) }),
+            Device::Share(share) => Fault::Nfs(share, NfsFault::Stall),
         }
     }
 }
 
 /// Those of the harbour's storm.
-fn rates() -> AnomalyRates {
+fn rates(duplicate_ppm: u32) -> AnomalyRates {
     let object = ObjectRates {
         slow_down_ppm: 30_000,
         internal_error_ppm: 20_000,
@@ -117,7 +140,7 @@ fn rates() -> AnomalyRates {
         reset_ppm: 30_000,
         answered_late_ppm: 50_000,
         applied_ppm: 500_000,
-        duplicate_ppm: 40_000,
+        duplicate_ppm,
         timeout: Nanos::secs(2),
         late_by_max: Nanos::secs(5),
         duplicate_after_max: Nanos::secs(20),

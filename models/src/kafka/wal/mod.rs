@@ -14,9 +14,12 @@
 //! calls [`Wal::reset`]: the log is empty and, when opened by its own broker, takes appends from [`WalEvent::Ready`] on.
 //! A rescuer calls [`Wal::release`] instead of appending.
 
+pub mod block;
+pub mod file;
 pub mod mutant;
 pub mod object;
 pub mod record;
+pub mod ring;
 mod spec;
 mod voice;
 

@@ -1,6 +1,8 @@
 //! Which log, on which devices.
 
 use super::Wal;
+use super::block::{BlockWal, BlockWalOptions};
+use super::file::{FileWal, FileWalOptions};
 use super::mutant::WalMutant;
 use super::object::{ObjectWal, ObjectWalOptions};
 use crate::kafka::object_client::ObjectPlace;
@@ -16,11 +18,17 @@ pub enum WalSpec {
         /// How.
         options: ObjectWalOptions,
     },
+    /// A ring on a raw volume.
+    Block(BlockWalOptions),
+    /// A ring in a file of a share.
+    File(FileWalOptions),
 }
 
 /// A log of this kind that nobody has opened. All its tokens are of `space`.
 pub fn build(spec: WalSpec, space: TokenSpace, mutant: Option<WalMutant>) -> Box<dyn Wal> {
     match spec {
         WalSpec::Object { place, options } => Box::new(ObjectWal::new(place, space, options, mutant)),
+        WalSpec::File(options) => Box::new(FileWal::new(options, space, mutant)),
+        WalSpec::Block(options) => Box::new(BlockWal::new(options, space, mutant)),
     }
 }
