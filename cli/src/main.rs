@@ -1,6 +1,7 @@
 //! The `wavetank` command: arguments, progress, text, exit codes. Nothing is computed here.
 
 mod check;
+mod compare;
 mod exit;
 mod explain;
 mod progress;
@@ -30,6 +31,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Compare platforms on one scenario: the same load, the same faults, the same seeds
+    Compare(compare::Arguments),
     /// Run one seed and report
     Run {
         #[command(flatten)]
@@ -117,6 +120,7 @@ fn main() -> ExitCode {
         Command::Diverge { what, seed, planted } => {
             diverge(what.scenario, seed, RunOptions { planted_divergence: planted, ..what.options() })
         }
+        Command::Compare(arguments) => compare::compare(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::List => list(),

@@ -15,7 +15,7 @@ pub struct Progress {
 impl Progress {
     /// Starts, for that many steps.
     pub fn start(steps: u64) -> Progress {
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} seeds  {per_sec}  {eta} left  {msg}");
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} runs  {per_sec}  {eta} left  {msg}");
         let bar = ProgressBar::new(steps).with_style(style.expect("a template of ours"));
         Progress { bar, start: Instant::now() }
     }

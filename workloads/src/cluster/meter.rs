@@ -28,6 +28,8 @@ pub(super) struct Meter {
     pub(super) recorder: Option<Recorder>,
     /// When the measurement begins.
     begin: Nanos,
+    /// When it ends: what comes later is not measured.
+    end: Nanos,
     /// Partitions of topics before the load's first: they are the platform's own.
     first_topic: u32,
     partitions_per_topic: u32,
@@ -49,11 +51,17 @@ pub(super) struct Meter {
 pub(super) struct SharedMeter(pub(super) Arc<Mutex<Meter>>);
 
 impl Meter {
-    pub(super) fn new(recorder: Option<Recorder>, begin: Nanos, first_topic: u32, partitions_per_topic: u32) -> Meter {
+    pub(super) fn new(
+        recorder: Option<Recorder>,
+        measured: std::ops::Range<Nanos>,
+        first_topic: u32,
+        partitions_per_topic: u32,
+    ) -> Meter {
         Meter {
             invariants: Invariants::all(),
             recorder,
-            begin,
+            begin: measured.start,
+            end: measured.end,
             first_topic,
             partitions_per_topic,
             leaders: BTreeMap::new(),
@@ -121,7 +129,14 @@ impl Meter {
         Some(topic * self.partitions_per_topic + tp.partition)
     }
 
+    /// Takes the recorder out of the way when the measurement is over.
     fn measure(&mut self, now: Nanos, probe: &Probe) {
+        let recorder = if now >= self.end { self.recorder.take() } else { None };
+        self.count(now, probe);
+        self.recorder = recorder.or(self.recorder.take());
+    }
+
+    fn count(&mut self, now: Nanos, probe: &Probe) {
         match probe {
             Probe::Sent { tp, .. } => {
                 let place = self.place(*tp);

@@ -10,6 +10,7 @@
 mod admin;
 mod build;
 mod cloud;
+mod comparison;
 mod cost;
 mod faults;
 mod meter;
@@ -18,6 +19,7 @@ mod size;
 mod storm;
 
 pub use build::Mutants;
+pub use comparison::{Measured, compare};
 pub use faults::{NotYet, supported};
 pub use size::{Purpose, Setup};
 
@@ -57,18 +59,12 @@ pub struct ClusterReport {
 }
 
 /// Runs one seed on this thread.
-pub fn run(
-    setup: Setup<'_>,
-    seed: u64,
-    mutants: Mutants,
-    options: &RunOptions,
-    listeners: Listeners,
-) -> ClusterReport {
+pub fn run(setup: Setup<'_>, seed: u64, mutants: Mutants, options: &RunOptions, listeners: Listeners) -> ClusterReport {
     let size = setup.size();
     let begin = size.warm_up.max(LOAD_BEGINS);
     let (cloud, hosts, instances) = Map::new(&setup, &size).split();
     let recorder = (setup.purpose == Purpose::Measure).then(|| recorder(&setup, &size, seed, begin));
-    let meter = Meter::new(recorder, begin, FIRST_TOPIC, size.partitions);
+    let meter = Meter::new(recorder, begin..size.load_ends(), FIRST_TOPIC, size.partitions);
     let meter = SharedMeter(Arc::new(Mutex::new(meter)));
     let marks = Arc::new(Mutex::new(Vec::new()));
     let is_explore = setup.purpose == Purpose::Explore;
@@ -146,7 +142,7 @@ impl Report<'_> {
     fn measurement(&self, world: &mut World, meter: &mut Meter, outcome: &Outcome<Event>) -> Option<Measurement> {
         let recorder = meter.recorder.take()?;
         let end = outcome.now.min(self.size.load_ends());
-        let mut measurement = recorder.finish(end.max(outcome.now), outcome.digest, outcome.events);
+        let mut measurement = recorder.finish(end, outcome.digest, outcome.events);
         measurement.recoveries = meter.recoveries();
         measurement.profiles = CLOUD.profiles(self.setup.platform.kind);
         measurement.invariants = meter
@@ -177,13 +173,7 @@ impl Report<'_> {
         cost::report(world, now, &book, &products, &[cloud::CLIENT_INSTANCE])
     }
 
-    fn run(
-        self,
-        world: &mut World,
-        core: &mut Core<Event>,
-        outcome: Outcome<Event>,
-        meter: &Meter,
-    ) -> RunReport {
+    fn run(self, world: &mut World, core: &mut Core<Event>, outcome: Outcome<Event>, meter: &Meter) -> RunReport {
         let mut findings: Vec<Finding> = Vec::new();
         for finding in world.failures().iter().map(|failure| failure.as_finding(core)) {
             if !findings.iter().any(|known| (&known.by, &known.why) == (&finding.by, &finding.why)) {

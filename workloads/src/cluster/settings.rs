@@ -2,13 +2,14 @@
 
 use crate::spec::scenario::{KeyChoice, Platform, Workload};
 use crate::spec::settings::{self, WalUri};
-use wavetank_models::client::load::Partitioner;
 use wavetank_models::client;
 use wavetank_models::client::Backoff;
+use wavetank_models::client::load::Partitioner;
 use wavetank_models::kafka::controller::ControllerOptions;
 use wavetank_models::kafka::protocol::client::{Acks, IsolationLevel};
 use wavetank_models::kafka::shared_storage::StorageOptions;
 use wavetank_models::kafka::wal::object::ObjectWalOptions;
+use wavetank_models::kafka::wal::ring::RingOptions;
 
 /// Sizes in requests are 32 bits wide on the wire.
 fn narrow(bytes: u64) -> u32 {
@@ -102,6 +103,17 @@ pub(super) fn object_wal(platform: &Platform) -> ObjectWalOptions {
         unflushed_bytes_max: of.max_unflushed_bytes,
         in_flight_max: of.max_inflight_upload_count as usize,
         ..ObjectWalOptions::default()
+    }
+}
+
+pub(super) fn ring(platform: &Platform) -> RingOptions {
+    let WalUri::File(of) = &platform.wal else { return RingOptions::default() };
+    RingOptions {
+        capacity_bytes: of.capacity,
+        iops: u64::from(of.iops),
+        io_threads: of.iodepth as usize,
+        bandwidth_bytes_per_sec: of.iobandwidth.unwrap_or(0),
+        ..RingOptions::default()
     }
 }
 
