@@ -260,7 +260,7 @@ fn add_controllers(
     let choices = *core.choices();
     let peers: BTreeMap<ControllerId, NodeId> = (0..3).map(|i| (ControllerId(i), CONTROLLERS[i as usize])).collect();
     let mut volumes = Vec::new();
-    for i in 0..3 {
+    for (i, controller) in CONTROLLERS.into_iter().enumerate() {
         let host = sea.hosts[i + 1];
         let mut volume =
             Volume::new(VolumeSpec::gp3(sea.azs[i], VolumeFormat::FileSystem, 1 << 30), &choices, 10 + i as u64);
@@ -279,7 +279,7 @@ fn add_controllers(
         };
         let make = move |_| Behaviour::Machine(Box::new(Controller::new(spec.clone())));
         let node = world.add_node(core, "controller", host, Box::new(make));
-        assert_eq!(node, CONTROLLERS[i]);
+        assert_eq!(node, controller);
         world.supervise(node, Nanos::secs(1));
     }
     volumes
