@@ -137,7 +137,8 @@ mod tests {
 
     fn log(start: (u32, u64), epochs: &[u32]) -> Log {
         let end = LogEnd { epoch: ControllerEpoch(start.0), offset: MetadataOffset(start.1) };
-        let image = ClusterImage { next: end.offset, ..ClusterImage::default() };
+        let mut image = ClusterImage::default();
+        image.next = end.offset;
         let entry = |(i, epoch): (usize, &u32)| {
             let offset = MetadataOffset(start.1 + i as u64);
             Arc::new(Entry { epoch: ControllerEpoch(*epoch), offset, records: Vec::new() })
@@ -182,7 +183,9 @@ mod tests {
     #[test]
     fn a_compacted_log_keeps_a_tail_for_who_is_a_little_behind() {
         let mut log = log((0, 0), &[1, 1, 1, 2, 2]);
-        log.compact(Arc::new(ClusterImage { next: MetadataOffset(4), ..ClusterImage::default() }), 2);
+        let mut image = ClusterImage::default();
+        image.next = MetadataOffset(4);
+        log.compact(Arc::new(image), 2);
         assert_eq!((log.snapshot().end, log.start(), log.end()), (end(2, 4), end(1, 2), end(2, 5)));
         assert_eq!(log.compare(end(1, 2)), Comparison::Prefix);
         assert_eq!(log.compare(end(1, 1)), Comparison::Behind);

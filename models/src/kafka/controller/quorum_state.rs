@@ -70,11 +70,6 @@ impl QuorumStateFile {
         cx.volume(self.volume, self.space.token(0), op);
     }
 
-    /// Whether this answer is this file's.
-    pub(super) fn owns(&self, done: &VolumeDone) -> bool {
-        TokenSpace::split(done.token).0 == self.space
-    }
-
     /// The volume has answered.
     pub(super) fn answered(
         &mut self,

@@ -163,10 +163,9 @@ impl Quorum {
         let not_before = now + self.options.retry_backoff;
         let is_pre = matches!(self.role, Role::Prospective { .. });
         let (Role::Prospective { ballots, .. } | Role::Candidate { ballots, .. }) = &mut self.role else { return };
-        if request.epoch == self.promise.epoch && request.pre_vote == is_pre {
-            if let Some(ballot) = ballots.get_mut(&voter).filter(|ballot| **ballot == Ballot::Asked) {
-                *ballot = Ballot::NotAsked { not_before };
-            }
+        let is_present = request.epoch == self.promise.epoch && request.pre_vote == is_pre;
+        if let Some(ballot) = ballots.get_mut(&voter).filter(|ballot| is_present && **ballot == Ballot::Asked) {
+            *ballot = Ballot::NotAsked { not_before };
         }
     }
 

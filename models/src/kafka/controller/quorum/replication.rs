@@ -179,6 +179,7 @@ impl Quorum {
             }
             Ok(FetchedMetadata::Diverging(end)) => self.cut_to(cx, *end),
             Ok(FetchedMetadata::Snapshot { end, image, .. }) => {
+                cx.mark("controller: a voter was so far behind that it got a snapshot");
                 let snapshot = Snapshot { end: *end, image: image.clone() };
                 self.log.replace(snapshot.clone());
                 self.flushed = MetadataOffset(0);

@@ -25,7 +25,7 @@ struct Voter {
 }
 
 enum Mail {
-    Question { from: usize, to: usize, id: u64 },
+    Question { to: usize, id: u64 },
     Answer { to: usize, from: usize, question: Question, response: Response },
 }
 
@@ -117,7 +117,7 @@ impl Cluster {
                     let id = self.next;
                     self.next += 1;
                     self.questions.insert(id, (i, self.lives[i], question));
-                    self.mail.push(Mail::Question { from: i, to: to.0 as usize, id });
+                    self.mail.push(Mail::Question { to: to.0 as usize, id });
                 }
                 Act::Answer(caller, response) => {
                     let Some((to, life, question)) = self.questions.remove(&caller.correlation) else { continue };
@@ -132,7 +132,7 @@ impl Cluster {
 
     fn deliver(&mut self, at: usize) {
         match self.mail.swap_remove(at) {
-            Mail::Question { to, id, .. } => {
+            Mail::Question { to, id } => {
                 if self.voters[to].quorum.is_none() {
                     return self.lose(id, to);
                 }
@@ -164,7 +164,7 @@ impl Cluster {
     /// A message does not arrive; its sender learns that sooner or later.
     fn drop_mail(&mut self, at: usize) {
         match self.mail.swap_remove(at) {
-            Mail::Question { to, id, .. } => self.lose(id, to),
+            Mail::Question { to, id } => self.lose(id, to),
             Mail::Answer { to, from, question, .. } => {
                 let from = ControllerId(from as u32);
                 self.with(to, |quorum, cx| quorum.lost(cx.monotonic(), from, &question));
@@ -203,7 +203,7 @@ impl Cluster {
 
     fn step(&mut self) {
         let i = self.random.index(3);
-        match self.random.weighted(&[40, 4, 12, 12, 12, 4, 1, 2]) {
+        match self.random.weighted(&[40, 4, 12, 12, 12, 4, 1, 2, 1]) {
             0 if !self.mail.is_empty() => {
                 let at = self.random.index(self.mail.len());
                 self.deliver(at);
@@ -215,12 +215,16 @@ impl Cluster {
             2 => self.persisted(i),
             3 => self.flush(i),
             4 => {
-                self.now = self.now + self.random.nanos(Nanos::millis(1)..Nanos::millis(200));
+                self.now += self.random.nanos(Nanos::millis(1)..Nanos::millis(200));
                 (0..3).for_each(|i| self.settle(i));
             }
             5 => self.append(i),
             6 => self.crash(i),
             7 => self.start(i),
+            8 => {
+                self.crash(i);
+                self.start(i);
+            }
             _ => {}
         }
     }
@@ -253,14 +257,17 @@ impl Cluster {
     }
 
     fn calm(&mut self) -> Result<(), String> {
-        for _ in 0..600 {
+        for round in 0..600 {
             for i in 0..3 {
                 self.start(i);
                 self.persisted(i);
                 self.flush(i);
-                self.append(i);
+                if round % 4 == 0 {
+                    // Entries are fetched one by one.
+                    self.append(i);
+                }
             }
-            self.now = self.now + Nanos::millis(20);
+            self.now += Nanos::millis(20);
             (0..3).for_each(|i| self.settle(i));
             for _ in 0..self.mail.len() {
                 self.deliver(0);
@@ -269,7 +276,7 @@ impl Cluster {
         }
         let marks: Vec<u64> = self.voters.iter().map(|v| v.quorum.as_ref().unwrap().high_watermark().0).collect();
         let ends: Vec<u64> = self.voters.iter().map(|v| v.quorum.as_ref().unwrap().log().end().offset.0).collect();
-        let is_live = marks.iter().zip(&ends).all(|(mark, end)| mark + 100 > *end && *mark > 100);
+        let is_live = marks.iter().zip(&ends).all(|(mark, end)| mark + 20 > *end && *mark > 20);
         if is_live { Ok(()) } else { Err(format!("not live after a calm: {marks:?} of {ends:?}")) }
     }
 }
@@ -293,7 +300,7 @@ fn no_epoch_has_two_leaders_and_nothing_committed_changes_and_a_calm_makes_it_li
         cluster.calm().unwrap_or_else(|why| panic!("seed {seed}: {why}"));
     }
     assert!(
-        epochs > 800 && committed > 4_000,
+        epochs > 800 && committed > 2_000,
         "the storm lets something happen: {epochs} leaders, {committed} entries"
     );
 }

@@ -82,6 +82,9 @@ fn commit_checked(
         }
     }
     let order = check_compacted(draft.image(), &commit.compacted)?;
+    if pieces().any(|range| !draft.image().streams.contains_key(&range.stream)) {
+        return Err(ErrorCode::StreamNotExist);
+    }
     if !is_compaction && !draft.is_mutant(ControllerMutant::ContinuityBeforeRedundancy) {
         continued = check_continuous(draft.image(), who, pieces())?;
     }
@@ -192,6 +195,9 @@ pub(in super::super) fn commit_stream_object(
     {
         draft.marks.push(RETRIED);
         return Ok(ControllerAnswer::Done);
+    }
+    if commit.object.is_some_and(|(_, range)| range.stream != stream) {
+        return Err(ErrorCode::InvalidRequest);
     }
     let image = &draft.image().streams[&stream];
     for source in &commit.sources {

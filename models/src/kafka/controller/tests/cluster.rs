@@ -13,9 +13,9 @@ fn a_second_life_registers_once_the_first_ones_session_is_over() {
     let mut desk = Desk::with_brokers(1);
     assert_eq!(desk.register(0, 0), Ok(ControllerAnswer::Done), "the same life asks again");
     assert_eq!(desk.register(0, 7), Err(ErrorCode::DuplicateBrokerRegistration));
-    desk.now = desk.now + Nanos::millis(8_999);
+    desk.now += Nanos::millis(8_999);
     assert_eq!(desk.register(0, 7), Err(ErrorCode::DuplicateBrokerRegistration));
-    desk.now = desk.now + Nanos::millis(1);
+    desk.now += Nanos::millis(1);
     assert_eq!(desk.register(0, 7), Ok(ControllerAnswer::Done));
     assert!(desk.image.brokers[&BrokerId(0)].fenced, "until it is ready");
 }
@@ -54,11 +54,11 @@ fn one_silent_broker_a_check_is_fenced_and_others_lead_in_its_place() {
     let mut desk = Desk::with_brokers(3);
     desk.topic("t", 6);
     assert_eq!(desk.leaders(), [Some(0), Some(1), Some(2), Some(0), Some(1), Some(2)]);
-    desk.now = desk.now + Nanos::secs(5);
+    desk.now += Nanos::secs(5);
     desk.heartbeat(2, false, false).unwrap();
-    desk.now = desk.now + Nanos::millis(3_999);
+    desk.now += Nanos::millis(3_999);
     assert_eq!(sweep(&mut desk), []);
-    desk.now = desk.now + Nanos::millis(1);
+    desk.now += Nanos::millis(1);
     assert!(!sweep(&mut desk).is_empty());
     assert_eq!(desk.leaders(), [Some(1), Some(1), Some(2), Some(2), Some(1), Some(2)], "spread over the others");
     assert!(!sweep(&mut desk).is_empty());
@@ -71,7 +71,7 @@ fn one_silent_broker_a_check_is_fenced_and_others_lead_in_its_place() {
 fn when_nobody_lives_nobody_leads_until_somebody_is_back() {
     let mut desk = Desk::with_brokers(1);
     desk.topic("t", 2);
-    desk.now = desk.now + Nanos::secs(9);
+    desk.now += Nanos::secs(9);
     sweep(&mut desk);
     assert_eq!(desk.leaders(), [None, None]);
     desk.heartbeat(0, false, false).unwrap();
@@ -82,10 +82,10 @@ fn when_nobody_lives_nobody_leads_until_somebody_is_back() {
 #[test]
 fn a_new_active_controller_gives_everybody_a_new_session() {
     let mut desk = Desk::with_brokers(1);
-    desk.now = desk.now + Nanos::secs(20);
+    desk.now += Nanos::secs(20);
     desk.sessions = Sessions::begin(&desk.image, desk.now);
     assert_eq!(sweep(&mut desk), []);
-    desk.now = desk.now + Nanos::secs(9);
+    desk.now += Nanos::secs(9);
     assert!(!sweep(&mut desk).is_empty());
 }
 

@@ -22,7 +22,7 @@ fn desk(owners: &[u32], awake: &[u32], silence: Nanos) -> Desk {
         let epoch = epoch(&desk, *owner);
         desk.open(*owner, epoch, u64::from(*owner), 1).unwrap();
     }
-    desk.now = desk.now + silence;
+    desk.now += silence;
     awake.iter().for_each(|broker| drop(desk.heartbeat(*broker, false, false).unwrap()));
     for _ in 0..3 {
         desk.entry(|draft, sessions| fence_a_stale_one(draft, sessions));
@@ -67,7 +67,7 @@ fn rescuers_take_turns_and_another_takes_over_from_a_dead_one() {
     let mut desk = desk(&[0], &[1, 2], Nanos::secs(61));
     let mut last = Some(BrokerId(1));
     assert_eq!(looked(&mut desk, &mut last), [(0, 2)]);
-    desk.now = desk.now + Nanos::secs(9);
+    desk.now += Nanos::secs(9);
     desk.heartbeat(1, false, false).unwrap();
     desk.entry(|draft, sessions| fence_a_stale_one(draft, sessions));
     assert_eq!(looked(&mut desk, &mut last), [(0, 1)]);

@@ -200,7 +200,10 @@ fn a_compaction_replaces_objects_and_moves_no_end_but_the_mutants_does() {
         let unknown = [ObjectId(0), ObjectId(77)];
         let refused = desk.storage(1, 10, compaction(object, &both, &unknown));
         assert_eq!(refused, Err(ErrorCode::CompactedObjectsNotFound));
+        let strange = [range(0, 0, 2), range(9, 0, 2)];
         let sources = [ObjectId(0), ObjectId(1)];
+        let refused = desk.storage(1, 10, compaction(object, &strange, &sources));
+        assert_eq!(refused, Err(ErrorCode::StreamNotExist));
         assert_eq!(desk.storage(1, 10, compaction(object, &both, &sources)), Ok(ControllerAnswer::Done));
         assert_eq!(desk.end(0), if mutant.is_none() { 3 } else { 2 });
         assert_eq!(desk.image.stream_set_objects[&object].order, ObjectId(0));
@@ -247,7 +250,7 @@ fn what_is_not_committed_in_time_is_dropped_and_what_is_never_is_but_with_the_mu
         let mut deadlines = BTreeMap::new();
         let mut expire = |desk: &mut Desk| desk.entry(|draft, _| object_control::expire(draft, &mut deadlines)).1.len();
         assert_eq!(expire(&mut desk), 0);
-        desk.now = desk.now + Nanos::millis(60_001);
+        desk.now += Nanos::millis(60_001);
         assert_eq!(expire(&mut desk), if mutant.is_none() { 1 } else { 2 });
         let late = desk.storage(1, 10, upload(ObjectId(first.0 + 1), &[range(0, 5, 6)]));
         assert_eq!(late, Err(ErrorCode::ObjectNotExist));
@@ -258,7 +261,7 @@ fn what_is_not_committed_in_time_is_dropped_and_what_is_never_is_but_with_the_mu
 fn a_dropped_object_is_deleted_after_the_retention_and_tried_again_when_that_fails() {
     let mut desk = desk();
     desk.prepare(1, 10, 2, Nanos::secs(0));
-    desk.now = desk.now + Nanos::secs(1);
+    desk.now += Nanos::secs(1);
     desk.entry(|draft, _| object_control::expire(draft, &mut BTreeMap::new()));
     let mut detached = Detached::new(1);
     let mut deletions = Deletions::new(TokenSpace(5), StoreId(0), BucketId(0), "ns".into());
