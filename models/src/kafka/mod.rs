@@ -12,6 +12,7 @@
 //! timers find their way back.
 
 pub mod batch;
+pub mod group_coordinator;
 pub mod ids;
 pub mod metadata;
 pub mod protocol;

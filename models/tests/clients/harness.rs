@@ -91,7 +91,7 @@ impl Setup {
 
     pub fn consumer_factory(&self) -> Factory {
         let subscription = match self.subscribe {
-            true => Subscription::Subscribe(vec![super::broker::TOPIC]),
+            true => Subscription::Subscribe(vec![(super::broker::TOPIC, self.partitions)]),
             false => Subscription::Assign((0..self.partitions).map(|p| (tp(p), StartAt::Earliest)).collect()),
         };
         let spec = ConsumerSpec {
