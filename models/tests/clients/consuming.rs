@@ -2,9 +2,9 @@
 
 use super::broker::Script;
 use super::common::*;
-use super::harness::{Ran, Setup};
+use super::harness::{Ran, Setup, at};
 use std::collections::BTreeMap;
-use wavetank_models::client::PartitionAssignor;
+use wavetank_models::client::{AutoOffsetReset, PartitionAssignor};
 use wavetank_models::probe::Probe;
 use wavetank_models::world::Action;
 use wavetank_sim::{Nanos, NodeId};
@@ -110,5 +110,74 @@ fn a_group_in_a_storm_with_a_coordinator_that_dies_reads_everything() {
         ran.assert_logs_in_order(seed);
         assert_eq!(ran.records_in_log(), 10_000, "seed {seed}");
         assert_eq!(times_consumed(&ran).values().sum::<u64>(), 10_000, "seed {seed} {assignor:?}");
+    }
+}
+
+#[test]
+fn what_was_handed_out_and_not_processed_is_read_again() {
+    // 500 records take five seconds; it dies in the middle of them, whenever that is.
+    let mut all = 0;
+    for (seed, auto) in (0..12).flat_map(|seed| [(seed, true), (seed, false)]) {
+        let mut setup = Setup { consumers: 1, records_per_sec: Some(100), ..group(seed, PartitionAssignor::Range) };
+        setup.consumer.enable_auto_commit = auto;
+        setup.load.stop = Nanos::secs(4);
+        let victim = setup.first_consumer();
+        let dies = ms(15_000 + seed * 713);
+        let ran = setup.run_with(|world, core, _| {
+            world.plan(core, dies, Action::Kill(victim));
+            world.plan(core, dies + ms(1), Action::Restart(victim));
+        });
+        let times = times_consumed(&ran);
+        assert_eq!(times.values().sum::<u64>(), 2_000, "seed {seed} auto {auto}: {times:?}");
+        // At least the last poll's, which may have had few.
+        let twice = times.get(&2).copied().unwrap_or(0);
+        assert!(twice > 0, "seed {seed} auto {auto}: {times:?}");
+        all += twice;
+    }
+    assert!(all > 24 * 300, "{all}");
+}
+
+#[test]
+fn an_application_that_does_not_poll_loses_its_partitions_and_comes_back() {
+    let mut setup = Setup { consumers: 2, records_per_sec: Some(20), ..group(1, PartitionAssignor::Range) };
+    setup.consumer.max_poll_interval = Nanos::secs(12);
+    setup.ends = Nanos::secs(200);
+    let ran = setup.run();
+    // 500 records at 20 a second: each poll takes longer than it may.
+    assert!(generations(&ran).len() > 3, "{:?}", generations(&ran));
+}
+
+#[test]
+fn lag_is_real_where_the_application_is_slow() {
+    let setup = Setup { records_per_sec: Some(400), ..Setup::new(1) };
+    let ran = setup.run();
+    let last =
+        ran.probes.all().iter().filter(|(_, _, probe)| matches!(probe, Probe::Consumed { .. })).map(|p| p.0).max();
+    // 10 000 records at 400 a second: 25 seconds where the load takes 20.
+    assert!((24_000..26_500).contains(&(last.unwrap().0 / 1_000_000)), "{last:?}");
+    assert_eq!(ran.bad(), [""; 0]);
+}
+
+#[test]
+fn a_position_before_the_log_is_reset_as_the_policy_says() {
+    for (policy, least, most) in [
+        (AutoOffsetReset::Earliest, 9_900, 10_000),
+        (AutoOffsetReset::Latest, 5_000, 9_900),
+        (AutoOffsetReset::None, 0, 0),
+    ] {
+        // It boots when the logs have begun later already.
+        let mut setup = Setup { consumers: 1, ..Setup::new(1) };
+        setup.consumer.auto_offset_reset = policy;
+        setup.start_offset = Some(0);
+        let consumer = setup.first_consumer();
+        let ran = setup.run_with(|world, core, cluster| {
+            world.plan(core, ms(1), Action::Kill(consumer));
+            at(world, core, cluster, ms(5_000), |cluster| {
+                cluster.logs.values_mut().for_each(|log| log.start = 10);
+            });
+            world.plan(core, ms(5_001), Action::Restart(consumer));
+        });
+        let seen = times_consumed(&ran).values().sum::<u64>();
+        assert!((least..=most).contains(&seen), "{policy:?}: {seen}");
     }
 }

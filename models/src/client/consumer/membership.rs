@@ -1,8 +1,8 @@
 //! The member's side of the group protocol: what it asks its coordinator, and what the answers do.
 
+use super::StartAt;
 use super::assignor::assign;
 use super::group::{GroupConsumer, GroupEvent};
-use super::StartAt;
 use crate::client::PartitionAssignor;
 use crate::kafka::ids::TopicIdPartition;
 use crate::kafka::protocol::group::*;
@@ -181,7 +181,9 @@ impl GroupConsumer {
             }
             (Call::Commit { offsets }, response) => self.commit_answered(cx, offsets, response),
             (Call::Join, Some(Response::JoinGroup(joined))) => self.joined(cx, joined),
-            (Call::Sync { generation }, Some(Response::SyncGroup(synced))) => self.synced(cx, generation, synced.result),
+            (Call::Sync { generation }, Some(Response::SyncGroup(synced))) => {
+                self.synced(cx, generation, synced.result)
+            }
             (Call::Join | Call::Sync { .. }, _) => {
                 self.state = State::Out;
                 self.failed(cx, ErrorCode::CoordinatorNotAvailable);
@@ -284,7 +286,11 @@ impl GroupConsumer {
         }
     }
 
-    fn positions(&mut self, cx: &mut Cx<'_>, result: Result<std::sync::Arc<[(TopicIdPartition, Option<u64>)]>, ErrorCode>) {
+    fn positions(
+        &mut self,
+        cx: &mut Cx<'_>,
+        result: Result<std::sync::Arc<[(TopicIdPartition, Option<u64>)]>, ErrorCode>,
+    ) {
         let offsets = match result {
             Ok(offsets) => offsets,
             Err(error) => return self.failed(cx, error),

@@ -198,8 +198,7 @@ impl GroupCoordinator {
             return;
         }
         if let Err(error) = result {
-            let syncing: Vec<ReplyTo> =
-                group.members.values_mut().filter_map(|member| member.syncing.take()).collect();
+            let syncing: Vec<ReplyTo> = group.members.values_mut().filter_map(|member| member.syncing.take()).collect();
             syncing.into_iter().for_each(|to| self.reply(to, sync_error(error)));
             return self.prepare(now, id);
         }

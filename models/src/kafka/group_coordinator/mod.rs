@@ -19,6 +19,8 @@ mod group;
 mod join;
 mod offsets;
 mod record;
+#[cfg(test)]
+mod tests;
 mod time;
 
 pub use group::Phase;

@@ -72,8 +72,7 @@ impl GroupCoordinator {
         let retention = self.settings.offsets_retention;
         let mut expired = Vec::new();
         for group in self.groups.values().filter(|group| group.phase == Phase::Empty) {
-            let is_old =
-                |known: &&Committed| known.at.max(group.empty_since).saturating_add(retention) <= now;
+            let is_old = |known: &&Committed| known.at.max(group.empty_since).saturating_add(retention) <= now;
             let partitions: Vec<TopicIdPartition> =
                 group.offsets.iter().filter(|(_, known)| is_old(known)).map(|(tp, _)| *tp).collect();
             if !partitions.is_empty() {

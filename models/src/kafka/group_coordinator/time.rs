@@ -43,22 +43,15 @@ impl GroupCoordinator {
             Phase::PreparingRebalance { until, .. } if until <= now => self.complete_join(now, id),
             // Who has joined and not asked for its assignment is out (`expirePendingSync`).
             Phase::CompletingRebalance { until, .. } if until <= now => {
-                let late: Vec<MemberId> = group
-                    .members
-                    .iter()
-                    .filter(|(_, member)| member.syncing.is_none())
-                    .map(|(id, _)| *id)
-                    .collect();
+                let late: Vec<MemberId> =
+                    group.members.iter().filter(|(_, member)| member.syncing.is_none()).map(|(id, _)| *id).collect();
                 match late.is_empty() {
                     // All wait for a write that never ends.
                     true => self.prepare(now, id),
                     false => late.into_iter().for_each(|member| self.remove(now, id, member)),
                 }
             }
-            Phase::Empty
-            | Phase::Stable
-            | Phase::PreparingRebalance { .. }
-            | Phase::CompletingRebalance { .. } => {}
+            Phase::Empty | Phase::Stable | Phase::PreparingRebalance { .. } | Phase::CompletingRebalance { .. } => {}
         }
     }
 }
