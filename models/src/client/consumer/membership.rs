@@ -286,11 +286,7 @@ impl GroupConsumer {
         }
     }
 
-    fn positions(
-        &mut self,
-        cx: &mut Cx<'_>,
-        result: Result<std::sync::Arc<[(TopicIdPartition, Option<u64>)]>, ErrorCode>,
-    ) {
+    fn positions(&mut self, cx: &mut Cx<'_>, result: Result<CommittedOffsets, ErrorCode>) {
         let offsets = match result {
             Ok(offsets) => offsets,
             Err(error) => return self.failed(cx, error),

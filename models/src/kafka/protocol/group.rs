@@ -155,11 +155,13 @@ pub struct OffsetFetchRequest {
     /// Of which partitions.
     pub partitions: Vec<TopicIdPartition>,
 }
+/// The next offset of each partition; `None`: nothing is committed.
+pub type CommittedOffsets = Arc<[(TopicIdPartition, Option<u64>)]>;
 /// Committed offsets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OffsetFetchResponse {
     /// By partition, in the order of the request; `None`: nothing committed. Or why not.
-    pub result: Result<Arc<[(TopicIdPartition, Option<u64>)]>, ErrorCode>,
+    pub result: Result<CommittedOffsets, ErrorCode>,
 }
 
 impl WireSize for FindCoordinatorRequest {
