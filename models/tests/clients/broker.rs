@@ -45,11 +45,14 @@ pub struct Script {
     pub deaf: bool,
 }
 
+/// A producer's last five batches: first and last sequence, and where they are.
+type Recent = VecDeque<(u32, u32, u64)>;
+
 #[derive(Default)]
 pub struct Log {
     pub batches: Vec<RecordBatch>,
     pub start: u64,
-    pub producers: BTreeMap<ProducerId, (ProducerEpoch, VecDeque<(u32, u32, u64)>)>,
+    pub producers: BTreeMap<ProducerId, (ProducerEpoch, Recent)>,
 }
 
 impl Log {
