@@ -1,17 +1,20 @@
 //! One consumer node: a consumer and an application that takes so many records a second.
 //!
 //! It polls when it has processed what the last poll gave it: `max.poll.records` at a time, at its own pace, so that lag is
-//! real.
+//! real. A member of a group with `enable.auto.commit` off commits what it has processed before each next poll.
+//!
+//! In the history it is one client: an `assign` or `subscribe` in each life, then a `poll` for each poll that gave
+//! records, which lists the partitions that rebalances have moved since the last one.
 
 use super::alarm::Alarm;
-use super::consumer::{Consumer, Polled, StartAt};
+use super::consumer::{Consumer, GroupConsumer, GroupEvent, Polled, StartAt};
 use super::recorder;
 use super::{ConsumerSettings, Directory};
 use crate::kafka::ids::{GroupId, TopicId, TopicIdPartition};
 use crate::kafka::token::TokenSpace;
 use crate::probe::Probe;
 use crate::world::{ClientId, Cx, Ended, Input, Process};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use wavetank_sim::Nanos;
 use wavetank_traces::Offset;
 use wavetank_traces::history::{Draft, Function, KeyId};
@@ -21,8 +24,8 @@ use wavetank_traces::history::{Draft, Function, KeyId};
 pub enum Subscription {
     /// It takes these (`assign()`).
     Assign(Vec<(TopicIdPartition, StartAt)>),
-    /// Its group gives it some of these topics' (`subscribe()`).
-    Subscribe(Vec<TopicId>),
+    /// Its group gives it some of these topics' (`subscribe()`). With how many partitions each has: for the history alone.
+    Subscribe(Vec<(TopicId, u32)>),
 }
 
 /// What a consumer node is.
@@ -44,39 +47,70 @@ pub struct ConsumerSpec {
 
 const CLIENT: ClientId = ClientId(0);
 
+/// How it reads.
+enum Reader {
+    Alone(Box<Consumer>),
+    Member(Box<GroupConsumer>),
+}
+
 /// See the [module](self).
 pub struct ConsumerProcess {
     spec: ConsumerSpec,
-    consumer: Consumer,
+    reader: Reader,
     alarm: Alarm,
     /// Until then the application processes what it has.
     busy_until: Nanos,
     keys: BTreeMap<TopicIdPartition, KeyId>,
+    /// What the last poll gave.
     polled: Vec<Polled>,
+    /// What it owns, and what rebalances have moved since the last poll.
+    owned: BTreeSet<TopicIdPartition>,
+    moved: BTreeSet<TopicIdPartition>,
 }
 
 impl ConsumerProcess {
     /// A life of a consumer node.
     pub fn new(spec: ConsumerSpec) -> ConsumerProcess {
-        let spaces = [TokenSpace(1), TokenSpace(2)];
+        let spaces = [1, 2, 3, 4].map(TokenSpace);
+        let (directory, settings) = (spec.directory.clone(), spec.settings.clone());
+        let reader = match &spec.subscription {
+            Subscription::Assign(_) => {
+                Reader::Alone(Box::new(Consumer::new([spaces[0], spaces[1]], directory, settings)))
+            }
+            Subscription::Subscribe(topics) => {
+                let topics = topics.iter().map(|(topic, _)| *topic).collect();
+                Reader::Member(Box::new(GroupConsumer::new(spaces, directory, spec.group, topics, settings)))
+            }
+        };
         ConsumerProcess {
-            consumer: Consumer::new(spaces, spec.directory.clone(), spec.settings.clone()),
-            alarm: Alarm::new(TokenSpace(3)),
+            reader,
+            alarm: Alarm::new(TokenSpace(5)),
             busy_until: Nanos::ZERO,
             keys: BTreeMap::new(),
             polled: Vec::new(),
+            owned: BTreeSet::new(),
+            moved: BTreeSet::new(),
             spec,
         }
     }
 
     fn boot(&mut self, cx: &mut Cx<'_>) {
-        let Subscription::Assign(partitions) = self.spec.subscription.clone() else {
-            panic!("groups come next");
-        };
-        let keys: Vec<KeyId> = partitions.iter().map(|(tp, _)| self.key(cx, *tp)).collect();
-        let seek_to_beginning = partitions.iter().all(|(_, start)| *start == StartAt::Earliest);
-        self.record_assignment(cx, Function::Assign, &keys, seek_to_beginning);
-        self.consumer.assign(partitions);
+        match self.spec.subscription.clone() {
+            Subscription::Assign(partitions) => {
+                let keys: Vec<KeyId> = partitions.iter().map(|(tp, _)| self.key(cx, *tp)).collect();
+                let seek_to_beginning = partitions.iter().all(|(_, start)| *start == StartAt::Earliest);
+                self.record_assignment(cx, Function::Assign, &keys, seek_to_beginning);
+                if let Reader::Alone(consumer) = &mut self.reader {
+                    consumer.assign(partitions);
+                }
+            }
+            Subscription::Subscribe(topics) => {
+                let partition = |topic, partition| TopicIdPartition { topic, partition };
+                let all = topics.into_iter().flat_map(|(topic, count)| (0..count).map(move |n| partition(topic, n)));
+                let keys: Vec<KeyId> = all.map(|tp| self.key(cx, tp)).collect();
+                self.record_assignment(cx, Function::Subscribe, &keys, false);
+            }
+        }
     }
 
     fn key(&mut self, cx: &mut Cx<'_>, tp: TopicIdPartition) -> KeyId {
@@ -95,22 +129,64 @@ impl ConsumerProcess {
         cx.complete(assign, Ended::Ok, fill);
     }
 
-    /// The application polls, if it is done with what it had.
-    fn poll(&mut self, cx: &mut Cx<'_>) {
-        if cx.monotonic() < self.busy_until || !self.consumer.has_records() {
-            return;
+    fn has_records(&self) -> bool {
+        match &self.reader {
+            Reader::Alone(consumer) => consumer.has_records(),
+            Reader::Member(group) => group.has_records(),
         }
+    }
+
+    /// The application polls: it is done with what it had.
+    fn poll(&mut self, cx: &mut Cx<'_>) {
+        self.finish_polled(cx);
         let mut left = self.spec.settings.max_poll_records;
-        while let Some(polled) = (left > 0).then(|| self.consumer.poll(left)).flatten() {
+        while left > 0 {
+            let polled = match &mut self.reader {
+                Reader::Alone(consumer) => consumer.poll(left),
+                Reader::Member(group) => group.poll(left),
+            };
+            let Some(polled) = polled else { break };
             left -= polled.count;
             self.consumed(cx, &polled);
             self.polled.push(polled);
         }
-        let records = self.spec.settings.max_poll_records - left;
         self.record_poll(cx);
-        self.polled.clear();
         if let Some(rate) = self.spec.records_per_sec {
-            self.busy_until = cx.monotonic() + Nanos::transfer(u64::from(records), rate);
+            let records = u64::from(self.spec.settings.max_poll_records - left);
+            self.busy_until = cx.monotonic() + Nanos::transfer(records, rate);
+        }
+    }
+
+    /// What the last poll gave is processed.
+    fn finish_polled(&mut self, cx: &mut Cx<'_>) {
+        if let Reader::Member(group) = &mut self.reader {
+            for polled in &self.polled {
+                group.processed(polled.tp, polled.next_offset());
+            }
+            if !self.spec.settings.enable_auto_commit && !self.polled.is_empty() {
+                group.commit(cx);
+            }
+            group.begin_poll(cx);
+        }
+        self.polled.clear();
+        self.note_rebalances();
+    }
+
+    fn note_rebalances(&mut self) {
+        let Reader::Member(group) = &mut self.reader else { return };
+        while let Some(event) = group.next_event() {
+            match event {
+                GroupEvent::Assigned { partitions, .. } => {
+                    let now: BTreeSet<_> = partitions.into_iter().collect();
+                    self.moved.extend(self.owned.symmetric_difference(&now));
+                    self.owned = now;
+                }
+                GroupEvent::Revoked(partitions) | GroupEvent::Lost(partitions) => {
+                    self.owned.retain(|tp| !partitions.contains(tp));
+                    self.moved.extend(partitions);
+                }
+                GroupEvent::CommitFailed(_) => {}
+            }
         }
     }
 
@@ -129,9 +205,11 @@ impl ConsumerProcess {
         }
         let polled = std::mem::take(&mut self.polled);
         let keys: Vec<KeyId> = polled.iter().map(|polled| self.key(cx, polled.tp)).collect();
+        let moved: Vec<KeyId> = std::mem::take(&mut self.moved).into_iter().map(|tp| self.key(cx, tp)).collect();
         let poll = cx.invoke(CLIENT, Function::Poll, Draft::poll);
         cx.complete(poll, Ended::Ok, |draft| {
             draft.poll();
+            draft.rebalanced.extend_from_slice(&moved);
             for (polled, key) in polled.iter().zip(keys) {
                 if let Some((writer, first)) = polled.first() {
                     let offset = Offset(polled.offset as i64);
@@ -143,13 +221,18 @@ impl ConsumerProcess {
     }
 
     fn run(&mut self, cx: &mut Cx<'_>) {
-        self.poll(cx);
-        // Without a pace of its own the application takes all there is.
-        while self.consumer.has_records() && cx.monotonic() >= self.busy_until {
+        // An application that is not busy is in `poll()`. Without a pace of its own it takes all there is.
+        while cx.monotonic() >= self.busy_until {
             self.poll(cx);
+            if !self.has_records() {
+                break;
+            }
         }
-        self.consumer.run(cx);
-        if self.consumer.has_records() {
+        match &mut self.reader {
+            Reader::Alone(consumer) => consumer.run(cx),
+            Reader::Member(group) => group.run(cx),
+        }
+        if cx.monotonic() < self.busy_until {
             self.alarm.set(cx, self.busy_until);
         }
     }
@@ -160,7 +243,10 @@ impl Process for ConsumerProcess {
         if let Input::Boot = input {
             self.boot(cx);
         } else if !self.alarm.rang(&input) {
-            self.consumer.input(cx, input);
+            match &mut self.reader {
+                Reader::Alone(consumer) => consumer.input(cx, input),
+                Reader::Member(group) => group.input(cx, input),
+            };
         }
         self.run(cx);
     }

@@ -202,11 +202,13 @@ impl ConsumerSettings {
 mod tests {
     use super::*;
 
+    type Spoil<S> = (&'static str, fn(&mut S));
+
     #[test]
     fn what_kafka_refuses_is_refused_by_name() {
         assert_eq!(ProducerSettings::default().validate(), Ok(()));
         assert_eq!(ConsumerSettings::default().validate(), Ok(()));
-        let bad: [(&str, fn(&mut ProducerSettings)); 5] = [
+        let bad: [Spoil<ProducerSettings>; 5] = [
             ("max.in.flight.requests.per.connection", |s| s.max_in_flight_requests_per_connection = 6),
             ("acks", |s| s.acks = Acks::Leader),
             ("retries", |s| s.retries = 0),
@@ -218,7 +220,7 @@ mod tests {
             spoil(&mut settings);
             assert_eq!(settings.validate().unwrap_err().key, key);
         }
-        let bad: [(&str, fn(&mut ConsumerSettings)); 3] = [
+        let bad: [Spoil<ConsumerSettings>; 3] = [
             ("max.poll.records", |s| s.max_poll_records = 0),
             ("heartbeat.interval.ms", |s| s.heartbeat_interval = Nanos::secs(45)),
             ("request.timeout.ms", |s| s.request_timeout = Nanos::millis(500)),

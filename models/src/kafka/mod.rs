@@ -14,6 +14,7 @@
 pub mod batch;
 pub mod broker;
 pub mod controller;
+pub mod group_coordinator;
 pub mod ids;
 pub mod metadata;
 pub mod object_client;

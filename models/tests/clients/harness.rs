@@ -4,15 +4,16 @@ use super::broker::{Cluster, Script, Shared, broker, tp};
 use super::common::*;
 use std::sync::{Arc, Mutex};
 use wavetank_models::client::consumer::StartAt;
-use wavetank_models::client::load::{LoadSpec, RateSchedule};
+use wavetank_models::client::load::LoadSpec;
 use wavetank_models::client::{
     AutoOffsetReset, ConsumerProcess, ConsumerSettings, ConsumerSpec, Directory, ProducerProcess, ProducerSettings,
     ProducerSpec, Subscription,
 };
+use wavetank_models::cloud::network::HostId;
 use wavetank_models::kafka::ids::{BrokerId, GroupId};
 use wavetank_models::probe::{BrokenPromise, Probe, ProbeSink};
-use wavetank_models::world::{Behaviour, Event, Factory, Recorded, Recording, World};
-use wavetank_sim::{Core, Incarnation, Limits, Nanos, NodeId, Outcome};
+use wavetank_models::world::{Behaviour, Event, Factory, Input, Recorded, Recording, World};
+use wavetank_sim::{Core, Incarnation, Limits, Nanos, NodeId};
 use wavetank_traces::check::Options;
 
 #[derive(Clone, Default)]
@@ -46,6 +47,10 @@ pub struct Setup {
     pub records_per_sec: Option<u64>,
     pub ends: Nanos,
     pub subscribe: bool,
+    /// Where consumers without a group begin; `None`: at the earliest offset.
+    pub start_offset: Option<u64>,
+    /// Whether the online checker is to find something.
+    pub is_wrong: bool,
 }
 
 impl Setup {
@@ -64,12 +69,9 @@ impl Setup {
             records_per_sec: None,
             ends: Nanos::secs(60),
             subscribe: false,
+            start_offset: None,
+            is_wrong: false,
         }
-    }
-
-    pub fn rate(mut self, records_per_sec: u64) -> Setup {
-        self.load.rate = RateSchedule::constant(records_per_sec);
-        self
     }
 
     fn directory(&self) -> Directory {
@@ -91,8 +93,11 @@ impl Setup {
 
     pub fn consumer_factory(&self) -> Factory {
         let subscription = match self.subscribe {
-            true => Subscription::Subscribe(vec![super::broker::TOPIC]),
-            false => Subscription::Assign((0..self.partitions).map(|p| (tp(p), StartAt::Earliest)).collect()),
+            true => Subscription::Subscribe(vec![(super::broker::TOPIC, self.partitions)]),
+            false => {
+                let start = self.start_offset.map_or(StartAt::Earliest, StartAt::Offset);
+                Subscription::Assign((0..self.partitions).map(|p| (tp(p), start)).collect())
+            }
         };
         let spec = ConsumerSpec {
             directory: self.directory(),
@@ -126,6 +131,7 @@ impl Setup {
         chart.run(
             |world, core, sea| {
                 world.set_recording(Recording::new().checked(Options { subscribe: self.subscribe, ww_deps: false }));
+                world.set_stop_at_failure(!self.is_wrong);
                 world.set_probes(Box::new(probes.clone()));
                 for b in 0..self.brokers {
                     world.add_node(core, &format!("broker-{b}"), sea.hosts[b as usize], broker(b, &cluster));
@@ -140,14 +146,14 @@ impl Setup {
             },
             |world, core, outcome, _| {
                 let recorded = world.finish_recording(core).expect("recorded");
-                Ran { outcome, recorded, cluster: cluster.clone(), probes: probes.clone() }
+                assert!(self.is_wrong || world.failures().is_empty(), "{:?} {:?}", outcome.reason, world.failures());
+                Ran { recorded, cluster: cluster.clone(), probes: probes.clone() }
             },
         )
     }
 }
 
 pub struct Ran {
-    pub outcome: Outcome<Event>,
     pub recorded: Recorded,
     pub cluster: Shared,
     pub probes: Probes,
@@ -180,4 +186,23 @@ impl Ran {
             }
         }
     }
+}
+
+/// Does something to the cluster at a time.
+pub fn at(
+    world: &mut World,
+    core: &mut Core<Event>,
+    cluster: &Shared,
+    time: Nanos,
+    what: impl Fn(&mut Cluster) + Clone + Send + 'static,
+) {
+    let cluster = cluster.clone();
+    let operator = actor(&Log::default(), move |cx, input| match input {
+        Input::Boot => {
+            cx.set_timer(time, 0);
+        }
+        Input::Timer { .. } => what(&mut cluster.lock().unwrap()),
+        _ => {}
+    });
+    world.add_node(core, "operator", HostId(0), operator);
 }

@@ -1,6 +1,6 @@
 //! Fetching (`AbstractFetch`, `Fetcher`).
 
-use super::{Consumer, Position, Session};
+use super::{Consumer, Position};
 use crate::kafka::ids::TopicIdPartition;
 use crate::kafka::protocol::client::{FetchPartition, FetchRequest, FetchResponse, FetchedPartition};
 use crate::kafka::protocol::{ErrorCode, Request, Response};
@@ -88,7 +88,7 @@ impl Consumer {
     }
 
     fn back_off(&mut self, cx: &mut Cx<'_>, node: NodeId) {
-        let session = self.sessions.entry(node).or_insert_with(Session::default);
+        let session = self.sessions.entry(node).or_default();
         session.failures += 1;
         session.not_before = cx.monotonic() + self.settings.retry_backoff.after(cx, session.failures);
     }

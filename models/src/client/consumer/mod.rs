@@ -1,7 +1,7 @@
 //! The consumer (`KafkaConsumer`: `Fetcher`, `SubscriptionState`, `OffsetsRequestManager`).
 //!
-//! [`Consumer`] reads partitions that it is told to ([`Consumer::assign`]): what a Flink source uses, and what a member of a
-//! group uses beneath its membership. Order of steps at each turn of its process: [`Consumer::input`] takes answers;
+//! [`Consumer`] reads partitions that it is told to ([`Consumer::assign`]): what a Flink source uses, and what a
+//! [`GroupConsumer`] uses beneath its membership. Order of steps at each turn of its process: [`Consumer::input`] takes answers;
 //! [`Consumer::poll`] hands records out, until it has no more or the application has enough; [`Consumer::run`] looks up
 //! positions that are not known and sends a fetch to each broker that has none on its way, for all partitions that it leads
 //! and that have a position, are not paused and have nothing in the buffer. A broker of whose partitions something is still
@@ -10,11 +10,16 @@
 //! Simpler than reality: no interceptors, no rack-aware reading from followers, no `OffsetsForLeaderEpoch` (on shared storage
 //! a log is never truncated; a fetch names the epoch of its leader all the same, KIP-320).
 
+mod assignor;
 mod fetch;
+mod group;
+mod membership;
 mod polled;
 mod positions;
 mod session;
 
+pub use assignor::assign;
+pub use group::{GroupConsumer, GroupEvent};
 pub use polled::Polled;
 pub use positions::StartAt;
 

@@ -155,6 +155,8 @@ pub struct OffsetFetchRequest {
     /// Of which partitions.
     pub partitions: Vec<TopicIdPartition>,
 }
+/// The next offset of each partition; `None`: nothing is committed.
+pub type CommittedOffsets = Arc<[(TopicIdPartition, Option<u64>)]>;
 /// Committed offsets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OffsetFetchResponse {
