@@ -205,6 +205,8 @@ impl Ring {
     /// The device is one's own: reads it.
     pub fn begin(&mut self, cx: &mut Cx<'_>, device: &mut dyn RingDevice) {
         self.phase = Phase::ReadingHeaders;
+        // An earlier try may have lost the device under its claim.
+        self.writing = None;
         device.read(cx, 0, HEADERS);
     }
 
@@ -302,13 +304,14 @@ impl Ring {
         }
         let mut scan = self.scan.take().expect("a recovery reads");
         let more = scan.take(data, |at, record| {
-            let off = if self.mutant == Some(WalMutant::RecoverBodyOffset) { super::record::RECORD_HEADER_BYTES } else { 0 };
+            let off =
+                if self.mutant == Some(WalMutant::RecoverBodyOffset) { super::record::RECORD_HEADER_BYTES } else { 0 };
             self.voice.recovered(cx, WalOffset(at + off), record);
         });
-        if scan.passed_trimmed {
-            cx.mark("wal: a trim lay between crash and recovery");
-        }
         if !more {
+            if scan.passed_trimmed {
+                cx.mark("wal: a trim lay between crash and recovery");
+            }
             return self.recovered(cx);
         }
         let (offset, len) = scan.wants();
