@@ -277,10 +277,12 @@ impl ObjectClient {
             request.sent_at = cx.monotonic();
         }
         let plain = matches!(request.what, What::Put { condition: Condition::None, .. });
-        if plain && self.options.fast_retry && request.flying == 1 {
-            if let Some(after) = self.slow_after() {
-                cx.set_timer(after, self.token(number, FAST_RETRY_TIMER));
-            }
+        if plain
+            && self.options.fast_retry
+            && request.flying == 1
+            && let Some(after) = self.slow_after()
+        {
+            cx.set_timer(after, self.token(number, FAST_RETRY_TIMER));
         }
         self.submit(cx, self.token(number, attempt), op);
     }

@@ -234,7 +234,7 @@ fn caught(medium: Medium, mutant: WalMutant, seeds: std::ops::Range<u64>) {
 
 #[test]
 fn an_object_log_keeps_its_contract() {
-    let (marks, seen) = sweep(Medium::Object, 0..seeds(200));
+    let (marks, seen) = sweep(Medium::Object, 0..seeds(120));
     println!("{seen:?} {marks:#?}");
     for mark in [
         "wal: a fenced owner's PUT landed after the new owner's list",
@@ -255,7 +255,7 @@ fn an_express_log_keeps_its_contract() {
 #[test]
 fn logs_on_volumes_keep_their_contract() {
     for medium in [Medium::Gp3, Medium::Io2, Medium::Regional] {
-        let (marks, seen) = sweep(medium, 0..seeds(150));
+        let (marks, seen) = sweep(medium, 0..seeds(100));
         println!("{medium:?} {seen:?} {marks:#?}");
         for mark in [
             "wal: over capacity",
@@ -269,7 +269,7 @@ fn logs_on_volumes_keep_their_contract() {
 
 #[test]
 fn a_log_on_a_share_keeps_its_contract() {
-    let (marks, seen) = sweep(Medium::File, 0..seeds(300));
+    let (marks, seen) = sweep(Medium::File, 0..seeds(200));
     println!("{seen:?} {marks:#?}");
     for mark in [
         "wal: over capacity",
@@ -289,6 +289,7 @@ fn mutants_of_the_ring_are_caught() {
         WalMutant::ResetTrimsPastEnd,
         WalMutant::NoRingCycleCheck,
         WalMutant::HeaderLeftGraceful,
+        WalMutant::HeaderByWallClock,
     ] {
         caught(Medium::Io2, mutant, 0..300);
         caught(Medium::File, mutant, 0..300);
@@ -310,6 +311,7 @@ fn mutants_of_the_object_log_are_caught() {
     ] {
         caught(Medium::Object, mutant, 0..300);
     }
+    caught(Medium::Express, WalMutant::TrimNotRounded, 0..300);
 }
 
 /// Objects that were trimmed whole long before the end, and are there.

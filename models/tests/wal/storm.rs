@@ -20,16 +20,18 @@ enum Family {
     RescuerKills,
     PowerLosses,
     Pauses,
+    Clocks,
     Cuts,
     Devices,
     Anomalies,
 }
 
-const FAMILIES: [Family; 7] = [
+const FAMILIES: [Family; 8] = [
     Family::Kills,
     Family::RescuerKills,
     Family::PowerLosses,
     Family::Pauses,
+    Family::Clocks,
     Family::Cuts,
     Family::Devices,
     Family::Anomalies,
@@ -99,6 +101,11 @@ impl Weather {
                     Family::Pauses => {
                         world.plan(core, at, Action::Pause(owner));
                         world.plan(core, ends, Action::Resume(owner));
+                    }
+                    Family::Clocks => {
+                        let node = *self.stream.pick(&[owner, rescuer]);
+                        let jump = self.stream.range(0..60_000_000_000) as i64 - 30_000_000_000;
+                        world.plan(core, at, Action::JumpClock(node, jump));
                     }
                     Family::Cuts | Family::Devices => {
                         let fault = if family == Family::Cuts { self.cut(sea) } else { self.device() };

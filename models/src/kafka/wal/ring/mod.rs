@@ -231,7 +231,11 @@ impl Ring {
         if self.writing.is_some() {
             return;
         }
-        self.header.last_write = (cx.wall().0 / 1_000_000).max(self.header.last_write + 1);
+        let wall = cx.wall().0 / 1_000_000;
+        self.header.last_write = match self.mutant {
+            Some(WalMutant::HeaderByWallClock) => wall,
+            _ => wall.max(self.header.last_write + 1),
+        };
         self.slot = 1 - self.slot;
         self.writing = Some(self.header);
         device.write(cx, HEADER, self.slot * BLOCK, self.header.encode());
@@ -352,6 +356,7 @@ impl Ring {
         (start, start + size)
     }
 
+    #[expect(clippy::result_large_err, reason = "the record goes back as it came; a box would be an allocation")]
     pub fn append(&mut self, cx: &mut Cx<'_>, record: WalRecord) -> Result<(), OverCapacity> {
         let bytes = logged_bytes(&record);
         if bytes > self.options.window_max_bytes.min(self.len() / 2) {
