@@ -272,12 +272,17 @@ impl ObjectClient {
         let attempt = 1 + request.sent % (FAST_RETRY_TIMER - 1);
         request.sent += 1;
         request.flying += 1;
-        request.sent_at = cx.monotonic();
+        // Of two copies the first one's time counts: the second's would make all PUTs look quick.
+        if request.flying == 1 {
+            request.sent_at = cx.monotonic();
+        }
         let plain = matches!(request.what, What::Put { condition: Condition::None, .. });
-        if plain && self.options.fast_retry && request.flying == 1 {
-            if let Some(after) = self.slow_after() {
-                cx.set_timer(after, self.token(number, FAST_RETRY_TIMER));
-            }
+        if plain
+            && self.options.fast_retry
+            && request.flying == 1
+            && let Some(after) = self.slow_after()
+        {
+            cx.set_timer(after, self.token(number, FAST_RETRY_TIMER));
         }
         self.submit(cx, self.token(number, attempt), op);
     }

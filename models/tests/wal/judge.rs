@@ -121,6 +121,11 @@ impl Judge {
         self.with(epoch, |term, _, _| term.over = true);
     }
 
+    /// Up to where that owner trimmed.
+    pub fn trimmed_upto(&self, epoch: i64) -> Option<WalOffset> {
+        self.0.lock().unwrap().terms.get(&epoch)?.trims.iter().map(|(_, upto)| *upto).max()
+    }
+
     pub fn seen(&self) -> Seen {
         let state = self.0.lock().unwrap();
         let mut seen = Seen { owners: state.terms.len(), last_durable: state.last_durable, ..Seen::default() };

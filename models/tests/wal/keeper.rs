@@ -30,12 +30,15 @@ pub struct Shared {
     pub epochs: Arc<AtomicI64>,
     pub make: MakeWal,
     /// The rescuer begins nothing after this.
-    pub until: Nanos,
+    pub rescues_until: Nanos,
+    /// The broker appends and trims nothing after this.
+    pub appends_until: Nanos,
 }
 
 impl Shared {
-    pub fn new(make: MakeWal, until: Nanos) -> Shared {
-        Shared { judge: Judge::default(), epochs: Arc::new(AtomicI64::new(1)), make, until }
+    pub fn new(make: MakeWal, rescues_until: Nanos, appends_until: Nanos) -> Shared {
+        let (judge, epochs) = (Judge::default(), Arc::new(AtomicI64::new(1)));
+        Shared { judge, epochs, make, rescues_until, appends_until }
     }
 }
 
@@ -84,7 +87,7 @@ impl Keeper {
 
     fn begin_later(&self, cx: &mut Cx<'_>) {
         let after = cx.random().nanos(Nanos::millis(500)..Nanos::secs(12));
-        if cx.monotonic() + after < self.shared.until {
+        if cx.monotonic() + after < self.shared.rescues_until {
             BEGIN.set_timer(cx, after, 0);
         }
     }
@@ -192,7 +195,7 @@ impl Process for Keeper {
         }
         let space = token_of(&input).map(|token| TokenSpace::split(token).0);
         match space {
-            Some(APPEND) if self.ready => {
+            Some(APPEND) if self.ready && cx.monotonic() < self.shared.appends_until => {
                 if self.backlog.len() < 20 {
                     self.append_some(cx);
                 }

@@ -20,16 +20,18 @@ enum Family {
     RescuerKills,
     PowerLosses,
     Pauses,
+    Clocks,
     Cuts,
     Devices,
     Anomalies,
 }
 
-const FAMILIES: [Family; 7] = [
+const FAMILIES: [Family; 8] = [
     Family::Kills,
     Family::RescuerKills,
     Family::PowerLosses,
     Family::Pauses,
+    Family::Clocks,
     Family::Cuts,
     Family::Devices,
     Family::Anomalies,
@@ -47,7 +49,7 @@ pub enum Device {
 /// A seed's storm.
 pub struct Weather {
     device: Device,
-    duplicate_ppm: u32,
+    rates: AnomalyRates,
     families: Vec<Family>,
     pace: Nanos,
     stream: Stream,
@@ -58,19 +60,27 @@ impl Weather {
         let mut stream = choices.stream(Domain::new("test/wal storm"), 0);
         let families = FAMILIES.into_iter().filter(|_| stream.ratio(1, 2)).collect();
         let pace = stream.nanos(Nanos::secs(2)..Nanos::secs(12));
-        Weather { device, duplicate_ppm: 40_000, families, pace, stream }
+        Weather { device, rates: rates(40_000), families, pace, stream }
     }
 
     /// Owners that stop for a while and go on, and requests that come twice.
     pub fn with_zombies(self) -> Weather {
         let families = vec![Family::Pauses, Family::Anomalies];
-        Weather { duplicate_ppm: 400_000, families, pace: Nanos::secs(4), ..self }
+        Weather { rates: rates(400_000), families, pace: Nanos::secs(4), ..self }
+    }
+
+    /// Nothing but requests that come twice, the second time within 8 s.
+    pub fn of_duplicates(self) -> Weather {
+        let duplicate_after_max = Nanos::secs(8);
+        let object = ObjectRates { duplicate_ppm: 400_000, duplicate_after_max, ..ObjectRates::default() };
+        let rates = AnomalyRates { object, ..AnomalyRates::default() };
+        Weather { rates, families: vec![Family::Anomalies], ..self }
     }
 
     pub fn put_on_plan(mut self, world: &mut World, core: &mut Core<Event>, sea: &Sea, owner: NodeId, rescuer: NodeId) {
         for family in std::mem::take(&mut self.families) {
             if family == Family::Anomalies {
-                world.set_anomalies(Anomalies::explore(rates(self.duplicate_ppm), core.choices()));
+                world.set_anomalies(Anomalies::explore(self.rates.clone(), core.choices()));
                 world.plan(core, STORM_ENDS, Action::EndAnomalies);
                 continue;
             }
@@ -91,6 +101,11 @@ impl Weather {
                     Family::Pauses => {
                         world.plan(core, at, Action::Pause(owner));
                         world.plan(core, ends, Action::Resume(owner));
+                    }
+                    Family::Clocks => {
+                        let node = *self.stream.pick(&[owner, rescuer]);
+                        let jump = self.stream.range(0..60_000_000_000) as i64 - 30_000_000_000;
+                        world.plan(core, at, Action::JumpClock(node, jump));
                     }
                     Family::Cuts | Family::Devices => {
                         let fault = if family == Family::Cuts { self.cut(sea) } else { self.device() };

@@ -18,6 +18,7 @@ use wavetank_models::cloud::network::{AzId, HostId};
 use wavetank_models::cloud::nfs::NfsShare;
 use wavetank_models::cloud::object_store::{BucketId, ObjectStore};
 use wavetank_models::cloud::volume::Volume;
+use wavetank_models::kafka::broker::coordinator::OFFSETS_TOPIC;
 use wavetank_models::kafka::broker::link::LinkOptions;
 use wavetank_models::kafka::broker::{Broker, BrokerSpec, STORAGE_SPACE};
 use wavetank_models::kafka::controller::{Controller, ControllerMutant, ControllerSpec};
@@ -37,8 +38,6 @@ use wavetank_sim::{Core, Nanos, NodeId};
 const SUPERVISED: Nanos = Nanos::secs(2);
 /// The cluster's own topics come first.
 pub(super) const FIRST_TOPIC: u32 = 1;
-/// The topic of group offsets.
-const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
 /// Hosts, in the order in which they are made.
 pub(super) struct Map {

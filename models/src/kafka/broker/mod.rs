@@ -14,7 +14,7 @@
 //! Nothing here outlives the process. Simpler than reality: all requests of a broker are handled in one step each (their CPU
 //! time is the host's business); a client's requests on one connection may be in work at once, and are answered in order.
 
-mod coordinator;
+pub mod coordinator;
 mod fetches;
 pub mod link;
 mod outbox;
@@ -48,7 +48,6 @@ use wavetank_sim::{Nanos, NodeId};
 const PRODUCER_IDS: u64 = 1000;
 /// Bytes that are read at once to learn what producers did.
 const LEARN_BYTES: u64 = 4 << 20;
-const TICK: Nanos = Nanos::secs(1);
 
 const KIND: u64 = 0xff << 40;
 const PRODUCE: u64 = 1 << 40;
@@ -140,7 +139,6 @@ impl Broker {
         link.boot(cx);
         self.link = Some(link);
         BROKER_SPACE.set_timer(cx, self.spec.snapshot_interval, SNAPSHOT);
-        COORDINATOR_SPACE.set_timer(cx, TICK, 0);
     }
 
     /// What the link and the logs have to say, until they have nothing more.

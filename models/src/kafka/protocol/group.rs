@@ -163,8 +163,6 @@ pub struct OffsetFetchResponse {
     /// By partition, in the order of the request; `None`: nothing committed. Or why not.
     pub result: Result<CommittedOffsets, ErrorCode>,
 }
-/// By partition, the next offset to read; `None`: nothing was committed.
-pub type CommittedOffsets = Arc<[(TopicIdPartition, Option<u64>)]>;
 
 impl WireSize for FindCoordinatorRequest {
     fn wire_bytes(&self) -> u64 {

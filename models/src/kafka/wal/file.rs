@@ -2,11 +2,12 @@
 //!
 //! # Opening
 //! 1. The process becomes a client (`EXCHANGE_ID`): an earlier life's state, and what it still has on its way, is void.
-//! 2. `<path>.owner` is read: the last owner's epoch and client. A higher epoch means fenced. 3. A rescuer has that client
-//! fenced by the server: whatever it has on its way will be refused. 4. The log's file is opened and locked for oneself
-//! alone; while somebody has it, again from 2 after [`RETRY`]. An own broker only waits: its rescuer gives the log back, or
-//! dies and loses its lease. 5. `<path>.owner` is read once more, then written with one's own epoch and client. 6. The
-//! ring's headers are read.
+//! 2. `<path>.owner` is read: the last owner's epoch and client. A higher epoch means fenced.
+//! 3. A rescuer has that client fenced by the server: whatever it has on its way will be refused.
+//! 4. The log's file is opened and locked for oneself alone; while somebody has it, again from 2 after [`RETRY`]. An own
+//!    broker only waits: its rescuer gives the log back, or dies and loses its lease.
+//! 5. `<path>.owner` is read once more, then written with one's own epoch and client.
+//! 6. The ring's headers are read.
 //!
 //! The lock is the lease: every write carries it, so one that comes after the lease ran out or after a fence fails.
 //! [`FileWalOptions::renew_interval`] keeps it while nothing is written.

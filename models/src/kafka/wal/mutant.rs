@@ -27,11 +27,16 @@ pub enum WalMutant {
     PlainPutReservation,
     /// A bulk is acknowledged without looking whose the log is.
     NoVerifyBeforeAck,
+    /// A trim offset at an object's last record does not count up to the object's end, as in AutoMQ: a fenced owner's late
+    /// object in the place of one that is deleted is read beyond the trim offset.
+    TrimNotRounded,
+    /// A ring's newer header is told by the wall clock alone.
+    HeaderByWallClock,
 }
 
 impl WalMutant {
     /// All of them.
-    pub const ALL: [WalMutant; 12] = [
+    pub const ALL: [WalMutant; 14] = [
         WalMutant::ConfirmMax,
         WalMutant::EpochNotInKey,
         WalMutant::FailoverVerifiesNothing,
@@ -44,6 +49,8 @@ impl WalMutant {
         WalMutant::OverlapFirstOnly,
         WalMutant::PlainPutReservation,
         WalMutant::NoVerifyBeforeAck,
+        WalMutant::TrimNotRounded,
+        WalMutant::HeaderByWallClock,
     ];
 
     /// Its name on the command line.
@@ -61,6 +68,8 @@ impl WalMutant {
             WalMutant::OverlapFirstOnly => "wal-overlap-first-only",
             WalMutant::PlainPutReservation => "wal-plain-put-reservation",
             WalMutant::NoVerifyBeforeAck => "wal-no-verify-before-ack",
+            WalMutant::TrimNotRounded => "wal-trim-not-rounded",
+            WalMutant::HeaderByWallClock => "wal-header-by-wall-clock",
         }
     }
 
@@ -79,6 +88,10 @@ impl WalMutant {
             WalMutant::OverlapFirstOnly => "a fenced owner's late object is looked for at the first object only",
             WalMutant::PlainPutReservation => "the reservation is taken with an unconditional PUT",
             WalMutant::NoVerifyBeforeAck => "the reservation is not read between upload and acknowledgement",
+            WalMutant::TrimNotRounded => "a trim offset ends at a record where its object has no more of them",
+            WalMutant::HeaderByWallClock => {
+                "of two headers the one with the later wall clock counts, which may jump back"
+            }
         }
     }
 }

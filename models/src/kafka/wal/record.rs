@@ -311,8 +311,9 @@ mod tests {
             let (entry, len) = reader.entry(here, PlaceCheck::Strict).unwrap();
             prop_assert_eq!(entry, Entry::Trim);
             here += len;
-            if reader.left() >= RECORD_HEADER_BYTES {
-                prop_assert_eq!(reader.entry(here, PlaceCheck::Strict), Ok((Entry::Padding, reader.left())));
+            let left = reader.left();
+            if left >= RECORD_HEADER_BYTES {
+                prop_assert_eq!(reader.entry(here, PlaceCheck::Strict), Ok((Entry::Padding, left)));
             }
         }
 

@@ -677,6 +677,7 @@ impl Wal for ObjectWal {
         // Up to an object's end where its last record is trimmed: see the module.
         let at = self.flushed.partition_point(|object| object.last < upto.0);
         let whole = self.flushed.get(at).filter(|object| object.last == upto.0).map(|object| object.end);
+        let whole = whole.filter(|_| self.mutant != Some(WalMutant::TrimNotRounded));
         self.trimmed = whole.unwrap_or(upto.0 + 1);
         self.write_trim(cx);
     }

@@ -205,6 +205,8 @@ impl Ring {
     /// The device is one's own: reads it.
     pub fn begin(&mut self, cx: &mut Cx<'_>, device: &mut dyn RingDevice) {
         self.phase = Phase::ReadingHeaders;
+        // An earlier try may have lost the device under its claim.
+        self.writing = None;
         device.read(cx, 0, HEADERS);
     }
 
@@ -229,7 +231,11 @@ impl Ring {
         if self.writing.is_some() {
             return;
         }
-        self.header.last_write = (cx.wall().0 / 1_000_000).max(self.header.last_write + 1);
+        let wall = cx.wall().0 / 1_000_000;
+        self.header.last_write = match self.mutant {
+            Some(WalMutant::HeaderByWallClock) => wall,
+            _ => wall.max(self.header.last_write + 1),
+        };
         self.slot = 1 - self.slot;
         self.writing = Some(self.header);
         device.write(cx, HEADER, self.slot * BLOCK, self.header.encode());
@@ -306,10 +312,10 @@ impl Ring {
                 if self.mutant == Some(WalMutant::RecoverBodyOffset) { super::record::RECORD_HEADER_BYTES } else { 0 };
             self.voice.recovered(cx, WalOffset(at + off), record);
         });
-        if scan.passed_trimmed {
-            cx.mark("wal: a trim lay between crash and recovery");
-        }
         if !more {
+            if scan.passed_trimmed {
+                cx.mark("wal: a trim lay between crash and recovery");
+            }
             return self.recovered(cx);
         }
         let (offset, len) = scan.wants();
@@ -350,6 +356,7 @@ impl Ring {
         (start, start + size)
     }
 
+    #[expect(clippy::result_large_err, reason = "the record goes back as it came; a box would be an allocation")]
     pub fn append(&mut self, cx: &mut Cx<'_>, record: WalRecord) -> Result<(), OverCapacity> {
         let bytes = logged_bytes(&record);
         if bytes > self.options.window_max_bytes.min(self.len() / 2) {
