@@ -8,7 +8,6 @@ use crate::spec::scenario::{Placement, PlatformKind};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wavetank_models::client::Directory;
-use wavetank_models::client::consumer::StartAt;
 use wavetank_models::client::load::{LoadSpec, RateSchedule};
 use wavetank_models::client::{ConsumerProcess, ConsumerSpec, Subscription};
 use wavetank_models::client::{ProducerProcess, ProducerSpec};
@@ -22,7 +21,7 @@ use wavetank_models::kafka::broker::coordinator::OFFSETS_TOPIC;
 use wavetank_models::kafka::broker::link::LinkOptions;
 use wavetank_models::kafka::broker::{Broker, BrokerSpec, STORAGE_SPACE};
 use wavetank_models::kafka::controller::{Controller, ControllerMutant, ControllerSpec};
-use wavetank_models::kafka::ids::{BrokerId, ControllerId, GroupId, TopicId, TopicIdPartition};
+use wavetank_models::kafka::ids::{BrokerId, ControllerId, GroupId, TopicId};
 use wavetank_models::kafka::object_client::ObjectPlace;
 use wavetank_models::kafka::shared_storage::StorageOptions;
 use wavetank_models::kafka::shared_storage::objects::Bucket;
@@ -368,14 +367,11 @@ impl Builder<'_> {
             let count = group.members.total().min(size.members.unwrap_or(u32::MAX));
             for n in 0..count {
                 let (host, az) = hosts.next().expect("a host a client");
-                let mine = |tp: &TopicIdPartition| tp.partition % count == n;
-                let topics = (0..size.topics).map(|topic| TopicId(FIRST_TOPIC + topic));
-                let of = |topic| (0..size.partitions).map(move |partition| TopicIdPartition { topic, partition });
-                let assigned = topics.flat_map(of).filter(mine).map(|tp| (tp, StartAt::Earliest)).collect();
+                let topics = (0..size.topics).map(|topic| (TopicId(FIRST_TOPIC + topic), size.partitions)).collect();
                 let spec = ConsumerSpec {
                     directory: directory.clone(),
                     group: GroupId(number as u32),
-                    subscription: Subscription::Assign(assigned),
+                    subscription: Subscription::Subscribe(topics),
                     settings: settings::consumer(&group.settings),
                     records_per_sec: None,
                     recorded: self.setup.purpose == Purpose::Explore,

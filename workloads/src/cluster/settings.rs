@@ -62,6 +62,10 @@ pub(super) fn consumer(of: &settings::ConsumerSettings) -> client::ConsumerSetti
         request_timeout: of.request_timeout,
         retry_backoff: Backoff { min: of.retry_backoff, max: of.retry_backoff_max },
         metadata_max_age: of.metadata_max_age,
+        partition_assignor: match of.assignor.is_cooperative() {
+            true => client::PartitionAssignor::CooperativeSticky,
+            false => client::PartitionAssignor::Range,
+        },
         ..client::ConsumerSettings::default()
     }
 }

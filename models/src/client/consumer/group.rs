@@ -14,7 +14,7 @@ use super::super::alarm::Alarm;
 use super::super::{ConsumerSettings, Directory};
 use super::membership::{Call, State};
 use super::{Consumer, Polled};
-use crate::kafka::ids::{GroupId, TopicId, TopicIdPartition};
+use crate::kafka::ids::{GroupId, MetadataOffset, TopicId, TopicIdPartition};
 use crate::kafka::protocol::ErrorCode;
 use crate::kafka::protocol::Request;
 use crate::kafka::protocol::group::{MemberId, OffsetCommitRequest};
@@ -66,6 +66,10 @@ pub struct GroupConsumer {
     pub(super) owned: BTreeSet<TopicIdPartition>,
     /// Owned, and their committed offsets are not known yet.
     pub(super) without_position: BTreeSet<TopicIdPartition>,
+    /// Of a group's leader: how many partitions the topics had when it assigned them.
+    pub(super) assigned_from: Option<BTreeMap<TopicId, u32>>,
+    /// Which view of the cluster has been looked at.
+    pub(super) seen_view: Option<MetadataOffset>,
     processed: BTreeMap<TopicIdPartition, u64>,
     /// What was committed last: nothing new is not committed again.
     committed: BTreeMap<TopicIdPartition, u64>,
@@ -103,6 +107,8 @@ impl GroupConsumer {
             auto_commit_due: Nanos::ZERO,
             owned: BTreeSet::new(),
             without_position: BTreeSet::new(),
+            assigned_from: None,
+            seen_view: None,
             processed: BTreeMap::new(),
             committed: BTreeMap::new(),
             events: VecDeque::new(),
@@ -218,6 +224,7 @@ impl GroupConsumer {
     /// Does what is to be done now, and wakes itself when something is to be done next.
     pub fn run(&mut self, cx: &mut Cx<'_>) {
         self.leave_if_stuck(cx);
+        self.watch_topics();
         self.keep_in_touch(cx);
         self.take_replies(cx);
         self.consumer.run(cx);

@@ -4,7 +4,7 @@ use super::StartAt;
 use super::assignor::assign;
 use super::group::{GroupConsumer, GroupEvent};
 use crate::client::PartitionAssignor;
-use crate::kafka::ids::TopicIdPartition;
+use crate::kafka::ids::{TopicId, TopicIdPartition};
 use crate::kafka::protocol::group::*;
 use crate::kafka::protocol::{ErrorCode, Request, Response};
 use crate::kafka::rpc::Reply;
@@ -228,6 +228,7 @@ impl GroupConsumer {
         self.generation = Some(joined.generation);
         self.state = State::Joining;
         let member = self.member.expect("it has joined by it");
+        self.assigned_from = None;
         let assignments = if joined.leader == member { self.assign_all(&joined.members) } else { Vec::new() };
         let generation = joined.generation;
         let request = SyncGroupRequest { group: self.group, member, generation, assignments };
@@ -236,14 +237,42 @@ impl GroupConsumer {
     }
 
     /// The leader's work. Topics that it does not know yet are assigned when it does: not modelled, a topic is there first.
-    fn assign_all(&self, members: &[MemberSubscription]) -> Vec<(MemberId, Vec<TopicIdPartition>)> {
+    fn assign_all(&mut self, members: &[MemberSubscription]) -> Vec<(MemberId, Vec<TopicIdPartition>)> {
         let wanted: BTreeSet<_> = members.iter().flat_map(|member| &member.topics).copied().collect();
+        let topics = self.sizes_of(&wanted);
+        let assignments = assign(self.settings.partition_assignor, members, &topics);
+        self.assigned_from = Some(topics);
+        assignments
+    }
+
+    /// How many partitions topics have, as far as is known.
+    fn sizes_of(&self, wanted: &BTreeSet<TopicId>) -> BTreeMap<TopicId, u32> {
         let known = self.consumer.metadata().view().into_iter().flat_map(|view| &view.topics);
-        let topics: BTreeMap<_, _> = known
-            .filter(|topic| wanted.contains(&topic.id))
-            .map(|topic| (topic.id, topic.leaders.len() as u32))
-            .collect();
-        assign(self.settings.partition_assignor, members, &topics)
+        let wanted = known.filter(|topic| wanted.contains(&topic.id));
+        wanted.map(|topic| (topic.id, topic.leaders.len() as u32)).collect()
+    }
+
+    /// A topic that is not there yet is looked for; the leader has a group assigned anew whose topics have grown
+    /// (`ConsumerCoordinator.rejoinNeededOrPending`, its `assignmentSnapshot`).
+    pub(super) fn watch_topics(&mut self) {
+        let view = self.consumer.metadata().view().map(|view| view.offset);
+        if view == self.seen_view {
+            return;
+        }
+        self.seen_view = view;
+        let wanted: BTreeSet<TopicId> = self.topics.iter().copied().collect();
+        let sizes = self.sizes_of(&wanted);
+        if sizes.len() < wanted.len() {
+            self.consumer.request_metadata();
+            self.seen_view = None;
+        }
+        if self
+            .assigned_from
+            .as_ref()
+            .is_some_and(|from| sizes.iter().any(|(topic, size)| from.get(topic) != Some(size)))
+        {
+            self.must_rejoin = true;
+        }
     }
 
     fn synced(&mut self, cx: &mut Cx<'_>, generation: u32, result: Result<Vec<TopicIdPartition>, ErrorCode>) {

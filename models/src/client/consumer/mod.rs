@@ -112,6 +112,11 @@ impl Consumer {
         &self.metadata
     }
 
+    /// The next chance is used to learn of the cluster.
+    pub(super) fn request_metadata(&mut self) {
+        self.metadata.request_update();
+    }
+
     /// Its settings.
     pub fn settings(&self) -> &ConsumerSettings {
         &self.settings
