@@ -17,8 +17,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use wavetank_sim::{Digest, Marks, cores};
-use wavetank_workloads::harbour::Mutant;
+use wavetank_workloads::catalogue;
 use wavetank_workloads::lab;
+use wavetank_workloads::mutant::Mutant;
 use wavetank_workloads::scenario::{Listeners, RunOptions, Scenario};
 
 /// Makes waves for streaming platforms, and tells what holds.
@@ -265,13 +266,11 @@ fn diverge(scenario: Scenario, seed: u64, options: RunOptions) -> Exit {
 }
 
 fn list() -> Exit {
-    say("scenarios\n");
-    for scenario in Scenario::ALL {
-        say(format_args!("  {:<24} {}\n", scenario.name(), scenario.summary()));
-    }
-    say("mutants (known bugs; a sweep with one must fail)\n");
-    for mutant in Mutant::ALL {
-        say(format_args!("  {:<24} {}\n", mutant.name(), mutant.summary()));
+    for (n, section) in catalogue::sections().iter().enumerate() {
+        say(format_args!("{}{}\n", if n == 0 { "" } else { "\n" }, section.heading));
+        for (name, summary) in &section.items {
+            say(text::item(name, summary));
+        }
     }
     Exit::Held
 }

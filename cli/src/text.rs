@@ -67,6 +67,14 @@ pub fn totals(scenario: Scenario, lines: &[(&'static str, String)]) -> String {
     out
 }
 
+/// A line of a list: a name, and what it is.
+pub fn item(name: &str, summary: &str) -> String {
+    let indent = format!("  {:<24} ", "");
+    let first = format!("  {name:<24} ");
+    let options = textwrap::Options::new(80).initial_indent(&first).subsequent_indent(&indent);
+    textwrap::fill(summary, options) + "\n"
+}
+
 /// Situations and how often each was reached.
 pub fn marks(marks: &Marks) -> String {
     let mut out = String::from("  reached\n");

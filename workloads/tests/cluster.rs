@@ -1,7 +1,7 @@
 //! Clusters, run small: what exploring finds, and that it finds it again.
 
 use wavetank_sim::{on_fresh_thread, run_many};
-use wavetank_workloads::cluster::{ClusterReport, Mutants, Purpose, Setup, run};
+use wavetank_workloads::cluster::{ClusterReport, Purpose, Setup, run};
 use wavetank_workloads::scenario::{Listeners, RunOptions};
 use wavetank_workloads::spec::scenario::{Scenario, builtin};
 
@@ -12,7 +12,7 @@ fn scenario(name: &str) -> Scenario {
 fn explore(scenario: &Scenario, platform: usize, seed: u64) -> ClusterReport {
     let platform = &scenario.platforms[platform];
     let setup = Setup { scenario, platform, purpose: Purpose::Explore };
-    run(setup, seed, Mutants::default(), &RunOptions::default(), Listeners::default())
+    run(setup, seed, &RunOptions::default(), Listeners::default())
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn piers_that_lose_or_double_records_are_caught_by_the_history_too() {
 
 #[test]
 fn the_first_violation_ends_a_run_unless_it_is_to_go_on() {
-    let options = RunOptions { mutant: Some(Mutant::AppendResent), ..RunOptions::default() };
+    let options = RunOptions { mutant: Some(Mutant::AppendResent.into()), ..RunOptions::default() };
     let on = RunOptions { keep_going: true, ..options };
     let first = |seed: &u64| told(&run(*seed, options, None)).contains("duplicate");
     let seed = (0..150).find(first).expect("a duplicate in 150 seeds");
@@ -103,7 +103,7 @@ fn the_first_violation_ends_a_run_unless_it_is_to_go_on() {
 
 #[test]
 fn what_is_lost_before_all_have_read_to_the_end_is_missed_there() {
-    let options = RunOptions { mutant: Some(Mutant::AckBeforeSync), keep_going: true, ..RunOptions::default() };
+    let options = RunOptions { mutant: Some(Mutant::AckBeforeSync.into()), keep_going: true, ..RunOptions::default() };
     let mut runs = (0..150).map(|seed| run(seed, options, None));
     assert!(runs.any(|report| told(&report).contains("unseen")));
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 #[derive(Default)]
 pub(super) struct CommitsFollowOn {
     ends: BTreeMap<StreamId, u64>,
+    starts: BTreeMap<StreamId, u64>,
 }
 
 impl Invariant for CommitsFollowOn {
@@ -18,8 +19,9 @@ impl Invariant for CommitsFollowOn {
         match probe {
             Probe::StreamCommitted { range, object, .. } => {
                 let end = self.ends.entry(range.stream).or_insert(range.start);
-                // A compaction commits again what is there already.
-                if range.start > *end || (range.start < *end && range.end > *end) {
+                // A compaction commits again what is there already; an upload, what was trimmed while it was on its way.
+                let start = self.starts.get(&range.stream).copied().unwrap_or(0);
+                if range.start > *end || (range.start < *end && range.end > *end && *end > start) {
                     return Err(format!(
                         "stream {}: object {object} is committed with {}..{}, but the stream ends at {end}",
                         range.stream, range.start, range.end
@@ -27,6 +29,13 @@ impl Invariant for CommitsFollowOn {
                 }
                 *end = range.end.max(*end);
                 Ok(true)
+            }
+            // What is before the start needs no object.
+            Probe::StreamTrimmed { stream, start_offset } => {
+                let end = self.ends.entry(*stream).or_insert(*start_offset);
+                *end = (*end).max(*start_offset);
+                self.starts.insert(*stream, *start_offset);
+                Ok(false)
             }
             Probe::StreamOpened { stream, end_offset, .. } => {
                 let end = self.ends.entry(*stream).or_insert(*end_offset);

@@ -109,6 +109,7 @@ impl World {
     }
 
     fn heed_probe(&mut self, core: &mut Core<Event>, me: Incarnation, probe: &Probe) {
+        tracing::debug!(by = core.node_name(me.node), ?probe, "probe");
         let Some(sink) = &mut self.probes else { return };
         if let Err(BrokenPromise { invariant, why }) = sink.probe(core.now(), me, probe) {
             self.broken_promise(core, Witness::Invariant(invariant), why);

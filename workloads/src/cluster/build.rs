@@ -4,6 +4,7 @@ use super::admin::{Admin, NewTopic};
 use super::cloud::{CLIENT_INSTANCE, CLOUD, CONTROLLER_INSTANCE};
 use super::settings;
 use super::size::{Purpose, Setup, Size};
+use crate::mutant::Mutant;
 use crate::spec::scenario::{Placement, PlatformKind};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,13 +21,12 @@ use wavetank_models::cloud::volume::Volume;
 use wavetank_models::kafka::broker::coordinator::OFFSETS_TOPIC;
 use wavetank_models::kafka::broker::link::LinkOptions;
 use wavetank_models::kafka::broker::{Broker, BrokerSpec, STORAGE_SPACE};
-use wavetank_models::kafka::controller::{Controller, ControllerMutant, ControllerSpec};
+use wavetank_models::kafka::controller::{Controller, ControllerSpec};
 use wavetank_models::kafka::ids::{BrokerId, ControllerId, GroupId, TopicId};
 use wavetank_models::kafka::object_client::ObjectPlace;
 use wavetank_models::kafka::shared_storage::StorageOptions;
 use wavetank_models::kafka::shared_storage::objects::Bucket;
 use wavetank_models::kafka::shared_storage::stream_logs::{StreamLogs, StreamLogsSpec, WalSource};
-use wavetank_models::kafka::wal::WalMutant;
 use wavetank_models::kafka::wal::block::{BlockFencing, BlockWalOptions};
 use wavetank_models::kafka::wal::file::FileWalOptions;
 use wavetank_models::kafka::wal::{self, WalMode, WalSpec};
@@ -68,15 +68,6 @@ pub(super) struct Member {
     pub(super) az: AzId,
     /// A broker's write-ahead log, where it has one of its own.
     pub(super) volume: Option<VolumeId>,
-}
-
-/// Bugs to switch on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Mutants {
-    /// In write-ahead logs.
-    pub wal: Option<WalMutant>,
-    /// In controllers.
-    pub controller: Option<ControllerMutant>,
 }
 
 impl Map {
@@ -142,7 +133,7 @@ struct Media {
 pub(super) struct Builder<'a> {
     pub(super) setup: Setup<'a>,
     pub(super) size: &'a Size,
-    pub(super) mutants: Mutants,
+    pub(super) mutant: Option<Mutant>,
 }
 
 impl Builder<'_> {
@@ -222,7 +213,10 @@ impl Builder<'_> {
                 bucket: media.data,
                 namespace: namespace.clone(),
                 options: options.clone(),
-                mutant: self.mutants.controller,
+                mutant: match self.mutant {
+                    Some(Mutant::Controller(mutant)) => Some(mutant),
+                    Some(Mutant::Harbour(_) | Mutant::Wal(_)) | None => None,
+                },
             };
             let factory = Box::new(move |_| Behaviour::Machine(Box::new(Controller::new(spec.clone()))));
             let node = world.add_node(core, &format!("controller-{n}"), host, factory);
@@ -283,7 +277,10 @@ impl Builder<'_> {
     fn wals(&self, map: &MapHosts, media: &Media) -> WalSource {
         let object = settings::object_wal(self.setup.platform);
         let ring = settings::ring(self.setup.platform);
-        let mutant = self.mutants.wal;
+        let mutant = match self.mutant {
+            Some(Mutant::Wal(mutant)) => Some(mutant),
+            Some(Mutant::Harbour(_) | Mutant::Controller(_)) | None => None,
+        };
         let kind = self.setup.platform.kind;
         let brokers = map.brokers.clone();
         let places: Vec<ObjectPlace> = brokers

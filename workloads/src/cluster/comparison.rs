@@ -1,6 +1,6 @@
 //! Runs of one scenario on several platforms and seeds.
 
-use super::{ClusterReport, Mutants, NotYet, Purpose, Setup, run, supported};
+use super::{ClusterReport, NotYet, Purpose, Setup, run, supported};
 use crate::scenario::{Listeners, RunOptions};
 use crate::spec::scenario::{Platform, Scenario};
 use wavetank_sim::{Panicked, run_many};
@@ -35,7 +35,7 @@ pub fn compare(
         &runs,
         |one| {
             let setup = Setup { scenario, platform: &platforms[one.platform], purpose: Purpose::Measure };
-            run(setup, one.seed, Mutants::default(), &RunOptions::default(), Listeners::default())
+            run(setup, one.seed, &RunOptions::default(), Listeners::default())
         },
         |one, report| each((one.platform, one.seed, report)),
     );

@@ -18,7 +18,6 @@ mod settings;
 mod size;
 mod storm;
 
-pub use build::Mutants;
 pub use comparison::{Measured, compare};
 pub use faults::{NotYet, supported};
 pub use size::{Purpose, Setup};
@@ -59,7 +58,7 @@ pub struct ClusterReport {
 }
 
 /// Runs one seed on this thread.
-pub fn run(setup: Setup<'_>, seed: u64, mutants: Mutants, options: &RunOptions, listeners: Listeners) -> ClusterReport {
+pub fn run(setup: Setup<'_>, seed: u64, options: &RunOptions, listeners: Listeners) -> ClusterReport {
     let size = setup.size();
     let begin = size.warm_up.max(LOAD_BEGINS);
     let (cloud, hosts, instances) = Map::new(&setup, &size).split();
@@ -83,7 +82,7 @@ pub fn run(setup: Setup<'_>, seed: u64, mutants: Mutants, options: &RunOptions, 
             if let Some(recording) = recording {
                 world.set_recording(recording);
             }
-            let cluster = Builder { setup, size: &size, mutants }.build(world, core, &hosts);
+            let cluster = Builder { setup, size: &size, mutant: options.mutant }.build(world, core, &hosts);
             let faults = if is_explore { Vec::new() } else { setup.scenario.faults.clone() };
             if let Some(storm) = storm {
                 storm.put_on_plan(world, core, &cluster, begin..size.load_ends());

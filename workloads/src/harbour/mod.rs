@@ -220,7 +220,10 @@ fn build_nodes(
     options: &RunOptions,
 ) -> Harbour {
     let (mut piers, mut boats, mut watchmen) = (Vec::new(), Vec::new(), Vec::new());
-    let mutant = options.mutant;
+    let mutant = match options.mutant {
+        Some(crate::mutant::Mutant::Harbour(mutant)) => Some(mutant),
+        Some(_) | None => None,
+    };
     for (n, berth) in berths.iter().enumerate() {
         let berth = *berth;
         let factory = Box::new(move |_| Behaviour::Machine(Box::new(pier::Pier::new(n, berth, mutant))));

@@ -237,6 +237,9 @@ impl StreamLogs {
     /// Opens the streams when the image shows them closed.
     fn try_open(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, tp: TopicIdPartition, streams: Streams) {
         let Some(log) = self.logs.get_mut(&tp) else { return };
+        if log.is_unwanted {
+            return self.gone(tp);
+        }
         let epoch = StreamEpoch(u64::from(log.epoch.0));
         let is_closed = |stream: StreamId| {
             let image = link.image.streams.get(&stream);

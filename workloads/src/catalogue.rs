@@ -1,0 +1,86 @@
+//! What there is, for lists: name and one line each.
+
+use crate::mutant::Mutant;
+use crate::scenario::Scenario;
+use crate::spec::scenario::{PlatformKind, builtin};
+use wavetank_models::cloud::profile::Profile;
+use wavetank_models::invariants::Invariants;
+
+/// A heading, and what is below it.
+#[derive(Clone, Debug)]
+pub struct Section {
+    /// The heading.
+    pub heading: &'static str,
+    /// Name and one line each.
+    pub items: Vec<(String, String)>,
+}
+
+/// Faults that scenarios can name, in their own words.
+const FAULTS: [(&str, &str); 18] = [
+    ("kill-broker", "its process dies, and starts again afterwards"),
+    ("pause-broker", "it stops and comes back as if no time had passed: a zombie"),
+    ("slow-broker", "its host slows down: slow death"),
+    ("power-loss", "a host loses power, and what was not synced"),
+    ("az-outage", "a zone goes dark, and comes back"),
+    ("object-store-brownout", "the object store is slow and fails some requests"),
+    ("object-store-outage", "the object store fails every request"),
+    ("partition", "a target and a peer do not hear each other"),
+    ("one-way-cut", "a target is not heard, and hears"),
+    ("rolling-restart", "brokers are restarted cleanly, one after the other (read, not simulated yet)"),
+    ("add-broker", "one more broker joins (read, not simulated yet)"),
+    ("remove-broker", "a broker leaves for good (read, not simulated yet)"),
+    ("consumer-churn", "members of a group leave and join (read, not simulated yet)"),
+    ("noisy-neighbour", "somebody else uses a broker's host"),
+    ("clock-jump", "a host's wall clock jumps"),
+    ("volume-stall", "a broker's volume answers nothing for a while"),
+    ("kill-controller", "a controller's process dies, and starts again afterwards"),
+    ("kill-task-manager", "a task manager's process dies (read, not simulated yet)"),
+];
+
+fn items<'a>(of: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<(String, String)> {
+    of.into_iter().map(|(name, summary)| (name.to_owned(), summary.to_owned())).collect()
+}
+
+/// Everything, in the order in which a newcomer reads it.
+pub fn sections() -> Vec<Section> {
+    let names = std::iter::once("harbour").chain(builtin::ALL.iter().map(|(name, _)| *name));
+    let scenarios = names.map(|name| (name, Scenario::by_name(name).expect("it is built in").summary()));
+    let invariants = Invariants::all();
+    let profiles = Profile::builtin();
+    let profile = |profile: &Profile| (profile.name.clone(), format!("{}: {}", profile.grade, profile.about));
+    let mutant = |mutant: Mutant| (mutant.name().to_owned(), format!("{}: {}", mutant.place(), mutant.summary()));
+    vec![
+        Section { heading: "scenarios", items: items(scenarios) },
+        Section {
+            heading: "platforms (run and sweep take SCENARIO@PLATFORM)",
+            items: items(PlatformKind::ALL.map(|kind| (kind.name(), kind.summary()))),
+        },
+        Section { heading: "faults that a scenario can name", items: items(FAULTS) },
+        Section {
+            heading: "invariants, checked as things happen",
+            items: items(invariants.checked().map(|(name, summary, _)| (name, summary))),
+        },
+        Section {
+            heading: "mutants (known bugs; a sweep with one must fail)",
+            items: Mutant::all().map(mutant).collect(),
+        },
+        Section { heading: "profiles", items: profiles.iter().map(profile).collect() },
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Source;
+    use crate::spec::scenario::Scenario as Described;
+
+    #[test]
+    fn every_fault_that_is_listed_is_known_and_no_other() {
+        for (name, _) in FAULTS {
+            let text = format!("[[fault]]\nat = \"1 s\"\nkind = \"{name}\"\n");
+            let problems =
+                Described::parse(&Source::new("x.toml", text), &builtin::Files).expect_err("much is missing");
+            assert!(problems.0.iter().all(|problem| problem.key != "fault[0].kind"), "{name}: {problems}");
+        }
+    }
+}
