@@ -95,6 +95,8 @@ pub struct Broker {
     spec: BrokerSpec,
     link: Option<ControllerLink>,
     logs: Box<dyn PartitionLogs>,
+    /// Storage is recovered: what a former life had open is closed.
+    is_ready: bool,
     partitions: BTreeMap<TopicIdPartition, Partition>,
     outbox: Outbox,
     producing: BTreeMap<ProduceId, Producing>,
@@ -118,6 +120,7 @@ impl Broker {
             spec,
             link: None,
             logs,
+            is_ready: false,
             partitions: BTreeMap::new(),
             outbox: Outbox::default(),
             producing: BTreeMap::new(),
@@ -181,6 +184,9 @@ impl Broker {
 
     /// Opens what this broker is to lead now, and gives up what it is not.
     fn follow_image(&mut self, cx: &mut Cx<'_>) {
+        if !self.is_ready {
+            return;
+        }
         let me = self.spec.id;
         let image = &self.link.as_ref().expect("it has an image").image;
         let mut open = Vec::new();
@@ -197,6 +203,7 @@ impl Broker {
             self.resign(cx, tp);
         }
         for (tp, epoch) in open {
+            tracing::debug!(broker = %me, partition = %tp, %epoch, "opens");
             self.partitions.insert(tp, Partition { epoch, role: Role::Opening });
             self.logs.open(cx, self.link.as_mut().expect("it has an image"), tp, epoch);
         }
@@ -218,6 +225,7 @@ impl Broker {
                 }
             }
         }
+        tracing::debug!(broker = %self.spec.id, partition = %tp, "gives up");
         self.moved.insert(tp);
         self.coordinator.resigned(tp);
         self.logs.close(cx, self.link.as_mut().expect("it led"), tp);
@@ -226,6 +234,7 @@ impl Broker {
     fn heed_logs(&mut self, cx: &mut Cx<'_>, event: LogEvent) {
         match event {
             LogEvent::Ready => {
+                self.is_ready = true;
                 self.link.as_mut().expect("it is registered").set_wish(cx, Wish::Active);
                 self.follow_image(cx);
             }

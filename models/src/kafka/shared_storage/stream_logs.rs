@@ -247,6 +247,7 @@ impl StreamLogs {
         };
         if !is_closed(streams.meta) || !is_closed(streams.data) {
             log.stage = Stage::Await(streams);
+            tracing::debug!(broker = %self.spec.broker, partition = %tp, "awaits the streams' close");
             return;
         }
         log.stage = Stage::Open(streams);
@@ -335,6 +336,7 @@ impl StreamLogs {
     /// The log is not this broker's any more.
     fn gone(&mut self, tp: TopicIdPartition) {
         let Some(log) = self.logs.remove(&tp) else { return };
+        tracing::debug!(broker = %self.spec.broker, partition = %tp, "is closed");
         if let Some(streams) = log.stage.streams() {
             self.by_data.remove(&streams.data);
             self.by_meta.remove(&streams.meta);
