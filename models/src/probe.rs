@@ -9,7 +9,8 @@ use crate::kafka::ids::{
 };
 use crate::kafka::metadata::StreamRange;
 use crate::kafka::wal::WalOffset;
-use wavetank_sim::{Incarnation, Nanos};
+use std::collections::BTreeMap;
+use wavetank_sim::{Incarnation, Nanos, NodeId};
 
 /// Offsets `base..next` of a partition, and whose records are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -310,6 +311,37 @@ pub enum Probe {
         /// How many.
         records: u32,
     },
+}
+
+/// Tells what is said for the first time: committed metadata is said by every controller.
+#[derive(Clone, Debug, Default)]
+pub struct FirstTold {
+    /// Everything before has been said.
+    next: MetadataOffset,
+    /// By controller, whether the entry that it speaks of is said for the first time.
+    fresh: BTreeMap<NodeId, bool>,
+}
+
+impl FirstTold {
+    /// Whether this is said for the first time.
+    pub fn is_news(&mut self, by: Incarnation, probe: &Probe) -> bool {
+        match probe {
+            Probe::MetadataCommitted { offset, .. } => {
+                let is_fresh = *offset >= self.next;
+                self.next = self.next.max(MetadataOffset(offset.0 + 1));
+                self.fresh.insert(by.node, is_fresh);
+                true
+            }
+            Probe::BrokerFenced { .. }
+            | Probe::BrokerUnfenced { .. }
+            | Probe::StreamOpened { .. }
+            | Probe::StreamClosed { .. }
+            | Probe::StreamCommitted { .. }
+            | Probe::StreamTrimmed { .. }
+            | Probe::ObjectDropped { .. } => self.fresh.get(&by.node).copied().unwrap_or(true),
+            _ => true,
+        }
+    }
 }
 
 /// Who hears probes.

@@ -13,13 +13,17 @@ use wavetank_traces::{Finding, Severity};
 
 /// What a run is to be recorded into, if anything wants to know: the checkers, unless they are switched off, and a file,
 /// if one is given.
-pub(crate) fn recording(options: &RunOptions, file: Option<Box<dyn Write + Send>>) -> Option<Recording> {
+pub(crate) fn recording(
+    options: &RunOptions,
+    checked: Options,
+    file: Option<Box<dyn Write + Send>>,
+) -> Option<Recording> {
     if options.no_check && file.is_none() {
         return None;
     }
     let mut recording = Recording::new();
     if !options.no_check {
-        recording = recording.checked(Options::default());
+        recording = recording.checked(checked);
     }
     Some(match file {
         Some(file) => recording.written(file),
@@ -96,7 +100,7 @@ mod tests {
     /// A record that was acknowledged and never read, and, where `wrong`, one at the offset of another that was.
     fn recorded(wrong: bool) -> Recorded {
         let mut detached = Detached::new(1);
-        detached.recording = recording(&RunOptions::default(), None);
+        detached.recording = recording(&RunOptions::default(), Options::default(), None);
         let cx = &mut Cx::detached(&mut detached);
         let key = cx.history_key("x");
         for (offset, value) in [(0, 10), (if wrong { 0 } else { 1 }, 11)] {
@@ -133,8 +137,8 @@ mod tests {
     #[test]
     fn nothing_is_recorded_for_nobody() {
         let unchecked = RunOptions { no_check: true, ..RunOptions::default() };
-        assert!(recording(&unchecked, None).is_none());
-        assert!(recording(&unchecked, Some(Box::new(std::io::sink()))).is_some());
+        assert!(recording(&unchecked, Options::default(), None).is_none());
+        assert!(recording(&unchecked, Options::default(), Some(Box::new(std::io::sink()))).is_some());
         assert_eq!(judge(None, Readers::Finished, Nanos(7), &mut Vec::new()), HistoryReport::default());
     }
 }

@@ -16,7 +16,7 @@ mod retried_commit_is_known;
 mod trimmed_is_committed;
 mod wal_order;
 
-use crate::probe::{BrokenPromise, Probe, ProbeSink};
+use crate::probe::{BrokenPromise, FirstTold, Probe, ProbeSink};
 use wavetank_sim::{Incarnation, Nanos};
 
 /// Something that must hold.
@@ -37,6 +37,7 @@ pub trait Invariant: Send {
 /// All of them, and how often each was checked.
 pub struct Invariants {
     all: Vec<(Box<dyn Invariant>, u64)>,
+    first_told: FirstTold,
 }
 
 impl Default for Invariants {
@@ -62,7 +63,7 @@ impl Invariants {
             Box::<one_stream_owner::OneStreamOwner>::default(),
             Box::<metadata_is_one_log::MetadataIsOneLog>::default(),
         ];
-        Invariants { all: all.into_iter().map(|invariant| (invariant, 0)).collect() }
+        Invariants { all: all.into_iter().map(|invariant| (invariant, 0)).collect(), first_told: FirstTold::default() }
     }
 
     /// By invariant: its name, what it says, how often it was checked.
@@ -86,8 +87,8 @@ impl Invariants {
 }
 
 impl ProbeSink for Invariants {
-    fn probe(&mut self, _: Nanos, _: Incarnation, probe: &Probe) -> Result<(), BrokenPromise> {
-        self.heed(probe)
+    fn probe(&mut self, _: Nanos, by: Incarnation, probe: &Probe) -> Result<(), BrokenPromise> {
+        if self.first_told.is_news(by, probe) { self.heed(probe) } else { Ok(()) }
     }
 }
 

@@ -5,12 +5,12 @@ use super::cloud::{CLIENT_INSTANCE, CLOUD, CONTROLLER_INSTANCE};
 use super::settings;
 use super::size::{Purpose, Setup, Size};
 use crate::mutant::Mutant;
-use crate::spec::scenario::{Placement, PlatformKind};
+use crate::spec::scenario::{Group, Placement, PlatformKind};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wavetank_models::client::Directory;
 use wavetank_models::client::load::{LoadSpec, RateSchedule};
-use wavetank_models::client::{ConsumerProcess, ConsumerSpec, Subscription};
+use wavetank_models::client::{AutoOffsetReset, ConsumerProcess, ConsumerSettings, ConsumerSpec, Subscription};
 use wavetank_models::client::{ProducerProcess, ProducerSpec};
 use wavetank_models::cloud::express::ExpressStore;
 use wavetank_models::cloud::host::HostSpec;
@@ -351,6 +351,15 @@ impl Builder<'_> {
         members
     }
 
+    /// Exploring runs read everything, so that whatever is lost shows.
+    fn consumer_settings(&self, group: &Group) -> ConsumerSettings {
+        let settings = settings::consumer(&group.settings);
+        match self.setup.purpose {
+            Purpose::Measure => settings,
+            Purpose::Explore => ConsumerSettings { auto_offset_reset: AutoOffsetReset::Earliest, ..settings },
+        }
+    }
+
     fn consumers(
         &self,
         world: &mut World,
@@ -369,7 +378,7 @@ impl Builder<'_> {
                     directory: directory.clone(),
                     group: GroupId(number as u32),
                     subscription: Subscription::Subscribe(topics),
-                    settings: settings::consumer(&group.settings),
+                    settings: self.consumer_settings(group),
                     records_per_sec: None,
                     recorded: self.setup.purpose == Purpose::Explore,
                 };

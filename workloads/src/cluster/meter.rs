@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use wavetank_models::invariants::Invariants;
 use wavetank_models::kafka::ids::{BrokerId, LeaderEpoch, TopicIdPartition};
-use wavetank_models::probe::{BrokenPromise, Probe, ProbeSink};
+use wavetank_models::probe::{BrokenPromise, FirstTold, Probe, ProbeSink};
 use wavetank_sim::{Incarnation, Nanos};
 
 /// A broker that was hit, and how far its recovery is.
@@ -25,6 +25,7 @@ struct Hit {
 /// Everything that is known of a run from its probes.
 pub(super) struct Meter {
     pub(super) invariants: Invariants,
+    first_told: FirstTold,
     pub(super) recorder: Option<Recorder>,
     /// When the measurement begins.
     begin: Nanos,
@@ -59,6 +60,7 @@ impl Meter {
     ) -> Meter {
         Meter {
             invariants: Invariants::all(),
+            first_told: FirstTold::default(),
             recorder,
             begin: measured.start,
             end: measured.end,
@@ -232,8 +234,11 @@ impl Hit {
 }
 
 impl ProbeSink for SharedMeter {
-    fn probe(&mut self, now: Nanos, _: Incarnation, probe: &Probe) -> Result<(), BrokenPromise> {
+    fn probe(&mut self, now: Nanos, by: Incarnation, probe: &Probe) -> Result<(), BrokenPromise> {
         let mut meter = self.0.lock().expect("nobody panics with it");
+        if !meter.first_told.is_news(by, probe) {
+            return Ok(());
+        }
         meter.measure(now, probe);
         meter.follow(now, probe);
         meter.invariants.heed(probe)

@@ -37,6 +37,7 @@ use std::sync::{Arc, Mutex};
 use wavetank_models::cloud::price::PriceBook;
 use wavetank_models::world::{Event, Products, World, launch};
 use wavetank_sim::{Choices, Core, EndReason, Limits, Nanos, Outcome};
+use wavetank_traces::check::Options;
 use wavetank_traces::{Finding, Severity};
 
 /// When the load begins: topics are there by then.
@@ -69,7 +70,9 @@ pub fn run(setup: Setup<'_>, seed: u64, options: &RunOptions, listeners: Listene
     let is_explore = setup.purpose == Purpose::Explore;
     let storm = is_explore.then(|| storm::Drawn::draw(&setup.scenario.storm, &Choices::new(seed)));
     let drawn = storm.as_ref().map_or_else(Vec::new, storm::Drawn::describe);
-    let recording = is_explore.then(|| recording(options, listeners.history)).flatten();
+    // Consumers are members of groups.
+    let checked = Options { subscribe: true, ..Options::default() };
+    let recording = is_explore.then(|| recording(options, checked, listeners.history)).flatten();
     let limits = Limits { events_max: size.events_max, time_max: size.ends(), ..Limits::default() };
     launch(
         seed,

@@ -49,6 +49,7 @@ use wavetank_models::world::{
     Action, Behaviour, CloudSpec, Event, ExpressId, Guest, ShareId, StoreId, VolumeId, World, launch,
 };
 use wavetank_sim::{Choices, Core, EndReason, Limits, Nanos, NodeId, Outcome};
+use wavetank_traces::check::Options;
 use wavetank_traces::{Finding, Severity};
 
 /// Why a run ends in which everything went well.
@@ -100,7 +101,7 @@ pub fn run(seed: u64, options: &RunOptions, listeners: Listeners) -> RunReport {
     let planted = options.planted_divergence.then(planted_divergence);
     let storm = Storm::draw(&Choices::new(seed));
     let drawn = storm.describe();
-    let recording = recording(options, listeners.history);
+    let recording = recording(options, Options::default(), listeners.history);
     launch(
         seed,
         limits,

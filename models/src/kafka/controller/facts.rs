@@ -1,8 +1,7 @@
 //! What a committed record says to invariants and meters.
 //!
-//! A new active controller may commit once more, as it sees it, what its predecessor had seen committed, and then says it
-//! once more. Facts of an entry follow the same controller's `MetadataCommitted` of its offset, so who must not count twice
-//! keeps the greatest offset it has heard.
+//! Every controller says it when it learns that the entry is committed, and again in its next life. Facts of an entry follow
+//! the same controller's `MetadataCommitted` of its offset; [`FirstTold`](crate::probe::FirstTold) takes the first.
 
 use crate::kafka::ids::{BrokerId, StreamId};
 use crate::kafka::metadata::{ClusterImage, MetadataRecord, ObjectState, StreamState};

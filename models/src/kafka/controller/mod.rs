@@ -393,16 +393,12 @@ impl Running {
         while self.image.next < high_watermark {
             let Some(entry) = log.get(self.image.next).cloned() else { break };
             cx.probe(Probe::MetadataCommitted { offset: entry.offset, fingerprint: fingerprint(&*entry) });
-            if self.active.is_some() {
-                let closers = facts::closers(&entry.records);
-                for record in &entry.records {
-                    facts::facts(&self.image, record, &closers, |fact| cx.probe(fact));
-                    self.image.apply_record(entry.offset, record);
-                }
-                self.image.next.0 += 1;
-            } else {
-                self.image.apply(&entry);
+            let closers = facts::closers(&entry.records);
+            for record in &entry.records {
+                facts::facts(&self.image, record, &closers, |fact| cx.probe(fact));
+                self.image.apply_record(entry.offset, record);
             }
+            self.image.next.0 += 1;
         }
         if let Some(active) = &mut self.active {
             for (caller, response) in active.committed(self.image.next) {
