@@ -11,7 +11,7 @@ use std::sync::Arc;
 use wavetank_models::client::Directory;
 use wavetank_models::client::load::{LoadSpec, RateSchedule};
 use wavetank_models::client::{AutoOffsetReset, ConsumerProcess, ConsumerSettings, ConsumerSpec, Subscription};
-use wavetank_models::client::{ProducerProcess, ProducerSpec};
+use wavetank_models::client::{ProducerProcess, ProducerSettings, ProducerSpec};
 use wavetank_models::cloud::express::ExpressStore;
 use wavetank_models::cloud::host::HostSpec;
 use wavetank_models::cloud::network::{AzId, HostId};
@@ -337,7 +337,7 @@ impl Builder<'_> {
                     start: super::LOAD_BEGINS,
                     stop: size.load_ends(),
                 },
-                settings: settings::producer(&workload.producer),
+                settings: self.producer_settings(),
                 number: n,
                 recorded: self.setup.purpose == Purpose::Explore,
             };
@@ -349,6 +349,17 @@ impl Builder<'_> {
             members.push(Member { node, host, az, volume: None });
         }
         members
+    }
+
+    /// Exploring runs never give a batch up. A Java producer that does raises its epoch and sends what it has in flight
+    /// again under new sequences (`TransactionManager.canRetry`), and what was in the log already is there twice then: no
+    /// platform can help that.
+    fn producer_settings(&self) -> ProducerSettings {
+        let settings = settings::producer(&self.setup.scenario.workload.producer);
+        match self.setup.purpose {
+            Purpose::Measure => settings,
+            Purpose::Explore => ProducerSettings { delivery_timeout: Nanos::secs(3_600), ..settings },
+        }
     }
 
     /// Exploring runs read everything, so that whatever is lost shows.

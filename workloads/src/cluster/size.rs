@@ -47,7 +47,9 @@ impl Size {
             Purpose::Explore => Size {
                 warm_up: explore.warm_up,
                 duration: explore.duration,
-                quiesce: Nanos::secs(180),
+                // A JoinGroup that died with its host, unheard, is waited for `max.poll.interval.ms` and 5 s, as is a member
+                // whose join is lost so (`JOIN_GROUP_TIMEOUT_LAPSE`): 305 s each, one after the other.
+                quiesce: Nanos::secs(660),
                 // A quiet cluster has its heartbeats; what is over the bound is a run gone wrong.
                 events_max: explore.events_max * 20,
                 rate: explore.rate.unwrap_or(workload.rate),
