@@ -8,6 +8,7 @@ use wavetank_models::cloud::network::ConnId;
 use wavetank_models::kafka::batch::{ProducerStamp, RecordBatch, Records};
 use wavetank_models::kafka::ids::*;
 use wavetank_models::kafka::protocol::client::*;
+use wavetank_models::kafka::protocol::group::*;
 use wavetank_models::kafka::protocol::{ErrorCode, Request, Response};
 use wavetank_models::message::Message;
 use wavetank_models::world::{Behaviour, Cx, Factory, Input, Process};
@@ -122,6 +123,7 @@ pub struct Cluster {
     pub script: Script,
     pub view: Arc<ClusterView>,
     pub logs: BTreeMap<TopicIdPartition, Log>,
+    pub committed: BTreeMap<(GroupId, TopicIdPartition), u64>,
     next_producer: u64,
     pub produce_requests: u64,
     pub fetch_requests: u64,
@@ -141,6 +143,7 @@ impl Cluster {
             script,
             view: Arc::new(view),
             logs: (0..partitions).map(|p| (tp(p), Log::default())).collect(),
+            committed: BTreeMap::new(),
             next_producer: 100,
             produce_requests: 0,
             fetch_requests: 0,
@@ -287,6 +290,26 @@ impl Broker {
                 Response::ListOffsets(ListOffsetsResponse {
                     partitions: request.partitions.into_iter().map(offset).collect(),
                 })
+            }
+            // Each broker coordinates any group: offsets are the cluster's.
+            Request::FindCoordinator(_) => {
+                Response::FindCoordinator(FindCoordinatorResponse { result: Ok(self.me) })
+            }
+            Request::OffsetCommit(request) => {
+                let mut partitions = Vec::new();
+                for (tp, offset) in request.offsets {
+                    let denied = denies(cx, script).then_some(ErrorCode::NotCoordinator);
+                    if denied.is_none() {
+                        cluster.committed.insert((request.group, tp), offset);
+                    }
+                    partitions.push((tp, denied));
+                }
+                Response::OffsetCommit(OffsetCommitResponse { partitions })
+            }
+            Request::OffsetFetch(request) => {
+                let offset = |tp: &TopicIdPartition| (*tp, cluster.committed.get(&(request.group, *tp)).copied());
+                let result = Ok(request.partitions.iter().map(offset).collect());
+                Response::OffsetFetch(OffsetFetchResponse { result })
             }
             other => unreachable!("clients do not ask {}", other.name()),
         })
