@@ -132,7 +132,14 @@ impl JobManager {
 
     // ---- task managers ----
 
-    fn registered(&mut self, cx: &mut Cx<'_>, conn: ConnId, id: WorkerId, slots: u32, running: Option<(Attempt, bool)>) {
+    fn registered(
+        &mut self,
+        cx: &mut Cx<'_>,
+        conn: ConnId,
+        id: WorkerId,
+        slots: u32,
+        running: Option<(Attempt, bool)>,
+    ) {
         let worker = Worker { conn: Some(conn), slots, heard: cx.monotonic(), rpc_failures: 0 };
         self.conns.insert(conn, (id.0, Some(id)));
         if let Some(old) = self.workers.insert(id, worker).and_then(|old| old.conn) {
@@ -428,9 +435,11 @@ impl Process for JobManager {
             Input::Message { conn, message: Message::Flink(message) } => self.message(cx, conn, *message),
             Input::Reset { conn, .. } => {
                 if let Some((_, Some(id))) = self.conns.remove(&conn) {
-                    self.workers.get_mut(&id).filter(|worker| worker.conn == Some(conn)).into_iter().for_each(|worker| {
-                        worker.conn = None;
-                    });
+                    self.workers.get_mut(&id).filter(|worker| worker.conn == Some(conn)).into_iter().for_each(
+                        |worker| {
+                            worker.conn = None;
+                        },
+                    );
                 }
             }
             Input::Timer { token, .. } if TokenSpace::split(token).0 == TIMERS => {

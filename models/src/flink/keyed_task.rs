@@ -164,5 +164,4 @@ impl KeyedTask {
         }
         Turn::Applied { from, records: turn.0, upserts: turn.1 }
     }
-
 }

@@ -153,8 +153,14 @@ impl TaskManager {
                 self.cancel(cx, None);
                 let attempt = deployment.attempt;
                 let restore = deployment.restore.clone();
-                let mut execution =
-                    Execution::new(cx, self.spec.clone(), self.me, deployment, &mut self.next_space, &mut self.committer);
+                let mut execution = Execution::new(
+                    cx,
+                    self.spec.clone(),
+                    self.me,
+                    deployment,
+                    &mut self.next_space,
+                    &mut self.committer,
+                );
                 for (conn, (from, asked)) in &self.accepted {
                     if *asked == Some(attempt) {
                         execution.attach(*conn, *from);
@@ -216,7 +222,8 @@ impl TaskManager {
                 if handle.groups.common(self.spec.groups_of(subtask)).is_some() {
                     task.restoring += 1;
                     let object = handle.object.clone();
-                    let id = self.request(ObjectRequest::Download(Download { attempt, subtask, object: object.clone() }));
+                    let id =
+                        self.request(ObjectRequest::Download(Download { attempt, subtask, object: object.clone() }));
                     self.objects.get(cx, id, object.into(), None);
                 }
             }
@@ -228,7 +235,8 @@ impl TaskManager {
         let body = match answer {
             ObjectAnswer::Content { body, .. } => body,
             other => {
-                return cx.fail(format!("flink: state of the latest checkpoint is lost: {}: {other:?}", download.object));
+                return cx
+                    .fail(format!("flink: state of the latest checkpoint is lost: {}: {other:?}", download.object));
             }
         };
         let states: Vec<GroupState> = match decode(&body) {

@@ -137,8 +137,11 @@ impl Cluster {
     pub fn shared(brokers: u32, partitions: u32, script: Script) -> Shared {
         let leaders = (0..partitions).map(|p| (Some(BrokerId(p % brokers)), LeaderEpoch(1))).collect();
         let topics = vec![TopicView { id: TOPIC, name: "orders".into(), leaders }];
-        let view =
-            ClusterView { offset: MetadataOffset(1), brokers: (0..brokers).map(|b| (BrokerId(b), 0)).collect(), topics };
+        let view = ClusterView {
+            offset: MetadataOffset(1),
+            brokers: (0..brokers).map(|b| (BrokerId(b), 0)).collect(),
+            topics,
+        };
         Arc::new(Mutex::new(Cluster {
             script,
             view: Arc::new(view),
@@ -268,9 +271,9 @@ impl Broker {
                     let result = if denies(cx, script) {
                         Err(ErrorCode::NotLeaderOrFollower)
                     } else {
-                        cluster.leads(self.me, tp).and_then(|_| {
-                            cluster.logs.get_mut(&tp).expect("it exists").append(batch, script.gullible)
-                        })
+                        cluster
+                            .leads(self.me, tp)
+                            .and_then(|_| cluster.logs.get_mut(&tp).expect("it exists").append(batch, script.gullible))
                     };
                     partitions.push((tp, result));
                 }
@@ -292,9 +295,7 @@ impl Broker {
                 })
             }
             // Each broker coordinates any group: offsets are the cluster's.
-            Request::FindCoordinator(_) => {
-                Response::FindCoordinator(FindCoordinatorResponse { result: Ok(self.me) })
-            }
+            Request::FindCoordinator(_) => Response::FindCoordinator(FindCoordinatorResponse { result: Ok(self.me) }),
             Request::OffsetCommit(request) => {
                 let mut partitions = Vec::new();
                 for (tp, offset) in request.offsets {
@@ -380,7 +381,14 @@ impl Broker {
             if error.is_some() || !batches.is_empty() {
                 let (high_watermark, last_stable_offset) = (log.end(), log.end());
                 let (tp, log_start_offset) = (wanted.tp, log.start);
-                found.push(FetchedPartition { tp, error, high_watermark, last_stable_offset, log_start_offset, batches });
+                found.push(FetchedPartition {
+                    tp,
+                    error,
+                    high_watermark,
+                    last_stable_offset,
+                    log_start_offset,
+                    batches,
+                });
             }
         }
         found

@@ -1,11 +1,13 @@
 //! A world with a scripted cluster, a producer, a job and its table, and what came of it.
 
-use super::broker::{Cluster, Script, Shared, TOPIC, broker, tp};
+use super::broker::{Cluster, Script, TOPIC, broker, tp};
 use super::common::*;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use wavetank_models::client::load::LoadSpec;
-use wavetank_models::client::{AutoOffsetReset, ConsumerSettings, Directory, ProducerProcess, ProducerSettings, ProducerSpec};
+use wavetank_models::client::{
+    AutoOffsetReset, ConsumerSettings, Directory, ProducerProcess, ProducerSettings, ProducerSpec,
+};
 use wavetank_models::cloud::object_store::ObjectStoreFault;
 use wavetank_models::fault::Fault;
 use wavetank_models::flink::oracle::{Input, judge};
@@ -179,12 +181,13 @@ impl Setup {
                 let inputs: BTreeMap<_, _> =
                     cluster.logs.iter().map(|(tp, log)| (*tp, Input { start: 0, records: log.ranges() })).collect();
                 let store = world.store(sea.store);
-                let verdict = judge(&self.spec(sea), &inputs, &table.lock().unwrap(), |key| store.peek(sea.bucket, key));
+                let verdict =
+                    judge(&self.spec(sea), &inputs, &table.lock().unwrap(), |key| store.peek(sea.bucket, key));
                 let failures: Vec<String> = world.failures().iter().map(|failure| failure.why.clone()).collect();
                 Ran {
                     verdict,
                     failures,
-                    marks: outcome.marks.iter().map(|(name, times)| (name.to_string(), *times)).collect(),
+                    marks: outcome.marks.iter().map(|(name, times)| (name.to_string(), times)).collect(),
                     probes: probes.0.lock().unwrap().0.clone(),
                     records: cluster.logs.values().map(|log| log.end()).sum(),
                     committed: cluster.committed.values().sum(),
@@ -193,7 +196,12 @@ impl Setup {
         )
     }
 
-    fn plan_storm(&self, world: &mut wavetank_models::world::World, core: &mut wavetank_sim::Core<wavetank_models::world::Event>, sea: &Sea) {
+    fn plan_storm(
+        &self,
+        world: &mut wavetank_models::world::World,
+        core: &mut wavetank_sim::Core<wavetank_models::world::Event>,
+        sea: &Sea,
+    ) {
         let mut draw = Choices::new(self.seed).stream(Domain::new("test/flink"), 0);
         let at = |draw: &mut Stream| draw.nanos(Nanos::secs(3)..self.calm_at);
         for kill in 0..self.storm.kills + self.storm.job_manager_kills {
@@ -218,7 +226,7 @@ impl Setup {
             use wavetank_models::cloud::network::{NetworkFault, Scope};
             let from = at(&mut draw);
             let every = draw.nanos(Nanos::millis(100)..Nanos::secs(2));
-            let storm = NetworkFault::ResetStorm { from: Scope::All, to: Scope::All, every };
+            let storm = NetworkFault::ResetStorm { from: Scope::All, to: Scope::All, every, ratio_ppm: 200_000 };
             fault_between(world, core, Fault::Network(storm), from, from + Nanos::secs(3));
         }
     }

@@ -80,7 +80,10 @@ impl Judge {
             }
             let earlier = term.durable.iter().rev().find(|(_, other)| other.stream == record.stream);
             if record.base_offset != earlier.map_or(0, |(_, other)| other.next_offset()) {
-                broken.push(format!("epoch {epoch}: {:?} {} out of its stream's order", record.stream, record.base_offset));
+                broken.push(format!(
+                    "epoch {epoch}: {:?} {} out of its stream's order",
+                    record.stream, record.base_offset
+                ));
             }
             if term.appended.get(&(record.stream, record.base_offset)) != Some(&record) {
                 broken.push(format!("epoch {epoch}: {at:?} was never appended so"));
@@ -120,8 +123,7 @@ impl Judge {
 
     pub fn seen(&self) -> Seen {
         let state = self.0.lock().unwrap();
-        let mut seen =
-            Seen { owners: state.terms.len(), last_durable: state.last_durable, ..Seen::default() };
+        let mut seen = Seen { owners: state.terms.len(), last_durable: state.last_durable, ..Seen::default() };
         for term in state.terms.values() {
             seen.durable += term.durable.len();
             seen.recovered += term.recovered.len();
@@ -148,12 +150,15 @@ fn check_recovery(terms: &BTreeMap<i64, Term>, epoch: i64, term: &Term, broken: 
     // Whoever emptied the log last: nothing from before may come, ...
     let emptied = terms.range(..epoch).rev().find(|(_, t)| t.empty.is_some_and(|at| at < ended)).map(|(e, _)| *e);
     // ... and whoever only began to empty it: what was there before may be gone.
-    let emptying = terms.range(..epoch).rev().find(|(_, t)| t.reset_called.is_some_and(|at| at < ended)).map(|(e, _)| *e);
+    let emptying =
+        terms.range(..epoch).rev().find(|(_, t)| t.reset_called.is_some_and(|at| at < ended)).map(|(e, _)| *e);
     for (at, record) in &term.recovered {
         let key = (record.stream, record.base_offset);
         let mut owners = terms.range(emptied.unwrap_or(i64::MIN)..epoch);
         let Some((from, owner)) = owners.find(|(_, t)| t.appended.get(&key) == Some(record)) else {
-            broken.push(format!("epoch {epoch} recovered {at:?} {record:?}: not of a log that epoch {emptied:?} emptied"));
+            broken.push(format!(
+                "epoch {epoch} recovered {at:?} {record:?}: not of a log that epoch {emptied:?} emptied"
+            ));
             continue;
         };
         // Durable records are in the order of their offsets.

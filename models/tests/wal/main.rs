@@ -84,7 +84,9 @@ impl Medium {
         let az = sea.azs[0];
         match self {
             Medium::Object => object(ObjectPlace::Regional(sea.store, sea.bucket), Device::Store(sea.store)),
-            Medium::Express => object(ObjectPlace::Express(sea.express, sea.express_bucket), Device::Express(sea.express)),
+            Medium::Express => {
+                object(ObjectPlace::Express(sea.express, sea.express_bucket), Device::Express(sea.express))
+            }
             Medium::Gp3 => block(world, choices, sea, VolumeSpec::gp3(az, VolumeFormat::Raw, capacity), 1),
             Medium::Io2 => block(world, choices, sea, VolumeSpec::io2(az, VolumeFormat::Raw, capacity, 2_000, true), 1),
             Medium::Regional => {
@@ -271,4 +273,3 @@ fn mutants_of_the_object_log_are_caught() {
         caught(Medium::Object, mutant, 0..300);
     }
 }
-

@@ -7,19 +7,19 @@ use super::size::{Purpose, Setup, Size};
 use crate::spec::scenario::{Placement, PlatformKind};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use wavetank_models::client::consumer::StartAt;
-use wavetank_models::client::{ConsumerProcess, ConsumerSpec, Subscription};
-use wavetank_models::client::load::{LoadSpec, RateSchedule};
-use wavetank_models::client::{ProducerProcess, ProducerSpec};
 use wavetank_models::client::Directory;
+use wavetank_models::client::consumer::StartAt;
+use wavetank_models::client::load::{LoadSpec, RateSchedule};
+use wavetank_models::client::{ConsumerProcess, ConsumerSpec, Subscription};
+use wavetank_models::client::{ProducerProcess, ProducerSpec};
 use wavetank_models::cloud::express::ExpressStore;
 use wavetank_models::cloud::host::HostSpec;
 use wavetank_models::cloud::network::{AzId, HostId};
 use wavetank_models::cloud::nfs::NfsShare;
 use wavetank_models::cloud::object_store::{BucketId, ObjectStore};
 use wavetank_models::cloud::volume::Volume;
-use wavetank_models::kafka::broker::{Broker, BrokerSpec, STORAGE_SPACE};
 use wavetank_models::kafka::broker::link::LinkOptions;
+use wavetank_models::kafka::broker::{Broker, BrokerSpec, STORAGE_SPACE};
 use wavetank_models::kafka::controller::{Controller, ControllerMutant, ControllerSpec};
 use wavetank_models::kafka::ids::{BrokerId, ControllerId, GroupId, TopicId, TopicIdPartition};
 use wavetank_models::kafka::object_client::ObjectPlace;
@@ -107,7 +107,8 @@ impl Map {
             let members = group.members.total().min(size.members.unwrap_or(u32::MAX)) as usize;
             places.extend(zones_of(&group.members, &azs).into_iter().take(members));
         }
-        let clients = hosts(&mut cloud, places.len() + 1, &|n| places.get(n).copied().unwrap_or(azs[0]), CLIENT_INSTANCE);
+        let clients =
+            hosts(&mut cloud, places.len() + 1, &|n| places.get(n).copied().unwrap_or(azs[0]), CLIENT_INSTANCE);
         Map { cloud, azs, brokers, controllers, clients, instances }
     }
 }
@@ -298,7 +299,9 @@ impl Builder<'_> {
                 PlatformKind::S3Wal | PlatformKind::S3ExpressWal => {
                     WalSpec::Object { place: places[n], options: object.clone() }
                 }
-                PlatformKind::EbsWal | PlatformKind::RegionalEbsWal | PlatformKind::NfsWal => unreachable!("{mode:?} {volumes:?} {share:?}"),
+                PlatformKind::EbsWal | PlatformKind::RegionalEbsWal | PlatformKind::NfsWal => {
+                    unreachable!("{mode:?} {volumes:?} {share:?}")
+                }
             };
             wal::build(wal, space, mutant)
         })
@@ -368,8 +371,7 @@ impl Builder<'_> {
                     records_per_sec: None,
                     recorded: self.setup.purpose == Purpose::Explore,
                 };
-                let factory =
-                    Box::new(move |_| Behaviour::Machine(Box::new(ConsumerProcess::new(spec.clone()))));
+                let factory = Box::new(move |_| Behaviour::Machine(Box::new(ConsumerProcess::new(spec.clone()))));
                 let node = world.add_node(core, &format!("consumer-{}-{n}", group.name), host, factory);
                 members.push(Member { node, host, az, volume: None });
             }
@@ -377,13 +379,7 @@ impl Builder<'_> {
         members
     }
 
-    fn admin(
-        &self,
-        world: &mut World,
-        core: &mut Core<Event>,
-        (host, _): (HostId, AzId),
-        controllers: Vec<NodeId>,
-    ) {
+    fn admin(&self, world: &mut World, core: &mut Core<Event>, (host, _): (HostId, AzId), controllers: Vec<NodeId>) {
         let offsets = self.setup.platform.broker.offsets_topic_partitions;
         let offsets = if self.setup.purpose == Purpose::Explore { offsets.min(4) } else { offsets };
         let mut topics = vec![NewTopic { name: OFFSETS_TOPIC.into(), partitions: offsets }];
@@ -392,9 +388,8 @@ impl Builder<'_> {
             topics.push(NewTopic { name, partitions: self.size.partitions });
         }
         let brokers = self.setup.scenario.cluster.brokers;
-        let factory = Box::new(move |_| {
-            Behaviour::Machine(Box::new(Admin::new(controllers.clone(), brokers, topics.clone())))
-        });
+        let factory =
+            Box::new(move |_| Behaviour::Machine(Box::new(Admin::new(controllers.clone(), brokers, topics.clone()))));
         world.add_node(core, "admin", host, factory);
     }
 }

@@ -89,9 +89,11 @@ impl Conductor {
                 meter.leader(TopicIdPartition { topic: TopicId(FIRST_TOPIC + number), partition: *partition })
             }
             Target::CoordinatorOf(_) => meter.leader(TopicIdPartition { topic: TopicId(0), partition: 0 }),
-            Target::Az(_) | Target::ActiveController | Target::Controller(_) | Target::TaskManager(_) | Target::Group(_) => {
-                None
-            }
+            Target::Az(_)
+            | Target::ActiveController
+            | Target::Controller(_)
+            | Target::TaskManager(_)
+            | Target::Group(_) => None,
         }
     }
 
@@ -158,7 +160,12 @@ impl Conductor {
                 self.mark(now, end, format!("{name} shares its host"));
                 // What is left of the cores is 1 - share.
                 let left = ((1.0 - share).max(0.01) * 100.0) as u32;
-                self.inject(world, core, until, fault::Fault::Host(member.host, HostFault::Slow { num: 100, den: left }));
+                self.inject(
+                    world,
+                    core,
+                    until,
+                    fault::Fault::Host(member.host, HostFault::Slow { num: 100, den: left }),
+                );
                 if let Some(volume) = member.volume {
                     let divisor = 100u32.div_ceil(left);
                     let slow = VolumeFault::Slow { latency_factor: divisor, throughput_divisor: divisor };

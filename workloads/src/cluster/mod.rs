@@ -57,13 +57,7 @@ pub struct ClusterReport {
 }
 
 /// Runs one seed on this thread.
-pub fn run(
-    setup: Setup<'_>,
-    seed: u64,
-    mutants: Mutants,
-    options: &RunOptions,
-    listeners: Listeners,
-) -> ClusterReport {
+pub fn run(setup: Setup<'_>, seed: u64, mutants: Mutants, options: &RunOptions, listeners: Listeners) -> ClusterReport {
     let size = setup.size();
     let begin = size.warm_up.max(LOAD_BEGINS);
     let (cloud, hosts, instances) = Map::new(&setup, &size).split();
@@ -177,13 +171,7 @@ impl Report<'_> {
         cost::report(world, now, &book, &products, &[cloud::CLIENT_INSTANCE])
     }
 
-    fn run(
-        self,
-        world: &mut World,
-        core: &mut Core<Event>,
-        outcome: Outcome<Event>,
-        meter: &Meter,
-    ) -> RunReport {
+    fn run(self, world: &mut World, core: &mut Core<Event>, outcome: Outcome<Event>, meter: &Meter) -> RunReport {
         let mut findings: Vec<Finding> = Vec::new();
         for finding in world.failures().iter().map(|failure| failure.as_finding(core)) {
             if !findings.iter().any(|known| (&known.by, &known.why) == (&finding.by, &finding.why)) {

@@ -2,9 +2,9 @@
 
 use crate::spec::scenario::{KeyChoice, Platform, Workload};
 use crate::spec::settings::{self, WalUri};
-use wavetank_models::client::load::Partitioner;
 use wavetank_models::client;
 use wavetank_models::client::Backoff;
+use wavetank_models::client::load::Partitioner;
 use wavetank_models::kafka::controller::ControllerOptions;
 use wavetank_models::kafka::protocol::client::{Acks, IsolationLevel};
 use wavetank_models::kafka::shared_storage::StorageOptions;

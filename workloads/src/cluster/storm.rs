@@ -88,12 +88,8 @@ impl Drawn {
         }
         rates.express = rates.object.clone();
         if is_on(Family::VolumeErrors) {
-            rates.volume = VolumeRates {
-                io_error_ppm: 100,
-                io_error_applied_ppm: 100,
-                late_ppm: 5_000,
-                late_max: Nanos::secs(1),
-            };
+            rates.volume =
+                VolumeRates { io_error_ppm: 100, io_error_applied_ppm: 100, late_ppm: 5_000, late_max: Nanos::secs(1) };
         }
         rates
     }
@@ -135,7 +131,9 @@ impl Drawn {
                 world.plan(core, during.start, Action::DriftClock(any.node, drift));
                 return world.plan(core, during.end, Action::DriftClock(any.node, 0));
             }
-            Family::BrokerSlow | Family::NoisyNeighbour => Fault::Host(broker.host, HostFault::Slow { num: 10, den: 1 }),
+            Family::BrokerSlow | Family::NoisyNeighbour => {
+                Fault::Host(broker.host, HostFault::Slow { num: 10, den: 1 })
+            }
             Family::AzOutage => Fault::AzDown(*stream.pick(&cluster.azs)),
             Family::NetworkPartition => Fault::Network(NetworkFault::Partition {
                 from: Scope::Host(broker.host),

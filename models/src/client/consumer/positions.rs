@@ -68,8 +68,7 @@ impl Consumer {
 
     pub(super) fn looked_up(&mut self, cx: &mut Cx<'_>, call: CallId, reply: Reply) {
         let asked = |assigned: &Assigned| assigned.looking_up == Some(call);
-        let of: Vec<_> =
-            self.partitions.iter().filter(|(_, assigned)| asked(assigned)).map(|(tp, _)| *tp).collect();
+        let of: Vec<_> = self.partitions.iter().filter(|(_, assigned)| asked(assigned)).map(|(tp, _)| *tp).collect();
         for tp in of {
             let said = match &reply {
                 Reply::Answer(Response::ListOffsets(response)) => {

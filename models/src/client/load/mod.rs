@@ -8,7 +8,7 @@ mod rate;
 mod shares;
 mod source;
 
-pub use rate::{Curve, Reach, RatePoint, RateSchedule};
+pub use rate::{Curve, RatePoint, RateSchedule, Reach};
 pub use shares::{Partitioner, Shares};
 pub(in crate::client) use source::{Source, Target};
 

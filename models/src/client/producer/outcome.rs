@@ -1,7 +1,7 @@
 //! What becomes of a batch (`Sender.completeBatch`, `failBatch`, `canRetry`, `getExpiredInflightBatches`).
 
-use super::batch::Batch;
 use super::Producer;
+use super::batch::Batch;
 use crate::kafka::protocol::client::Appended;
 use crate::kafka::protocol::{ErrorCode, Response};
 use crate::kafka::rpc::{CallId, Lost, Reply};

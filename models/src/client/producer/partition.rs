@@ -64,9 +64,8 @@ impl Partition {
         let Some(mine) = batch.stamp.and_then(|stamp| self.sequences.place(stamp)) else {
             return self.queue.push_front(batch);
         };
-        let is_before = |other: &Batch| {
-            other.stamp.and_then(|stamp| self.sequences.place(stamp)).is_some_and(|other| other < mine)
-        };
+        let is_before =
+            |other: &Batch| other.stamp.and_then(|stamp| self.sequences.place(stamp)).is_some_and(|other| other < mine);
         let at = self.queue.iter().take_while(|other| is_before(other)).count();
         self.queue.insert(at, batch);
     }
@@ -78,9 +77,8 @@ impl Partition {
         let mut batches: Vec<(usize, &mut Batch)> =
             on_wire.into_iter().chain(&mut self.queue).filter_map(|batch| Some((place(batch)?, batch))).collect();
         batches.sort_unstable_by_key(|(place, _)| *place);
-        let stamps = batches
-            .into_iter()
-            .map(|(_, batch)| (batch.piece.count, &mut batch.stamp, &mut batch.sequence_was_reset));
+        let stamps =
+            batches.into_iter().map(|(_, batch)| (batch.piece.count, &mut batch.stamp, &mut batch.sequence_was_reset));
         self.sequences.restart(session, stamps);
     }
 }

@@ -1,7 +1,7 @@
 //! Sending (`Sender.sendProducerData`, `RecordAccumulator.ready` and `drain`).
 
-use super::batch::Batch;
 use super::Producer;
+use super::batch::Batch;
 use crate::kafka::protocol::Request;
 use crate::kafka::protocol::client::{Acks, ProduceRequest};
 use crate::probe::Probe;

@@ -32,8 +32,8 @@
 
 mod layout;
 
-use self::layout::{LogObject, Names, ObjectHeader, Reservation, drop_dirty};
 pub use self::layout::{ALIGN, OBJECT_HEADER_BYTES};
+use self::layout::{LogObject, Names, ObjectHeader, Reservation, drop_dirty};
 use super::mutant::WalMutant;
 use super::record::{Entry, EntryReader, EntryWriter, PlaceCheck, RECORD_HEADER_BYTES, logged_bytes};
 use super::voice::Voice;
@@ -348,7 +348,12 @@ impl ObjectWal {
         let before = self.to_recover.len();
         self.to_recover.retain(|object| object.end > trimmed);
         self.passed_trimmed = self.to_recover.len() < before;
-        let whole = 1 + self.to_recover.iter().zip(self.to_recover.iter().skip(1)).take_while(|(a, b)| a.end == b.start).count();
+        let whole = 1 + self
+            .to_recover
+            .iter()
+            .zip(self.to_recover.iter().skip(1))
+            .take_while(|(a, b)| a.end == b.start)
+            .count();
         self.to_recover.truncate(whole);
     }
 
@@ -500,7 +505,9 @@ impl ObjectWal {
             return;
         }
         let ready = match self.mutant {
-            Some(WalMutant::ConfirmMax) => self.flights.iter().rposition(|flight| flight.uploaded).map_or(0, |at| at + 1),
+            Some(WalMutant::ConfirmMax) => {
+                self.flights.iter().rposition(|flight| flight.uploaded).map_or(0, |at| at + 1)
+            }
             _ => self.flights.iter().take_while(|flight| flight.uploaded).count(),
         };
         if ready == 0 {

@@ -302,7 +302,8 @@ impl Ring {
         }
         let mut scan = self.scan.take().expect("a recovery reads");
         let more = scan.take(data, |at, record| {
-            let off = if self.mutant == Some(WalMutant::RecoverBodyOffset) { super::record::RECORD_HEADER_BYTES } else { 0 };
+            let off =
+                if self.mutant == Some(WalMutant::RecoverBodyOffset) { super::record::RECORD_HEADER_BYTES } else { 0 };
             self.voice.recovered(cx, WalOffset(at + off), record);
         });
         if scan.passed_trimmed {
