@@ -365,7 +365,10 @@ impl JobManager {
             match event {
                 StoreEvent::Leads { leader, latest } => self.leads(cx, leader, latest),
                 StoreEvent::Completed(metadata) => self.completed(cx, metadata),
-                StoreEvent::Deposed => cx.exit("another job manager leads"),
+                StoreEvent::Deposed => {
+                    cx.mark("flink: a job manager was deposed");
+                    cx.exit("another job manager leads");
+                }
                 StoreEvent::Damaged(why) => cx.fail(format!("flink: the latest checkpoint is lost: {why}")),
             }
         }

@@ -214,8 +214,10 @@ impl Setup {
             world.plan(core, from + draw.nanos(Nanos::millis(50)..Nanos::secs(3)), Action::Restart(node));
         }
         if self.storm.slow_store {
-            for _ in 0..2 {
-                let from = at(&mut draw);
+            // One after the other: what is slow twice over never ends.
+            let half = self.calm_at / 2;
+            for begins in [Nanos::ZERO, half] {
+                let from = begins + draw.nanos(Nanos::secs(1)..half - Nanos::secs(8));
                 let percent = *draw.pick(&[1000, 5000, 20_000]);
                 let fault = ObjectStoreFault::Brownout { az: None, latency_percent: percent, error_ppm: 50_000 };
                 let to = from + draw.nanos(Nanos::secs(1)..Nanos::secs(8));
@@ -258,5 +260,22 @@ impl Ran {
     /// Whatever was wrong first.
     pub fn bad(&self) -> Option<String> {
         self.failures.first().cloned().or_else(|| self.verdict.clone().err())
+    }
+
+    /// What became of the job, in order.
+    pub fn probes_in_short(&self) -> Vec<String> {
+        let is_progress = |probe: &Probe| {
+            matches!(
+                probe,
+                Probe::JobFailed { .. }
+                    | Probe::JobRestarted { .. }
+                    | Probe::JobRestored { .. }
+                    | Probe::JobCaughtUp { .. }
+                    | Probe::CheckpointChosen { .. }
+                    | Probe::CheckpointCompleted { .. }
+            )
+        };
+        let progress = self.probes.iter().filter(|(_, probe)| is_progress(probe));
+        progress.map(|(at, probe)| format!("{at} {probe:?}")).collect()
     }
 }

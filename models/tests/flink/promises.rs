@@ -82,7 +82,7 @@ fn exactly_once_whatever_is_killed() {
     let (mut restarts, mut marks) = (0, std::collections::BTreeMap::<String, u64>::new());
     for seed in 0..200 {
         let ran = storm(seed).run();
-        assert_eq!(ran.bad(), None, "seed {seed}: {:?}", ran.marks);
+        assert_eq!(ran.bad(), None, "seed {seed}: {:?} {:#?}", ran.marks, ran.probes_in_short());
         restarts += ran.count(|probe| matches!(probe, Probe::JobRestored { .. }));
         ran.marks.into_iter().for_each(|(name, times)| *marks.entry(name).or_default() += times);
     }
