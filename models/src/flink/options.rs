@@ -58,7 +58,7 @@ impl JobSpec {
     /// Which source subtask reads a partition: consecutive partitions of a topic have consecutive readers, from a place that
     /// depends on the topic (`KafkaSourceEnumerator.getSplitOwner`).
     pub fn reader_of(&self, tp: TopicIdPartition) -> u32 {
-        let start = u64::from(tp.topic.0) * 31 & 0x7fff_ffff;
+        let start = (u64::from(tp.topic.0) * 31) & 0x7fff_ffff;
         ((start + u64::from(tp.partition)) % u64::from(self.parallelism)) as u32
     }
 
