@@ -1,6 +1,7 @@
 //! What processes send each other.
 
 use crate::blob::Blob;
+use crate::flink::FlinkMessage;
 use crate::kafka::protocol::{Request, Response, fingerprint};
 
 /// A message on a connection. Closed on purpose: a platform's requests and responses become variants here, so that
@@ -23,6 +24,8 @@ pub enum Message {
         /// What.
         response: Box<Response>,
     },
+    /// What the parts of a checkpointing job say to each other.
+    Flink(Box<FlinkMessage>),
 }
 
 /// A generic request or response.
@@ -53,6 +56,7 @@ impl Message {
             Message::Frame(frame) => FRAME_HEADER_BYTES + frame.body.len(),
             Message::Request { request, .. } => request.wire_bytes(),
             Message::Response { response, .. } => response.wire_bytes(),
+            Message::Flink(message) => message.wire_bytes(),
         }
     }
 
@@ -61,6 +65,7 @@ impl Message {
         match self {
             Message::Request { correlation, request } => fingerprint(&(correlation, request)),
             Message::Response { correlation, response } => fingerprint(&(correlation, response)),
+            Message::Flink(message) => fingerprint(message),
             Message::Frame(frame) => {
                 let words = [u64::from(frame.kind), frame.correlation, frame.value, frame.body.fingerprint()];
                 // Rolled, not merely xored: a value that moves from one field to another must show.

@@ -282,6 +282,13 @@ pub enum Probe {
         /// From its trigger.
         took: Nanos,
     },
+    /// A job is deployed, and begins from there.
+    CheckpointChosen {
+        /// Which job.
+        job: u32,
+        /// The checkpoint that it restores; 0: none.
+        checkpoint: u64,
+    },
     /// A job has noticed that it must restart.
     JobFailed {
         /// Which job.

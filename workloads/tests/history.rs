@@ -82,7 +82,7 @@ fn piers_that_lose_or_double_records_are_caught_by_the_history_too() {
         (Mutant::RecoverFromCache, "inconsistent-offsets"),
         (Mutant::AppendResent, "duplicate"),
     ] {
-        let options = RunOptions { mutant: Some(mutant), keep_going: true, ..RunOptions::default() };
+        let options = RunOptions { mutant: Some(mutant.into()), keep_going: true, ..RunOptions::default() };
         let mut caught = (0..150).map(|seed| run(seed, options, None));
         assert!(caught.any(|report| told(&report).contains(anomaly)), "{}: no {anomaly} in 150 seeds", mutant.name());
     }

@@ -5,6 +5,7 @@
 
 mod acked_is_kept;
 mod commits_follow_on;
+mod completed_is_restored;
 mod durable_is_recovered;
 mod fenced_is_silent;
 mod high_watermark_rises;
@@ -62,6 +63,7 @@ impl Invariants {
             Box::<objects_are_reachable::ObjectsAreReachable>::default(),
             Box::<one_stream_owner::OneStreamOwner>::default(),
             Box::<metadata_is_one_log::MetadataIsOneLog>::default(),
+            Box::<completed_is_restored::CompletedIsRestored>::default(),
         ];
         Invariants { all: all.into_iter().map(|invariant| (invariant, 0)).collect(), first_told: FirstTold::default() }
     }

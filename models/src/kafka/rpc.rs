@@ -132,6 +132,18 @@ impl Rpc {
         }
     }
 
+    /// Closes all connections; what was asked on them is not answered any more.
+    pub fn close(&mut self, cx: &mut Cx<'_>) {
+        for conn in std::mem::take(&mut self.by_conn).into_keys() {
+            cx.close(conn);
+        }
+        for (_, timer) in std::mem::take(&mut self.calls).into_values() {
+            cx.cancel_timer(timer);
+        }
+        self.peers.clear();
+        self.replies.clear();
+    }
+
     /// Takes an input that is this component's; gives back one that is not.
     pub fn input(&mut self, cx: &mut Cx<'_>, input: Input) -> Option<Input> {
         match input {

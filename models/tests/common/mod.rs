@@ -182,6 +182,7 @@ pub fn describe(input: &Input) -> String {
         Input::Message { message: Message::Frame(frame), .. } => format!("message {}", frame.value),
         Input::Message { message: Message::Request { request, .. }, .. } => format!("request {}", request.name()),
         Input::Message { message: Message::Response { response, .. }, .. } => format!("response {}", response.name()),
+        Input::Message { message: Message::Flink(message), .. } => format!("flink {}", message.name()),
         Input::Reset { why, .. } => format!("reset {why:?}"),
         Input::Volume(done) => format!("volume {} {}", done.token, end(&done.result)),
         Input::Object(done) => format!("object {} {}", done.token, end(&done.result)),

@@ -342,7 +342,7 @@ impl Builder<'_> {
                 recorded: self.setup.purpose == Purpose::Explore,
             };
             let factory = Box::new(move |life: wavetank_sim::Incarnation| {
-                let life = u32::try_from(life.epoch.0 - 1).unwrap_or(u32::MAX);
+                let life = life.epoch.0 - 1;
                 Behaviour::Machine(Box::new(ProducerProcess::new(spec.clone(), life)))
             });
             let node = world.add_node(core, &format!("producer-{n}"), host, factory);

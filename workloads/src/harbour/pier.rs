@@ -431,7 +431,9 @@ impl Process for Pier {
                 self.conns.insert(conn);
             }
             Input::Message { conn, message: Message::Frame(frame) } => self.asked(cx, conn, &frame),
-            Input::Message { message: Message::Request { .. } | Message::Response { .. }, .. } => {
+            Input::Message {
+                message: Message::Request { .. } | Message::Response { .. } | Message::Flink(_), ..
+            } => {
                 unreachable!("a harbour speaks in frames")
             }
             Input::Reset { conn, .. } => {

@@ -206,6 +206,11 @@ impl Consumer {
         }
     }
 
+    /// Closes its connections. It is of no use afterwards.
+    pub fn close(&mut self, cx: &mut Cx<'_>) {
+        self.rpc.close(cx);
+    }
+
     /// What the application must be told.
     pub fn next_event(&mut self) -> Option<ConsumerEvent> {
         self.events.pop_front()

@@ -135,7 +135,6 @@ pub trait Wal: Send {
     ///
     /// # Errors
     /// When there is no room now.
-    #[expect(clippy::result_large_err, reason = "the record goes back as it came; a box would be an allocation")]
     fn append(&mut self, cx: &mut Cx<'_>, record: WalRecord) -> Result<(), OverCapacity>;
 
     /// All up to this offset, the record there included, is not needed any more. Not before what is there is committed.

@@ -356,7 +356,6 @@ impl Ring {
         (start, start + size)
     }
 
-    #[expect(clippy::result_large_err, reason = "the record goes back as it came; a box would be an allocation")]
     pub fn append(&mut self, cx: &mut Cx<'_>, record: WalRecord) -> Result<(), OverCapacity> {
         let bytes = logged_bytes(&record);
         if bytes > self.options.window_max_bytes.min(self.len() / 2) {

@@ -1,0 +1,167 @@
+//! A keyed subtask with its sink, chained: applies what comes on its channels, one element at a time, channels in turn.
+//!
+//! Barriers are aligned (`SingleCheckpointBarrierHandler`): a channel whose barrier has come is not read until all have
+//! come. Then the state is copied, which costs no time, and the channels are free again. A barrier of a later checkpoint
+//! ends the alignment of an earlier one. Unaligned checkpoints would act here: take the channels' queues as state at the
+//! first barrier.
+
+use super::keys::{GroupKeys, KeyGroupRange};
+use super::message::{Element, RecordSpan, Upsert};
+use super::state::{Applied, Attempt, CheckpointId, GroupState};
+use super::{FlinkMutant, JobSpec};
+use std::collections::{BTreeMap, VecDeque};
+
+/// A channel's receiving end.
+#[derive(Debug, Default)]
+struct Incoming {
+    queue: VecDeque<Element>,
+    has_barrier: bool,
+}
+
+/// Key groups that have always been together, and their keys.
+struct Part {
+    state: GroupState,
+    keys: GroupKeys,
+}
+
+/// What a turn did.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// There was nothing to do.
+    Idle,
+    /// A barrier was taken, and others are awaited.
+    Barrier,
+    /// All barriers have come.
+    Aligned(CheckpointId),
+    /// Records were applied.
+    Applied {
+        /// Of which channel: a buffer of it is free.
+        from: u32,
+        /// How many of them were for this subtask.
+        records: u64,
+        /// What the sink writes.
+        upserts: Vec<Upsert>,
+    },
+}
+
+/// See the [module](self).
+pub(super) struct KeyedTask {
+    /// Objects that are not read yet.
+    pub restoring: usize,
+    /// It works on what it has; nothing else is taken.
+    pub is_busy: bool,
+    groups: KeyGroupRange,
+    key_counts: (u32, u32),
+    parts: Vec<Part>,
+    inputs: Vec<Incoming>,
+    aligning: Option<CheckpointId>,
+    next_input: usize,
+    blocks: bool,
+}
+
+impl KeyedTask {
+    /// A subtask without state.
+    pub fn new(spec: &JobSpec, subtask: u32) -> KeyedTask {
+        KeyedTask {
+            restoring: 0,
+            is_busy: false,
+            groups: spec.groups_of(subtask),
+            key_counts: (spec.keys, spec.key_groups()),
+            parts: Vec::new(),
+            inputs: (0..spec.parallelism).map(|_| Incoming::default()).collect(),
+            aligning: None,
+            next_input: 0,
+            blocks: !spec.has(FlinkMutant::BarrierBlocksNothing),
+        }
+    }
+
+    /// Begins with nothing.
+    pub fn begin(&mut self) {
+        self.add(GroupState { groups: self.groups, inputs: BTreeMap::new() });
+    }
+
+    /// Takes its part of restored state: key groups of others are left out.
+    pub fn restore(&mut self, states: &[GroupState]) {
+        for state in states {
+            if let Some(groups) = state.groups.common(self.groups) {
+                self.add(GroupState { groups, inputs: state.inputs.clone() });
+            }
+        }
+    }
+
+    fn add(&mut self, state: GroupState) {
+        let keys = GroupKeys::new(state.groups, self.key_counts.0, self.key_counts.1);
+        self.parts.push(Part { state, keys });
+    }
+
+    /// Its state, to be written; and how many keys it has.
+    pub fn snapshot(&self) -> (Vec<GroupState>, u64) {
+        let keys = self.parts.iter().map(|part| u64::from(part.keys.keys())).sum();
+        (self.parts.iter().map(|part| part.state.clone()).collect(), keys)
+    }
+
+    /// Something came on a channel.
+    pub fn receive(&mut self, from: u32, element: Element) {
+        self.inputs[from as usize].queue.push_back(element);
+    }
+
+    /// Takes one element, if it may.
+    pub fn turn(&mut self, attempt: Attempt) -> Turn {
+        if self.restoring > 0 || self.is_busy {
+            return Turn::Idle;
+        }
+        let all = self.inputs.len();
+        for step in 0..all {
+            let place = (self.next_input + step) % all;
+            let input = &mut self.inputs[place];
+            if input.has_barrier && self.blocks {
+                continue;
+            }
+            let Some(element) = input.queue.pop_front() else { continue };
+            self.next_input = (place + 1) % all;
+            return match element {
+                Element::Records(span) => self.apply(attempt, place as u32, &span),
+                Element::Barrier(checkpoint) => self.barrier(place, checkpoint),
+            };
+        }
+        Turn::Idle
+    }
+
+    fn barrier(&mut self, place: usize, checkpoint: CheckpointId) -> Turn {
+        match self.aligning {
+            Some(current) if checkpoint < current => return Turn::Barrier,
+            Some(current) if checkpoint == current => {}
+            Some(_) | None => {
+                self.inputs.iter_mut().for_each(|input| input.has_barrier = false);
+                self.aligning = Some(checkpoint);
+            }
+        }
+        self.inputs[place].has_barrier = true;
+        if !self.inputs.iter().all(|input| input.has_barrier) {
+            return Turn::Barrier;
+        }
+        self.inputs.iter_mut().for_each(|input| input.has_barrier = false);
+        self.aligning = None;
+        Turn::Aligned(checkpoint)
+    }
+
+    fn apply(&mut self, attempt: Attempt, from: u32, span: &RecordSpan) -> Turn {
+        let RecordSpan { tp, base, count, first, due, .. } = *span;
+        let mut turn = (0, Vec::new());
+        for part in &mut self.parts {
+            let records = part.keys.count(first.0, tp, first.1, u64::from(count));
+            let applied: &mut Applied = part.state.inputs.entry(tp).or_default();
+            applied.apply(base, base + u64::from(count), records);
+            turn.0 += records;
+            turn.1.push(Upsert {
+                attempt,
+                groups: part.state.groups,
+                tp,
+                applied: applied.clone(),
+                due,
+                records: u32::try_from(records).unwrap_or(u32::MAX),
+            });
+        }
+        Turn::Applied { from, records: turn.0, upserts: turn.1 }
+    }
+}

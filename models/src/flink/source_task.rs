@@ -1,0 +1,145 @@
+//! A source subtask (`KafkaSourceReader`): a consumer that is assigned its partitions, and channels to all keyed subtasks.
+//!
+//! It polls while every channel has room, and hands each keyed subtask the whole range: which of the records are that
+//! subtask's is arithmetic (`keys.rs`). A barrier lies between two polls, so the position of the consumer is the split's
+//! state. Restored splits are sought to; the group's committed offsets are not asked for.
+
+use super::JobSpec;
+use super::keys::GroupKeys;
+use super::message::{Element, RecordSpan};
+use super::state::{CheckpointId, SplitState};
+use crate::client::ConsumerSettings;
+use crate::client::consumer::{Consumer, ConsumerEvent, StartAt};
+use crate::kafka::ids::TopicIdPartition;
+use crate::kafka::token::TokenSpace;
+use crate::world::Cx;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// Buffers that wait for credit at the sender before the source stops.
+const QUEUE_MAX: usize = 2;
+
+/// A channel's sending end.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    /// What is not sent yet.
+    pub queue: VecDeque<Element>,
+    /// Free buffers at the receiver.
+    pub credit: u32,
+}
+
+impl Outgoing {
+    /// The next element that may be sent now.
+    pub fn next(&mut self) -> Option<Element> {
+        let is_free = match self.queue.front()? {
+            Element::Barrier(_) => true,
+            Element::Records(_) => self.credit > 0,
+        };
+        let element = is_free.then(|| self.queue.pop_front()).flatten()?;
+        self.credit -= u32::from(matches!(element, Element::Records(_)));
+        Some(element)
+    }
+}
+
+/// See the [module](self).
+pub(super) struct SourceTask {
+    /// Reads.
+    pub consumer: Consumer,
+    /// By keyed subtask.
+    pub channels: Vec<Outgoing>,
+    splits: BTreeMap<TopicIdPartition, Option<(u64, u64)>>,
+    keys: Arc<[GroupKeys]>,
+    /// What to commit to Kafka when a checkpoint is complete.
+    to_commit: BTreeMap<CheckpointId, Vec<(TopicIdPartition, u64)>>,
+    lag_goal: Option<u64>,
+}
+
+impl SourceTask {
+    /// A source that reads nothing before [`assign`](SourceTask::assign).
+    pub fn new(spec: &JobSpec, spaces: [TokenSpace; 2], keys: Arc<[GroupKeys]>, lag_goal: u64) -> SourceTask {
+        let settings = ConsumerSettings { enable_auto_commit: false, ..spec.consumer.clone() };
+        let credit = spec.settings.buffers_per_channel;
+        SourceTask {
+            consumer: Consumer::new(spaces, spec.directory.clone(), settings),
+            channels: (0..spec.parallelism).map(|_| Outgoing { queue: VecDeque::new(), credit }).collect(),
+            splits: BTreeMap::new(),
+            keys,
+            to_commit: BTreeMap::new(),
+            lag_goal: Some(lag_goal),
+        }
+    }
+
+    /// Begins to read: where it was, or with the earliest offset.
+    pub fn assign(&mut self, splits: &[SplitState]) {
+        self.splits = splits.iter().map(|split| (split.tp, split.read)).collect();
+        let start = |split: &SplitState| match split.read {
+            Some((_, next)) => (split.tp, StartAt::Offset(next)),
+            None => (split.tp, StartAt::Earliest),
+        };
+        self.consumer.assign(splits.iter().map(start));
+    }
+
+    /// Takes what has been fetched, as long as there is room. Whether anything was taken.
+    pub fn poll(&mut self, cx: &mut Cx<'_>) -> bool {
+        while let Some(ConsumerEvent::OutOfRange { .. }) = self.consumer.next_event() {
+            // L23: the position is reset by the initializer's strategy, and the job stays up.
+            cx.mark("flink: a source's position was out of range");
+        }
+        for (tp, read) in self.splits.iter_mut().filter(|(_, read)| read.is_none()) {
+            *read = self.consumer.position(*tp).map(|start| (start, start));
+        }
+        let mut any = false;
+        while self.channels.iter().all(|channel| channel.queue.len() < QUEUE_MAX) {
+            let max = self.consumer.settings().max_poll_records;
+            let Some(polled) = self.consumer.poll(max) else { break };
+            any = true;
+            let next = polled.next_offset();
+            let start = self.splits[&polled.tp].map_or(polled.offset, |(start, _)| start);
+            self.splits.insert(polled.tp, Some((start, next)));
+            let Some(first) = polled.first() else { continue };
+            let bytes = u64::from(polled.bytes());
+            for (channel, keys) in self.channels.iter_mut().zip(self.keys.iter()) {
+                let count = u64::from(polled.count);
+                let share = bytes * keys.count(first.0, polled.tp, first.1, count) / count;
+                channel.queue.push_back(Element::Records(RecordSpan {
+                    tp: polled.tp,
+                    base: polled.offset,
+                    count: polled.count,
+                    first,
+                    due: polled.timestamps(),
+                    bytes: u32::try_from(share).unwrap_or(u32::MAX),
+                }));
+            }
+        }
+        any
+    }
+
+    /// Its state, and the barrier behind all that was polled.
+    pub fn trigger(&mut self, checkpoint: CheckpointId) -> Vec<SplitState> {
+        for channel in &mut self.channels {
+            channel.queue.push_back(Element::Barrier(checkpoint));
+        }
+        let reached = |(tp, read): (&TopicIdPartition, &Option<(u64, u64)>)| Some((*tp, (*read)?.1));
+        self.to_commit.insert(checkpoint, self.splits.iter().filter_map(reached).collect());
+        self.splits.iter().map(|(tp, read)| SplitState { tp: *tp, read: *read }).collect()
+    }
+
+    /// That checkpoint is complete: what to commit to Kafka. Earlier ones are subsumed.
+    pub fn completed(&mut self, checkpoint: CheckpointId) -> Vec<(TopicIdPartition, u64)> {
+        let later = self.to_commit.split_off(&CheckpointId(checkpoint.0 + 1));
+        let offsets = self.to_commit.remove(&checkpoint).unwrap_or_default();
+        self.to_commit = later;
+        offsets
+    }
+
+    /// Says once that its lag is what it was before the failure. A partition of which nothing came yet is behind.
+    pub fn has_caught_up(&mut self) -> bool {
+        let Some(goal) = self.lag_goal else { return false };
+        let known = |tp: &TopicIdPartition| self.consumer.high_watermark(*tp).is_some();
+        let reached = self.splits.keys().all(known) && self.consumer.lag() <= goal;
+        if reached {
+            self.lag_goal = None;
+        }
+        reached
+    }
+}
