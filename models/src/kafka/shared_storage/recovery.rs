@@ -9,7 +9,7 @@
 
 use super::log_cache::{Archived, BlockId};
 use super::objects::{Bucket, Objects};
-use super::upload::{UploadEvent, Uploader};
+use super::upload::{Pace, UploadEvent, Uploader};
 use super::{Identity, StorageOptions};
 use crate::kafka::broker::link::{ControllerLink, Ticket};
 use crate::kafka::ids::StreamId;
@@ -82,7 +82,7 @@ impl Recovery {
             spaces,
             identity,
             wal,
-            objects: Objects::new(spaces.objects, bucket),
+            objects: Objects::new(spaces.objects, bucket, options.transfer),
             uploader: Uploader::new(spaces.uploader, identity, options.clone()),
             options,
             opening: None,
@@ -147,7 +147,7 @@ impl Recovery {
         }
         if self.uploader.pending() == 0 {
             match self.batches.pop_front() {
-                Some(batch) => self.uploader.push(cx, link, batch),
+                Some(batch) => self.uploader.push(cx, link, &mut self.objects, batch, Pace::Burst),
                 None => self.finish(cx, link),
             }
         }
@@ -262,7 +262,7 @@ impl Recovery {
             }
             self.heed_uploads(cx, link);
         } else if space == self.spaces.uploader {
-            self.uploader.timer(cx, link);
+            self.uploader.timer(cx, link, &mut self.objects);
         } else {
             return Some(input);
         }

@@ -14,7 +14,7 @@ use super::engine::{Engine, EngineEvent, EngineRead, EngineSpaces, FlushId};
 use super::objects::Bucket;
 use super::reader::ReadId;
 use super::recovery::{Recovered, Recovery, RecoverySpaces};
-use super::{Identity, StorageOptions};
+use super::{Identity, StorageMutant, StorageOptions};
 use crate::blob::Blob;
 use crate::kafka::batch::RecordBatch;
 use crate::kafka::broker::link::{ControllerLink, Ticket};
@@ -165,6 +165,7 @@ impl StreamLogs {
                     wal: self.space(1),
                     uploader: self.space(2),
                     objects: self.space(3),
+                    compaction: self.space(7),
                 };
                 let (identity, options) = (self.identity(link), self.spec.options.clone());
                 let engine = Engine::new(cx, spaces, identity, options, self.spec.bucket, recovery.into_wal());
@@ -208,6 +209,11 @@ impl StreamLogs {
                 None => {}
                 Some(Recovered::Done) => {
                     cx.probe(Probe::FailoverDone { broker: *broker, rescuer: me });
+                    if self.spec.options.mutant == Some(StorageMutant::FailoverTrimsOwnWal)
+                        && let Start::Running(engine) = &mut self.start
+                    {
+                        engine.trim_own_wal(cx);
+                    }
                     rescue.recovery = None;
                     rescue.done = Some(link.ask(cx, rescue.identity.request(StorageRequest::FailoverDone)));
                 }
@@ -265,8 +271,8 @@ impl StreamLogs {
         }
         let (Ok(meta), Ok(data)) = (results[0], results[1]) else { unreachable!("no error was found") };
         let Start::Running(engine) = &mut self.start else { return };
-        engine.opened(meta);
-        engine.opened(data);
+        engine.opened(cx, meta);
+        engine.opened(cx, data);
         self.by_data.insert(streams.data, tp);
         self.by_meta.insert(streams.meta, tp);
         log.stage = Stage::ReadSnapshot(streams, data);
@@ -399,9 +405,15 @@ impl StreamLogs {
         if log.snapshot.take_if(|at| *at < offset).is_some() {
             let epoch = StreamEpoch(u64::from(log.epoch.0));
             let trim = TrimStream { stream, epoch, start_offset: offset - 1 };
-            let request = self.identity(link).request(StorageRequest::TrimStreams(vec![trim]));
-            // Whatever comes of it: the next one trims more.
-            link.ask(cx, request);
+            self.ask_trim(cx, link, trim);
+        }
+    }
+
+    /// Trims a stream. Whatever comes of it: the next trim will do what this one did not.
+    fn ask_trim(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, trim: TrimStream) {
+        link.ask(cx, self.identity(link).request(StorageRequest::TrimStreams(vec![trim])));
+        if let Start::Running(engine) = &mut self.start {
+            engine.trimmed(trim.stream, trim.start_offset);
         }
     }
 }
@@ -518,6 +530,18 @@ impl PartitionLogs for StreamLogs {
         log.snapshot = engine.next_offset(streams.meta);
         engine.append(cx, link, streams.meta, 1, encode_snapshot(&snapshot));
         self.heed_engine(cx, link);
+    }
+
+    fn trim(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, tp: TopicIdPartition, offset: u64) {
+        let Some(log) = self.logs.get(&tp) else { return };
+        let Stage::Opened(streams) = log.stage else { return };
+        let Some(image) = link.image.streams.get(&streams.data) else { return };
+        // Not beyond what is in objects: a record that lies across a trim beyond that would not follow on in a recovery.
+        let start_offset = offset.min(image.end_offset);
+        if start_offset > image.start_offset {
+            let (stream, epoch) = (streams.data, StreamEpoch(u64::from(log.epoch.0)));
+            self.ask_trim(cx, link, TrimStream { stream, epoch, start_offset });
+        }
     }
 
     fn image_moved(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink) {
