@@ -31,7 +31,7 @@ const BLOCK_FLAG: u8 = 0x02;
 const RECORD_MAGIC: u8 = 0x22;
 const FOOTER_MAGIC: u64 = 0x88e2_41b7_85f4_cff7;
 /// Where offsets overflow with [`StorageMutant::DeltaOverflows`]: 2^31 there, less here, so that a short run meets it.
-const MUTANT_DELTA: u64 = 1 << 4;
+const MUTANT_DELTA: u64 = 1 << 3;
 
 /// The bytes are not an object's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -349,7 +349,7 @@ mod tests {
         }
         assert_eq!(decode_block(&object.slice(1..200)), Err(BAD_BLOCK));
         let broken: Vec<u64> = joined(Some(StorageMutant::DeltaOverflows)).1.iter().map(|b| b.range.end).collect();
-        assert_eq!(broken, [2, 20, 2, 20], "18 offsets are two");
+        assert_eq!(broken, [4, 16, 28, 4, 16, 28], "12 offsets are four");
     }
 
     #[test]

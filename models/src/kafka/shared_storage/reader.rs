@@ -563,6 +563,3 @@ impl Reader {
         self.go_on(cx, image, objects, id);
     }
 }
-
-#[cfg(test)]
-mod tests;

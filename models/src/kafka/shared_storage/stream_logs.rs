@@ -242,7 +242,16 @@ impl StreamLogs {
 
     /// Opens the streams when the image shows them closed.
     fn try_open(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, tp: TopicIdPartition, streams: Streams) {
+        let is_recovered = matches!(self.start, Start::Running(_));
         let Some(log) = self.logs.get_mut(&tp) else { return };
+        if log.is_unwanted {
+            return self.gone(tp);
+        }
+        // Before its own log is empty it has nothing to open streams with, though it had them open in its last life.
+        if !is_recovered {
+            log.stage = Stage::Await(streams);
+            return;
+        }
         let epoch = StreamEpoch(u64::from(log.epoch.0));
         let is_closed = |stream: StreamId| {
             let image = link.image.streams.get(&stream);
