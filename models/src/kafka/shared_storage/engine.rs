@@ -304,7 +304,8 @@ impl Engine {
                     self.bug.in_flight.pop_front();
                     self.durable(cx, link, at, record);
                 }
-                WalEvent::Room => self.drain(cx, link),
+                // The next drain will find it.
+                WalEvent::Room => {}
                 WalEvent::Fenced if self.has_bug(StorageMutant::FencedGoesOn) => {
                     self.bug.is_zombie = true;
                     for record in std::mem::take(&mut self.bug.in_flight) {
@@ -480,7 +481,6 @@ impl Engine {
                 UploadEvent::Committed { block, last } => {
                     self.wal.trim(cx, last);
                     self.cache.free(block);
-                    self.drain(cx, link);
                 }
                 UploadEvent::Refused(_) if self.has_bug(StorageMutant::FencedGoesOn) => {}
                 UploadEvent::Refused(error) => self.halt(format!("the controller refuses a commit: {error}")),

@@ -106,18 +106,23 @@ impl ObjectWriter {
         self.cut();
         let position = self.body.len();
         self.body.append(bytes);
+        let overflows = self.delta_overflows;
+        let end_from = |start: u64| {
+            let delta = block.range.end - start;
+            start + if overflows { delta % MUTANT_DELTA } else { delta }
+        };
         if let Some(last) = self.index.last_mut()
             && last.range.stream == block.range.stream
             && last.range.end == block.range.start
             && u64::from(last.size) + bytes.len() <= self.block_bytes
         {
-            let delta = block.range.end - last.range.start;
-            last.range.end = last.range.start + if self.delta_overflows { delta % MUTANT_DELTA } else { delta };
+            last.range.end = end_from(last.range.start);
             last.records += block.records;
             last.size += block.size;
             return;
         }
-        self.index.push(BlockIndex { position, ..*block });
+        let range = StreamRange { end: end_from(block.range.start), ..block.range };
+        self.index.push(BlockIndex { range, position, ..*block });
     }
 
     fn cut(&mut self) {
