@@ -55,7 +55,7 @@ struct Group {
 
 enum Work {
     Dropping(Ticket),
-    Joining { rewrite: Rewrite, group: Group, range: Option<StreamRange> },
+    Joining { rewrite: Box<Rewrite>, group: Group, range: Option<StreamRange> },
 }
 
 struct Job {
@@ -182,7 +182,7 @@ impl StreamObjects {
         let (stream, epoch) = (group.stream, open.epoch);
         let namespace = self.options.namespace.clone();
         let rewrite = Rewrite::begin(cx, objects, namespace, self.identity, TTL, group.sources.iter().copied());
-        self.job = Some(Job { stream, epoch, work: Work::Joining { rewrite, group, range: None } });
+        self.job = Some(Job { stream, epoch, work: Work::Joining { rewrite: Box::new(rewrite), group, range: None } });
     }
 
     pub(super) fn object(
