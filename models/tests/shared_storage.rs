@@ -85,11 +85,7 @@ impl ProbeSink for Watch {
                 }
                 *next = span.next;
             }
-            Probe::StreamCommitted { object, .. } => {
-                if seen.committed.insert(object) {
-                    seen.live.insert(object);
-                }
-            }
+            Probe::StreamCommitted { object, .. } if seen.committed.insert(object) => drop(seen.live.insert(object)),
             Probe::ObjectDeleted { object } => drop(seen.live.remove(&object)),
             Probe::StreamTrimmed { .. } => seen.trims += 1,
             _ => {}
