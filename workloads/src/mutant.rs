@@ -3,6 +3,7 @@
 use crate::harbour;
 use crate::scenario::UnknownName;
 use wavetank_models::kafka::controller::ControllerMutant;
+use wavetank_models::kafka::shared_storage::mutant::StorageMutant;
 use wavetank_models::kafka::wal::WalMutant;
 
 /// A known bug.
@@ -12,6 +13,8 @@ pub enum Mutant {
     Harbour(harbour::Mutant),
     /// Of write-ahead logs in shared storage.
     Wal(WalMutant),
+    /// Of streams in shared storage.
+    Storage(StorageMutant),
     /// Of controllers.
     Controller(ControllerMutant),
 }
@@ -22,7 +25,8 @@ impl Mutant {
         let harbour = harbour::Mutant::ALL.into_iter().map(Mutant::Harbour);
         let wal = WalMutant::ALL.into_iter().map(Mutant::Wal);
         let controller = ControllerMutant::ALL.into_iter().map(Mutant::Controller);
-        harbour.chain(wal).chain(controller)
+        let storage = StorageMutant::ALL.into_iter().map(Mutant::Storage);
+        harbour.chain(wal).chain(storage).chain(controller)
     }
 
     /// The name on the command line.
@@ -30,6 +34,7 @@ impl Mutant {
         match self {
             Mutant::Harbour(mutant) => mutant.name(),
             Mutant::Wal(mutant) => mutant.name(),
+            Mutant::Storage(mutant) => mutant.name(),
             Mutant::Controller(mutant) => mutant.name(),
         }
     }
@@ -39,6 +44,7 @@ impl Mutant {
         match self {
             Mutant::Harbour(mutant) => mutant.summary(),
             Mutant::Wal(mutant) => mutant.summary(),
+            Mutant::Storage(mutant) => mutant.summary(),
             Mutant::Controller(mutant) => mutant.summary(),
         }
     }
@@ -48,6 +54,7 @@ impl Mutant {
         match self {
             Mutant::Harbour(_) => "harbour",
             Mutant::Wal(_) => "write-ahead log",
+            Mutant::Storage(_) => "streams",
             Mutant::Controller(_) => "controller",
         }
     }

@@ -108,6 +108,10 @@ pub trait PartitionLogs: Send {
     /// Keeps producer state, so that the next leader need not read the whole log.
     fn keep_snapshot(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, tp: TopicIdPartition, snapshot: Snapshot);
 
+    /// Retention (`retention.ms`, `retention.bytes`): what lies before that offset is not needed any more. The log begins
+    /// there soon, or a little before, and what is stored wholly below is deleted.
+    fn trim(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, tp: TopicIdPartition, offset: u64);
+
     /// The image has moved on.
     fn image_moved(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink);
 

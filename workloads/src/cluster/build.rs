@@ -25,6 +25,7 @@ use wavetank_models::kafka::controller::{Controller, ControllerSpec};
 use wavetank_models::kafka::ids::{BrokerId, ControllerId, GroupId, TopicId};
 use wavetank_models::kafka::object_client::ObjectPlace;
 use wavetank_models::kafka::shared_storage::StorageOptions;
+use wavetank_models::kafka::shared_storage::compaction::CompactionOptions;
 use wavetank_models::kafka::shared_storage::objects::Bucket;
 use wavetank_models::kafka::shared_storage::stream_logs::{StreamLogs, StreamLogsSpec, WalSource};
 use wavetank_models::kafka::wal::block::{BlockFencing, BlockWalOptions};
@@ -215,7 +216,7 @@ impl Builder<'_> {
                 options: options.clone(),
                 mutant: match self.mutant {
                     Some(Mutant::Controller(mutant)) => Some(mutant),
-                    Some(Mutant::Harbour(_) | Mutant::Wal(_)) | None => None,
+                    Some(Mutant::Harbour(_) | Mutant::Wal(_) | Mutant::Storage(_)) | None => None,
                 },
             };
             let factory = Box::new(move |_| Behaviour::Machine(Box::new(Controller::new(spec.clone()))));
@@ -246,8 +247,12 @@ impl Builder<'_> {
                 block_bytes: 4 << 10,
                 block_cache_bytes: 64 << 10,
                 cache_bytes: 256 << 10,
+                compaction: CompactionOptions::quick(),
                 ..options
             };
+        }
+        if let Some(Mutant::Storage(mutant)) = self.mutant {
+            options.mutant = Some(mutant);
         }
         let bucket = Bucket { store: media.store, bucket: media.data };
         let wals = self.wals(map, media);
@@ -279,7 +284,7 @@ impl Builder<'_> {
         let ring = settings::ring(self.setup.platform);
         let mutant = match self.mutant {
             Some(Mutant::Wal(mutant)) => Some(mutant),
-            Some(Mutant::Harbour(_) | Mutant::Controller(_)) | None => None,
+            Some(Mutant::Harbour(_) | Mutant::Controller(_) | Mutant::Storage(_)) | None => None,
         };
         let kind = self.setup.platform.kind;
         let brokers = map.brokers.clone();

@@ -14,10 +14,12 @@
 //! A WAL that is fenced or has failed ends the process (`HaltStorageFailureHandler`): nothing that it did not report durable
 //! is ever acknowledged.
 
+use super::compaction::Compaction;
 use super::log_cache::{BlockId, LogCache};
+use super::mutant::StorageMutant;
 use super::objects::{Bucket, Objects};
-use super::reader::{ReadDone, ReadId, Reader};
-use super::upload::{UploadEvent, Uploader};
+use super::reader::{ReadDone, ReadId, Reader, Span};
+use super::upload::{Pace, UploadEvent, Uploader};
 use super::{Identity, StorageOptions};
 use crate::blob::Blob;
 use crate::kafka::broker::link::{ControllerLink, Ticket};
@@ -25,7 +27,7 @@ use crate::kafka::ids::{StreamEpoch, StreamId};
 use crate::kafka::protocol::ErrorCode;
 use crate::kafka::protocol::controller::{ControllerAnswer, OpenedStream};
 use crate::kafka::token::{TokenSpace, token_of};
-use crate::kafka::wal::{OverCapacity, Wal, WalEvent, WalRecord};
+use crate::kafka::wal::{OverCapacity, Wal, WalEvent, WalOffset, WalRecord};
 use crate::world::{Cx, Input};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -34,6 +36,9 @@ use wavetank_sim::Nanos;
 const BACK_OFF: Nanos = Nanos::millis(100);
 const DRAIN: u64 = 1;
 const UPLOAD: u64 = 2;
+const LATE: u64 = 3;
+/// How long a bug holds records back.
+const MUTANT_LATE: Nanos = Nanos::millis(20);
 
 /// Token spaces of an engine, from its first on.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +51,8 @@ pub struct EngineSpaces {
     pub uploader: TokenSpace,
     /// The objects'.
     pub objects: TokenSpace,
+    /// The compactions'.
+    pub compaction: TokenSpace,
 }
 
 /// Somebody waits until what a stream had is in committed objects.
@@ -106,14 +113,30 @@ pub struct Engine {
     uploader: Uploader,
     objects: Objects,
     reader: Reader,
+    compaction: Compaction,
     streams: BTreeMap<StreamId, Stream>,
     back_off: VecDeque<WalRecord>,
     draining: bool,
     flushes: Vec<Flush>,
     next_flush: u64,
     last_archived: Option<BlockId>,
+    /// Since when the active block takes records.
+    block_began: Nanos,
+    last_durable: WalOffset,
+    bug: Bug,
     halted: bool,
     events: VecDeque<EngineEvent>,
+}
+
+/// What bugs remember; empty without one.
+#[derive(Default)]
+struct Bug {
+    /// Records that are to go into the log cache later.
+    late: VecDeque<(WalOffset, WalRecord)>,
+    /// Records that the log has not reported durable.
+    in_flight: VecDeque<WalRecord>,
+    /// The log is not this broker's any more, and it does not care.
+    is_zombie: bool,
 }
 
 impl Engine {
@@ -127,13 +150,15 @@ impl Engine {
         wal: Box<dyn Wal>,
     ) -> Engine {
         spaces.engine.set_timer(cx, options.upload_interval, UPLOAD);
+        let compaction = Compaction::new(cx, spaces.compaction, identity, &options);
         Engine {
             spaces,
             wal,
             cache: LogCache::new(options.cache_bytes, options.upload_threshold, options.block_streams),
             uploader: Uploader::new(spaces.uploader, identity, options.clone()),
-            objects: Objects::new(spaces.objects, bucket),
-            reader: Reader::new(options.namespace.clone(), options.block_cache_bytes),
+            objects: Objects::new(spaces.objects, bucket, options.transfer),
+            reader: Reader::new(&options),
+            compaction,
             options,
             streams: BTreeMap::new(),
             back_off: VecDeque::new(),
@@ -141,14 +166,18 @@ impl Engine {
             flushes: Vec::new(),
             next_flush: 0,
             last_archived: None,
+            block_began: cx.monotonic(),
+            last_durable: WalOffset::default(),
+            bug: Bug::default(),
             halted: false,
             events: VecDeque::new(),
         }
     }
 
     /// A stream is open at this broker: it takes appends from its end on.
-    pub fn opened(&mut self, stream: OpenedStream) {
+    pub fn opened(&mut self, cx: &mut Cx<'_>, stream: OpenedStream) {
         let end = stream.end_offset;
+        self.compaction.opened(cx, stream.stream, stream.epoch);
         self.streams.insert(stream.stream, Stream { epoch: stream.epoch, next: end, confirm: end });
     }
 
@@ -156,6 +185,22 @@ impl Engine {
     pub fn forget(&mut self, stream: StreamId) {
         self.streams.remove(&stream);
         self.cache.forget(stream);
+        self.reader.forget(stream);
+        self.compaction.forget(stream);
+    }
+
+    /// A stream is to begin there: objects wholly below are dropped when the image says so.
+    pub fn trimmed(&mut self, stream: StreamId, start_offset: u64) {
+        self.compaction.trimmed(stream, start_offset);
+    }
+
+    fn has_bug(&self, mutant: StorageMutant) -> bool {
+        self.options.mutant == Some(mutant)
+    }
+
+    /// The bug of a rescuer that takes its own log for the dead broker's.
+    pub(super) fn trim_own_wal(&mut self, cx: &mut Cx<'_>) {
+        self.wal.trim(cx, self.last_durable);
     }
 
     /// Where a stream's next append goes.
@@ -173,7 +218,7 @@ impl Engine {
         let Some(state) = self.streams.get_mut(&stream) else { return };
         let record = WalRecord { stream, epoch: state.epoch, base_offset: state.next, count, payload };
         state.next = record.next_offset();
-        if self.back_off.is_empty() {
+        if self.back_off.is_empty() || self.has_bug(StorageMutant::BackOffOvertaken) {
             if let Err(record) = self.try_append(cx, link, record) {
                 cx.mark("storage: an append backed off");
                 self.back_off.push_back(record);
@@ -192,9 +237,17 @@ impl Engine {
         if !self.cache.has_room() {
             return Err(record);
         }
+        if self.bug.is_zombie {
+            self.durable(cx, link, WalOffset(self.last_durable.0 + 1), record);
+            return Ok(());
+        }
+        if self.has_bug(StorageMutant::FencedGoesOn) {
+            self.bug.in_flight.push_back(record.clone());
+        }
         match self.wal.append(cx, record) {
             Ok(()) => Ok(()),
             Err(OverCapacity(record)) => {
+                self.bug.in_flight.pop_back();
                 self.force_upload(cx, link);
                 Err(record)
             }
@@ -204,19 +257,27 @@ impl Engine {
     /// One upload at a time is forced by pressure.
     fn force_upload(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink) {
         if self.uploader.pending() == 0 {
-            self.archive(cx, link);
+            self.archive(cx, link, Pace::Burst);
+        } else {
+            self.uploader.burst(cx, &mut self.objects);
         }
     }
 
-    fn archive(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink) {
+    /// The pace of an upload that nobody waits for.
+    fn spread(&self, cx: &Cx<'_>) -> Pace {
+        Pace::Spread(cx.monotonic() - self.block_began)
+    }
+
+    fn archive(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, pace: Pace) {
         let Some(block) = self.cache.archive() else { return };
+        self.block_began = cx.monotonic();
         self.last_archived = Some(block.id);
         for flush in self.flushes.iter_mut().filter(|flush| flush.block.is_none()) {
             if self.streams.get(&flush.stream).is_none_or(|stream| stream.confirm >= flush.until) {
                 flush.block = Some(block.id);
             }
         }
-        self.uploader.push(cx, link, block);
+        self.uploader.push(cx, link, &mut self.objects, block, pace);
     }
 
     fn drain_later(&mut self, cx: &mut Cx<'_>) {
@@ -240,14 +301,17 @@ impl Engine {
         while let Some(event) = self.wal.poll() {
             match event {
                 WalEvent::Durable { at, record } => {
-                    let (stream, next) = (record.stream, record.next_offset());
-                    let is_full = self.cache.put(at, record);
-                    if is_full {
-                        self.archive(cx, link);
-                    }
-                    self.confirm(cx, link, stream, next);
+                    self.bug.in_flight.pop_front();
+                    self.durable(cx, link, at, record);
                 }
-                WalEvent::Room => self.drain(cx, link),
+                // The next drain will find it.
+                WalEvent::Room => {}
+                WalEvent::Fenced if self.has_bug(StorageMutant::FencedGoesOn) => {
+                    self.bug.is_zombie = true;
+                    for record in std::mem::take(&mut self.bug.in_flight) {
+                        self.durable(cx, link, WalOffset(self.last_durable.0 + 1), record);
+                    }
+                }
                 WalEvent::Fenced => self.halt("the WAL is fenced: another broker has it".into()),
                 WalEvent::Failed { why } => self.halt(format!("the WAL failed: {why}")),
                 WalEvent::Acquired
@@ -259,9 +323,50 @@ impl Engine {
         }
     }
 
+    /// The next record in WAL order is durable.
+    fn durable(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, at: WalOffset, record: WalRecord) {
+        self.last_durable = at;
+        let is_late = match self.options.mutant {
+            Some(StorageMutant::CacheOrderNotWalOrder) => {
+                let is_behind = self.bug.late.iter().any(|(_, late)| late.stream == record.stream);
+                is_behind || cx.random().ratio(1, 8)
+            }
+            Some(StorageMutant::ConfirmBeforeCache) => {
+                self.cache.claim(at);
+                self.confirm(cx, link, record.stream, record.next_offset());
+                true
+            }
+            _ => false,
+        };
+        if !is_late {
+            return self.put(cx, link, at, record);
+        }
+        if self.bug.late.is_empty() {
+            self.spaces.engine.set_timer(cx, MUTANT_LATE, LATE);
+        }
+        self.bug.late.push_back((at, record));
+    }
+
+    /// A durable record goes into the log cache, and is confirmed then.
+    fn put(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, at: WalOffset, record: WalRecord) {
+        let (stream, next) = (record.stream, record.next_offset());
+        let is_full = match self.options.mutant {
+            None => self.cache.put(at, record),
+            Some(_) => self.cache.put_in_any_order(at, record),
+        };
+        if is_full {
+            let pace = self.spread(cx);
+            self.archive(cx, link, pace);
+        }
+        self.confirm(cx, link, stream, next);
+    }
+
     fn confirm(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, stream: StreamId, next: u64) {
         let Some(state) = self.streams.get_mut(&stream) else { return };
-        assert!(next > state.confirm, "records of a stream become durable in order");
+        if next <= state.confirm {
+            assert!(self.options.mutant.is_some(), "records of a stream become durable in order");
+            return;
+        }
         state.confirm = next;
         self.events.push_back(EngineEvent::Confirmed { stream, offset: next });
         if self.flushes.iter().any(|flush| flush.stream == stream && flush.block.is_none() && flush.until <= next) {
@@ -302,7 +407,9 @@ impl Engine {
             }
         }
         if wants_archive {
-            self.archive(cx, link);
+            self.archive(cx, link, Pace::Burst);
+        } else {
+            self.uploader.burst(cx, &mut self.objects);
         }
         self.tell_flushed();
     }
@@ -334,9 +441,10 @@ impl Engine {
             return EngineRead::Now(records);
         }
         cx.mark("storage: a read went to objects");
-        let until = self.cache.first_at_or_after(stream, offsets.start).unwrap_or(offsets.end).min(offsets.end);
-        let id = self.reader.read(cx, &link.image, &mut self.objects, stream, offsets.start..until, max_bytes);
-        EngineRead::Later(id)
+        let horizon = self.cache.first_at_or_after(stream, offsets.start).unwrap_or(u64::MAX);
+        let offsets = offsets.start..horizon.min(offsets.end);
+        let span = Span { stream, offsets, max_bytes, horizon };
+        EngineRead::Later(self.reader.read(cx, &link.image, &mut self.objects, span))
     }
 
     /// What it has to say, in order.
@@ -348,8 +456,9 @@ impl Engine {
     }
 
     /// The image has moved on.
-    pub fn image_moved(&mut self, cx: &mut Cx<'_>, link: &ControllerLink) {
+    pub fn image_moved(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink) {
         self.reader.image_moved(cx, &link.image, &mut self.objects);
+        self.compaction.image_moved(cx, link, &mut self.objects);
     }
 
     /// The controller's answer; `false` when it is not to the engine.
@@ -360,7 +469,8 @@ impl Engine {
         ticket: Ticket,
         result: &Result<ControllerAnswer, ErrorCode>,
     ) -> bool {
-        let is_its = self.uploader.answered(cx, link, &mut self.objects, ticket, result);
+        let is_its = self.uploader.answered(cx, link, &mut self.objects, ticket, result)
+            || self.compaction.answered(cx, link, &mut self.objects, ticket, result);
         self.heed_uploads(cx, link);
         is_its
     }
@@ -371,8 +481,8 @@ impl Engine {
                 UploadEvent::Committed { block, last } => {
                     self.wal.trim(cx, last);
                     self.cache.free(block);
-                    self.drain(cx, link);
                 }
+                UploadEvent::Refused(_) if self.has_bug(StorageMutant::FencedGoesOn) => {}
                 UploadEvent::Refused(error) => self.halt(format!("the controller refuses a commit: {error}")),
             }
         }
@@ -390,12 +500,16 @@ impl Engine {
         } else if space == self.spaces.objects {
             self.objects.input(cx, input);
             while let Some((call, answer)) = self.objects.poll() {
-                if !self.uploader.object(cx, link, call, &answer) {
-                    self.reader.object(cx, &link.image, &mut self.objects, call, &answer);
-                }
+                let objects = &mut self.objects;
+                // Somebody's, or of a compaction that was given up.
+                let _ = self.uploader.object(cx, link, call, &answer)
+                    || self.compaction.object(cx, link, objects, call, &answer)
+                    || self.reader.object(cx, &link.image, objects, call, &answer);
             }
         } else if space == self.spaces.uploader {
-            self.uploader.timer(cx, link);
+            self.uploader.timer(cx, link, &mut self.objects);
+        } else if space == self.spaces.compaction {
+            self.compaction.timer(cx, link, &mut self.objects, local);
         } else if space == self.spaces.engine {
             match local {
                 DRAIN => {
@@ -404,8 +518,14 @@ impl Engine {
                     self.heed_wal(cx, link);
                 }
                 UPLOAD => {
-                    self.archive(cx, link);
+                    let pace = self.spread(cx);
+                    self.archive(cx, link, pace);
                     self.spaces.engine.set_timer(cx, self.options.upload_interval, UPLOAD);
+                }
+                LATE => {
+                    for (at, record) in std::mem::take(&mut self.bug.late) {
+                        self.put(cx, link, at, record);
+                    }
                 }
                 other => unreachable!("the engine sets no timer {other}"),
             }

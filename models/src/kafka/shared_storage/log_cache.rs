@@ -44,6 +44,13 @@ pub struct Archived {
     pub last: WalOffset,
 }
 
+impl Archived {
+    /// Bytes of its records.
+    pub fn bytes(&self) -> u64 {
+        self.streams.iter().flat_map(|(_, records)| records).map(|record| record.payload.len()).sum()
+    }
+}
+
 /// See the [module](self).
 pub struct LogCache {
     capacity: u64,
@@ -84,17 +91,33 @@ impl LogCache {
 
     /// The next record in WAL order. Says whether the active block is full now.
     pub fn put(&mut self, at: WalOffset, record: WalRecord) -> bool {
+        assert!(self.active().last <= at, "records come in WAL order");
+        self.put_in_any_order(at, record)
+    }
+
+    /// As [`put`](LogCache::put), for bugs that do not keep the order.
+    pub(super) fn put_in_any_order(&mut self, at: WalOffset, record: WalRecord) -> bool {
         let cost = record.payload.len() + RECORD_OVERHEAD;
-        let block = self.blocks.back_mut().expect("there is always an active block");
-        assert!(block.last <= at, "records come in WAL order");
-        block.last = at;
+        let block = self.active();
+        block.last = block.last.max(at);
         block.bytes += cost;
+        block.streams.entry(record.stream).or_default().push(Arc::new(record));
+        let (bytes, streams) = (block.bytes, block.streams.len());
         self.bytes += cost;
         self.pinned += cost;
-        block.streams.entry(record.stream).or_default().push(Arc::new(record));
-        let is_full = block.bytes >= self.block_bytes || block.streams.len() >= self.block_streams;
+        let is_full = bytes >= self.block_bytes || streams >= self.block_streams;
         self.evict();
         is_full
+    }
+
+    fn active(&mut self) -> &mut Block {
+        self.blocks.back_mut().expect("there is always an active block")
+    }
+
+    /// The active block counts as holding all up to there, whether it does or not: for bugs.
+    pub(super) fn claim(&mut self, upto: WalOffset) {
+        let block = self.active();
+        block.last = block.last.max(upto);
     }
 
     /// Archives the active block, if there is anything in it.

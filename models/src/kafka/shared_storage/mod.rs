@@ -7,10 +7,14 @@
 //! ```
 //!
 //! [`engine`] holds it together for a broker's own streams; [`recovery`] empties a log that its owner, or its owner's former
-//! life, left behind; [`stream_logs`] makes partitions' logs out of streams.
+//! life, left behind; [`compaction`] makes fewer and larger objects out of many small ones; [`network`] shares the way to the
+//! object store; [`stream_logs`] makes partitions' logs out of streams.
 
+pub mod compaction;
 pub mod engine;
 pub mod log_cache;
+pub mod mutant;
+pub mod network;
 pub mod object_format;
 pub mod objects;
 pub mod reader;
@@ -18,8 +22,12 @@ pub mod recovery;
 pub mod stream_logs;
 pub mod upload;
 
+pub use compaction::CompactionOptions;
+pub use mutant::StorageMutant;
+
 use crate::kafka::ids::{BrokerEpoch, BrokerId};
 use crate::kafka::protocol::controller::{ControllerRequest, StorageRequest};
+use objects::Transfer;
 use std::sync::Arc;
 use wavetank_sim::Nanos;
 
@@ -48,6 +56,14 @@ pub struct StorageOptions {
     pub recovery_batch: u64,
     /// How often a producer-state snapshot of each partition is kept (60 s).
     pub snapshot_interval: Nanos,
+    /// Parts and bandwidth of traffic with the store.
+    pub transfer: Transfer,
+    /// Reads that go to objects at once (12: the slow pool of `ElasticReplicaManager`).
+    pub slow_reads: usize,
+    /// When objects are compacted.
+    pub compaction: CompactionOptions,
+    /// A bug that is switched on.
+    pub mutant: Option<StorageMutant>,
 }
 
 impl StorageOptions {
@@ -66,6 +82,10 @@ impl StorageOptions {
             upload_threads: 4,
             recovery_batch: 512 << 20,
             snapshot_interval: Nanos::secs(60),
+            transfer: Transfer::default(),
+            slow_reads: 12,
+            compaction: CompactionOptions::default(),
+            mutant: None,
         }
     }
 }

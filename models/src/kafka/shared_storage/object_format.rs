@@ -8,8 +8,10 @@
 //!   footer:     index position 8, index size 4, 28 zero bytes, magic 0x88e241b785f4cff7
 //! ```
 //!
-//! A block holds one stream's records and is cut at `s3.object.block.size`.
+//! A block holds one stream's records and is cut at `s3.object.block.size`. Where a compaction has joined small blocks, an
+//! index entry covers several of them, back to back.
 
+use super::mutant::StorageMutant;
 use crate::blob::{Blob, Segment};
 use crate::kafka::ids::{ObjectId, StreamEpoch, StreamId};
 use crate::kafka::metadata::StreamRange;
@@ -28,6 +30,8 @@ const BLOCK_MAGIC: u8 = 0x5a;
 const BLOCK_FLAG: u8 = 0x02;
 const RECORD_MAGIC: u8 = 0x22;
 const FOOTER_MAGIC: u64 = 0x88e2_41b7_85f4_cff7;
+/// Where offsets overflow with [`StorageMutant::DeltaOverflows`]: 2^31 there, less here, so that a short run meets it.
+const MUTANT_DELTA: u64 = 1 << 3;
 
 /// The bytes are not an object's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -65,12 +69,20 @@ pub struct ObjectWriter {
     /// The block that is being filled.
     open: Option<(StreamRange, u32)>,
     index: Vec<BlockIndex>,
+    delta_overflows: bool,
 }
 
 impl ObjectWriter {
     /// An empty object with blocks of about that size.
     pub fn new(block_bytes: u64) -> ObjectWriter {
-        ObjectWriter { block_bytes, body: Blob::new(), block: Blob::new(), open: None, index: Vec::new() }
+        let (body, block) = (Blob::new(), Blob::new());
+        ObjectWriter { block_bytes, body, block, open: None, index: Vec::new(), delta_overflows: false }
+    }
+
+    /// An empty object, for a compaction.
+    pub fn of_compaction(block_bytes: u64, mutant: Option<StorageMutant>) -> ObjectWriter {
+        let delta_overflows = mutant == Some(StorageMutant::DeltaOverflows);
+        ObjectWriter { delta_overflows, ..ObjectWriter::new(block_bytes) }
     }
 
     /// The next record.
@@ -86,6 +98,31 @@ impl ObjectWriter {
         range.end = record.next_offset();
         *count += 1;
         self.block.append(&encode_record(record));
+    }
+
+    /// A data block of another object, as it is. Blocks that go on where the last one ends share its index entry while both
+    /// are within the block size (AutoMQ's `CompactionUtils.groupStreamDataBlocks`).
+    pub fn push_block(&mut self, block: &BlockIndex, bytes: &Blob) {
+        self.cut();
+        let position = self.body.len();
+        self.body.append(bytes);
+        let overflows = self.delta_overflows;
+        let end_from = |start: u64| {
+            let delta = block.range.end - start;
+            start + if overflows { delta % MUTANT_DELTA } else { delta }
+        };
+        if let Some(last) = self.index.last_mut()
+            && last.range.stream == block.range.stream
+            && last.range.end == block.range.start
+            && u64::from(last.size) + bytes.len() <= self.block_bytes
+        {
+            last.range.end = end_from(last.range.start);
+            last.records += block.records;
+            last.size += block.size;
+            return;
+        }
+        let range = StreamRange { end: end_from(block.range.start), ..block.range };
+        self.index.push(BlockIndex { range, position, ..*block });
     }
 
     fn cut(&mut self) {
@@ -190,40 +227,51 @@ pub fn decode_index(bytes: &Blob) -> Result<Vec<BlockIndex>, Malformed> {
     Ok(out)
 }
 
-/// The records of a data block.
+/// The records that an index entry covers: those of one data block, or of several back to back.
 ///
 /// # Errors
 /// When the bytes are none.
 pub fn decode_block(bytes: &Blob) -> Result<Vec<WalRecord>, Malformed> {
-    const WHAT: Malformed = Malformed { what: "data block" };
-    let real = |from: u64, len: u64| {
-        if from + len > bytes.len() { Err(WHAT) } else { bytes.slice(from..from + len).to_bytes().ok_or(WHAT) }
-    };
-    let mut header = real(0, BLOCK_HEADER_BYTES)?;
-    if header.get_u8() != BLOCK_MAGIC || header.get_u8() != BLOCK_FLAG {
-        return Err(WHAT);
-    }
-    let (count, len) = (header.get_u32(), u64::from(header.get_u32()));
-    if BLOCK_HEADER_BYTES + len != bytes.len() {
-        return Err(WHAT);
-    }
-    let mut out = Vec::with_capacity(count as usize);
-    let mut at = BLOCK_HEADER_BYTES;
+    let (mut out, mut at) = (Vec::new(), 0);
     while at < bytes.len() {
-        let mut header = real(at, RECORD_HEADER_BYTES)?;
+        at = decode_one(bytes, at, &mut out)?;
+    }
+    if out.is_empty() { Err(BAD_BLOCK) } else { Ok(out) }
+}
+
+const BAD_BLOCK: Malformed = Malformed { what: "data block" };
+
+fn real(bytes: &Blob, from: u64, len: u64) -> Result<bytes::Bytes, Malformed> {
+    if from + len > bytes.len() { Err(BAD_BLOCK) } else { bytes.slice(from..from + len).to_bytes().ok_or(BAD_BLOCK) }
+}
+
+/// The data block that begins there; where it ends.
+fn decode_one(bytes: &Blob, start: u64, out: &mut Vec<WalRecord>) -> Result<u64, Malformed> {
+    let mut header = real(bytes, start, BLOCK_HEADER_BYTES)?;
+    if header.get_u8() != BLOCK_MAGIC || header.get_u8() != BLOCK_FLAG {
+        return Err(BAD_BLOCK);
+    }
+    let (count, len) = (header.get_u32() as usize, u64::from(header.get_u32()));
+    let (mut at, before) = (start + BLOCK_HEADER_BYTES, out.len());
+    let end = at + len;
+    if end > bytes.len() {
+        return Err(BAD_BLOCK);
+    }
+    while at < end {
+        let mut header = real(bytes, at, RECORD_HEADER_BYTES)?;
         if header.get_u8() != RECORD_MAGIC {
-            return Err(WHAT);
+            return Err(BAD_BLOCK);
         }
         let (stream, epoch) = (StreamId(header.get_u64()), StreamEpoch(header.get_u64()));
         let (base_offset, count, len) = (header.get_u64(), header.get_u32(), u64::from(header.get_u32()));
         at += RECORD_HEADER_BYTES;
-        if at + len > bytes.len() {
-            return Err(WHAT);
+        if at + len > end {
+            return Err(BAD_BLOCK);
         }
         out.push(WalRecord { stream, epoch, base_offset, count, payload: bytes.slice(at..at + len) });
         at += len;
     }
-    if out.len() == count as usize { Ok(out) } else { Err(WHAT) }
+    if out.len() - before == count { Ok(end) } else { Err(BAD_BLOCK) }
 }
 
 #[cfg(test)]
@@ -270,6 +318,43 @@ mod tests {
             let total: u64 = ranges.iter().map(|range| range.end - range.start).sum();
             prop_assert_eq!(total, records.iter().map(|record| u64::from(record.count)).sum::<u64>());
         }
+    }
+
+    fn joined(mutant: Option<StorageMutant>) -> (Blob, Vec<BlockIndex>) {
+        let mut writer = ObjectWriter::new(1);
+        for n in 0..12u64 {
+            let (stream, epoch, payload) = (StreamId(n / 6), StreamEpoch(1), Blob::named(n, 100));
+            writer.push(&WalRecord { stream, epoch, base_offset: n % 6 * 6, count: 6, payload });
+        }
+        let (source, _) = writer.finish();
+        let (position, size) = decode_footer(&source).unwrap();
+        let index = decode_index(&source.slice(position..position + u64::from(size))).unwrap();
+        assert_eq!(index.len(), 12);
+        let mut writer = ObjectWriter::of_compaction(450, mutant);
+        for block in &index {
+            writer.push_block(block, &source.slice(block.position..block.position + u64::from(block.size)));
+        }
+        let (object, _) = writer.finish();
+        let (position, size) = decode_footer(&object).unwrap();
+        let index = decode_index(&object.slice(position..position + u64::from(size))).unwrap();
+        (object, index)
+    }
+
+    #[test]
+    fn joined_blocks_share_an_index_entry_and_hold_the_same_records() {
+        let (object, index) = joined(None);
+        let ranges: Vec<_> = index.iter().map(|b| (b.range.stream.0, b.range.start, b.range.end, b.records)).collect();
+        assert_eq!(ranges, [(0, 0, 18, 3), (0, 18, 36, 3), (1, 0, 18, 3), (1, 18, 36, 3)]);
+        for block in &index {
+            let end = block.position + u64::from(block.size);
+            let records = decode_block(&object.slice(block.position..end)).unwrap();
+            let offsets: Vec<u64> = records.iter().map(|record| record.base_offset).collect();
+            assert_eq!(offsets, [0, 6, 12].map(|n| block.range.start + n));
+            assert_eq!(records[0].payload, Blob::named(block.range.stream.0 * 6 + block.range.start / 6, 100));
+        }
+        assert_eq!(decode_block(&object.slice(1..200)), Err(BAD_BLOCK));
+        let broken: Vec<u64> = joined(Some(StorageMutant::DeltaOverflows)).1.iter().map(|b| b.range.end).collect();
+        assert_eq!(broken, [4, 16, 28, 4, 16, 28], "12 offsets are four");
     }
 
     #[test]

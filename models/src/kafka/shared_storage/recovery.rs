@@ -9,10 +9,11 @@
 
 use super::log_cache::{Archived, BlockId};
 use super::objects::{Bucket, Objects};
-use super::upload::{UploadEvent, Uploader};
+use super::upload::{Pace, UploadEvent, Uploader};
 use super::{Identity, StorageOptions};
 use crate::kafka::broker::link::{ControllerLink, Ticket};
-use crate::kafka::ids::StreamId;
+use crate::kafka::ids::{BrokerEpoch, StreamId};
+use crate::kafka::metadata::ClusterImage;
 use crate::kafka::protocol::ErrorCode;
 use crate::kafka::protocol::controller::{CloseStream, ControllerAnswer, OpenedStream, StorageRequest};
 use crate::kafka::token::{TokenSpace, token_of};
@@ -77,12 +78,17 @@ impl Recovery {
         mut wal: Box<dyn Wal>,
     ) -> Recovery {
         let mode = if identity.failover { WalMode::Failover } else { WalMode::Own };
-        wal.open(cx, WalOwner { broker: identity.broker, epoch: identity.epoch, mode });
+        // A rescuer's claim is later than its victim's, and than that of a rescuer before it.
+        let epoch = match mode {
+            WalMode::Own => identity.epoch,
+            WalMode::Failover => BrokerEpoch(ClusterImage::wall_ms(cx.wall()).max(identity.epoch.0 + 1)),
+        };
+        wal.open(cx, WalOwner { broker: identity.broker, epoch, mode });
         let mut recovery = Recovery {
             spaces,
             identity,
             wal,
-            objects: Objects::new(spaces.objects, bucket),
+            objects: Objects::new(spaces.objects, bucket, options.transfer),
             uploader: Uploader::new(spaces.uploader, identity, options.clone()),
             options,
             opening: None,
@@ -147,7 +153,7 @@ impl Recovery {
         }
         if self.uploader.pending() == 0 {
             match self.batches.pop_front() {
-                Some(batch) => self.uploader.push(cx, link, batch),
+                Some(batch) => self.uploader.push(cx, link, &mut self.objects, batch, Pace::Burst),
                 None => self.finish(cx, link),
             }
         }
@@ -262,7 +268,7 @@ impl Recovery {
             }
             self.heed_uploads(cx, link);
         } else if space == self.spaces.uploader {
-            self.uploader.timer(cx, link);
+            self.uploader.timer(cx, link, &mut self.objects);
         } else {
             return Some(input);
         }

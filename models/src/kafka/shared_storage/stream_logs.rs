@@ -14,7 +14,7 @@ use super::engine::{Engine, EngineEvent, EngineRead, EngineSpaces, FlushId};
 use super::objects::Bucket;
 use super::reader::ReadId;
 use super::recovery::{Recovered, Recovery, RecoverySpaces};
-use super::{Identity, StorageOptions};
+use super::{Identity, StorageMutant, StorageOptions};
 use crate::blob::Blob;
 use crate::kafka::batch::RecordBatch;
 use crate::kafka::broker::link::{ControllerLink, Ticket};
@@ -93,7 +93,14 @@ struct Rescue {
     recovery: Option<Recovery>,
     identity: Identity,
     done: Option<Ticket>,
+    /// Rescues of this life of the broker that were lost.
+    lost: u32,
+    /// The next one does not begin before.
+    not_before: Nanos,
 }
+
+/// After a lost rescue the next begins after 2^n seconds, a minute at most (`FailoverListener`).
+const RESCUE_PAUSE_MAX_SECS: u64 = 60;
 
 enum Reading {
     Partition(LogReadId),
@@ -165,6 +172,7 @@ impl StreamLogs {
                     wal: self.space(1),
                     uploader: self.space(2),
                     objects: self.space(3),
+                    compaction: self.space(7),
                 };
                 let (identity, options) = (self.identity(link), self.spec.options.clone());
                 let engine = Engine::new(cx, spaces, identity, options, self.spec.bucket, recovery.into_wal());
@@ -182,13 +190,19 @@ impl StreamLogs {
         for context in mine {
             let identity = Identity { broker: context.broker, epoch: context.epoch, failover: true };
             match self.rescues.get(&context.broker) {
-                Some(rescue) if rescue.identity == identity => {}
-                Some(_) | None => self.rescue(cx, link, identity),
+                Some(rescue) if rescue.identity == identity => {
+                    let is_over = rescue.recovery.is_none() && rescue.done.is_none();
+                    if is_over && cx.monotonic() >= rescue.not_before {
+                        let lost = rescue.lost;
+                        self.rescue(cx, link, identity, lost);
+                    }
+                }
+                Some(_) | None => self.rescue(cx, link, identity, 0),
             }
         }
     }
 
-    fn rescue(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, identity: Identity) {
+    fn rescue(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, identity: Identity, lost: u32) {
         let first = SPACES + 3 * self.next_rescue;
         self.next_rescue += 1;
         let spaces =
@@ -197,24 +211,35 @@ impl StreamLogs {
         let wal = (self.spec.wals)(identity.broker, WalMode::Failover, spaces.wal);
         let (options, bucket) = (self.spec.options.clone(), self.spec.bucket);
         let recovery = Recovery::begin(cx, link, spaces, identity, options, bucket, wal);
-        self.rescues.insert(identity.broker, Rescue { recovery: Some(recovery), identity, done: None });
+        let (recovery, not_before) = (Some(recovery), Nanos::ZERO);
+        self.rescues.insert(identity.broker, Rescue { recovery, identity, done: None, lost, not_before });
         self.rescues_done(cx, link);
     }
 
     fn rescues_done(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink) {
-        let me = self.spec.broker;
+        let (me, timers) = (self.spec.broker, self.space(4));
         for (broker, rescue) in &mut self.rescues {
             match rescue.recovery.as_mut().and_then(Recovery::poll) {
                 None => {}
                 Some(Recovered::Done) => {
                     cx.probe(Probe::FailoverDone { broker: *broker, rescuer: me });
+                    if self.spec.options.mutant == Some(StorageMutant::FailoverTrimsOwnWal)
+                        && let Start::Running(engine) = &mut self.start
+                    {
+                        engine.trim_own_wal(cx);
+                    }
                     rescue.recovery = None;
                     rescue.done = Some(link.ask(cx, rescue.identity.request(StorageRequest::FailoverDone)));
                 }
-                // The controller gives the job to somebody again.
-                Some(Recovered::Lost { .. }) => {
+                // Unless the controller gives the job to somebody else meanwhile, it is tried again.
+                Some(Recovered::Lost { why }) => {
                     cx.mark("storage: a rescuer lost the log");
+                    tracing::debug!(rescuer = %me, %broker, why, "lost the log");
+                    let pause = Nanos::secs((1 << rescue.lost.min(6)).min(RESCUE_PAUSE_MAX_SECS));
                     rescue.recovery = None;
+                    rescue.lost += 1;
+                    rescue.not_before = cx.monotonic() + pause;
+                    timers.set_timer(cx, pause, 0);
                 }
             }
         }
@@ -269,8 +294,8 @@ impl StreamLogs {
         }
         let (Ok(meta), Ok(data)) = (results[0], results[1]) else { unreachable!("no error was found") };
         let Start::Running(engine) = &mut self.start else { return };
-        engine.opened(meta);
-        engine.opened(data);
+        engine.opened(cx, meta);
+        engine.opened(cx, data);
         self.by_data.insert(streams.data, tp);
         self.by_meta.insert(streams.meta, tp);
         log.stage = Stage::ReadSnapshot(streams, data);
@@ -404,9 +429,15 @@ impl StreamLogs {
         if log.snapshot.take_if(|at| *at < offset).is_some() {
             let epoch = StreamEpoch(u64::from(log.epoch.0));
             let trim = TrimStream { stream, epoch, start_offset: offset - 1 };
-            let request = self.identity(link).request(StorageRequest::TrimStreams(vec![trim]));
-            // Whatever comes of it: the next one trims more.
-            link.ask(cx, request);
+            self.ask_trim(cx, link, trim);
+        }
+    }
+
+    /// Trims a stream. Whatever comes of it: the next trim will do what this one did not.
+    fn ask_trim(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, trim: TrimStream) {
+        link.ask(cx, self.identity(link).request(StorageRequest::TrimStreams(vec![trim])));
+        if let Start::Running(engine) = &mut self.start {
+            engine.trimmed(trim.stream, trim.start_offset);
         }
     }
 }
@@ -523,6 +554,18 @@ impl PartitionLogs for StreamLogs {
         log.snapshot = engine.next_offset(streams.meta);
         engine.append(cx, link, streams.meta, 1, encode_snapshot(&snapshot));
         self.heed_engine(cx, link);
+    }
+
+    fn trim(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, tp: TopicIdPartition, offset: u64) {
+        let Some(log) = self.logs.get(&tp) else { return };
+        let Stage::Opened(streams) = log.stage else { return };
+        let Some(image) = link.image.streams.get(&streams.data) else { return };
+        // Not beyond what is in objects: a record that lies across a trim beyond that would not follow on in a recovery.
+        let start_offset = offset.min(image.end_offset);
+        if start_offset > image.start_offset {
+            let (stream, epoch) = (streams.data, StreamEpoch(u64::from(log.epoch.0)));
+            self.ask_trim(cx, link, TrimStream { stream, epoch, start_offset });
+        }
     }
 
     fn image_moved(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink) {

@@ -10,15 +10,21 @@
 //! A commit that the controller refuses because of who asks (`NODE_EPOCH_*`, `NODE_FENCED`) or because the objects are gone
 //! ends the broker; any other refusal is tried again for ever.
 //!
-//! Simpler than reality: an object is put as one request, not in parts, so a large one takes one connection's time; the rate
-//! limit that spreads an upload over up to 20 s is not modelled, so uploads come in larger bursts.
+//! An upload that nobody waits for is spread: over the age of the block, 20 s at most, and never slower than an earlier one
+//! was (`uploadDeltaWAL0`). One that is forced goes out at once, and with it all before it (`burst`).
+//!
+//! Simpler than reality: what is spread are a block's objects, not the parts of one; so a single large object goes out in one
+//! burst at the end of its time.
 
 use super::log_cache::{Archived, BlockId};
+use super::network::TrafficClass;
 use super::object_format::{ObjectWriter, object_key};
 use super::objects::{ObjectAnswer, ObjectCall, Objects};
 use super::{Identity, StorageOptions};
+use crate::blob::Blob;
 use crate::kafka::broker::link::{ControllerLink, Ticket};
 use crate::kafka::ids::{ObjectId, StreamId};
+use crate::kafka::metadata::StreamRange;
 use crate::kafka::protocol::ErrorCode;
 use crate::kafka::protocol::controller::{CommitStreamSetObject, ControllerAnswer, NewObject, StorageRequest};
 use crate::kafka::token::TokenSpace;
@@ -32,6 +38,10 @@ use wavetank_sim::Nanos;
 const PREPARE_TTL: Nanos = Nanos::secs(60 * 60);
 const RETRY_BASE: Nanos = Nanos::millis(500);
 const RETRY_MAX: Nanos = Nanos::secs(10);
+/// A spread upload takes no longer than this.
+const SPREAD_MAX: Nanos = Nanos::secs(20);
+/// A block that was full so soon goes out at once.
+const UNLIMITED_BELOW: Nanos = Nanos::millis(100);
 
 /// What the pipeline says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,16 +57,38 @@ pub enum UploadEvent {
     Refused(ErrorCode),
 }
 
+/// How fast a block is to go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// At once.
+    Burst,
+    /// Spread: the block took records for so long.
+    Spread(Nanos),
+}
+
+/// An object that is to be put then.
+struct Due {
+    at: Nanos,
+    object: ObjectId,
+    body: Blob,
+}
+
 enum Stage {
     Waiting,
     Preparing,
-    Uploading { puts: BTreeSet<ObjectCall> },
+    Uploading {
+        due: VecDeque<Due>,
+        puts: BTreeSet<ObjectCall>,
+    },
     Uploaded,
     Committing,
+    /// The controller would not have it now: later.
+    PutOff,
 }
 
 struct Task {
     block: Archived,
+    pace: Pace,
     stage: Stage,
     commit: Option<Arc<CommitStreamSetObject>>,
     retry: Nanos,
@@ -76,6 +108,8 @@ pub struct Uploader {
     tickets: BTreeMap<Ticket, Asked>,
     puts: BTreeMap<ObjectCall, BlockId>,
     events: VecDeque<UploadEvent>,
+    /// The fastest rate of a spread upload so far, bytes a second (`maxDataWriteRate`).
+    fastest: u64,
     refused: bool,
 }
 
@@ -90,14 +124,44 @@ impl Uploader {
             tickets: BTreeMap::new(),
             puts: BTreeMap::new(),
             events: VecDeque::new(),
+            fastest: 0,
             refused: false,
         }
     }
 
     /// The next block.
-    pub fn push(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, block: Archived) {
-        self.tasks.push_back(Task { block, stage: Stage::Waiting, commit: None, retry: RETRY_BASE });
+    pub fn push(
+        &mut self,
+        cx: &mut Cx<'_>,
+        link: &mut ControllerLink,
+        objects: &mut Objects,
+        block: Archived,
+        pace: Pace,
+    ) {
+        self.tasks.push_back(Task { block, pace, stage: Stage::Waiting, commit: None, retry: RETRY_BASE });
+        if pace == Pace::Burst {
+            self.burst(cx, objects);
+        }
         self.prepare_next(cx, link);
+    }
+
+    /// All that is here goes out at once.
+    pub fn burst(&mut self, cx: &mut Cx<'_>, objects: &mut Objects) {
+        self.tasks.iter_mut().for_each(|task| task.pace = Pace::Burst);
+        self.put_due(cx, objects);
+    }
+
+    /// Puts the objects whose time has come.
+    fn put_due(&mut self, cx: &mut Cx<'_>, objects: &mut Objects) {
+        for task in &mut self.tasks {
+            let Stage::Uploading { due, puts } = &mut task.stage else { continue };
+            while let Some(first) = due.pop_front_if(|first| task.pace == Pace::Burst || first.at <= cx.monotonic()) {
+                let key = object_key(&self.options.namespace, first.object);
+                let call = objects.put(cx, TrafficClass::Bypass, key, first.body);
+                self.puts.insert(call, task.block.id);
+                puts.insert(call);
+            }
+        }
     }
 
     /// Blocks that are not committed yet.
@@ -152,7 +216,7 @@ impl Uploader {
                 self.prepare_next(cx, link);
             }
             (Asked::Commit, Ok(_) | Err(ErrorCode::RedundantOperation)) => self.committed(cx, link),
-            (_, Err(error)) => self.not_now(cx, *error),
+            (asked, Err(error)) => self.not_now(cx, &asked, *error),
             (Asked::Prepare, Ok(other)) => unreachable!("prepare is not answered with {other:?}"),
         }
         true
@@ -162,9 +226,9 @@ impl Uploader {
     pub fn object(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, call: ObjectCall, _: &ObjectAnswer) -> bool {
         let Some(block) = self.puts.remove(&call) else { return false };
         let task = self.tasks.iter_mut().find(|task| task.block.id == block).expect("it is being uploaded");
-        if let Stage::Uploading { puts } = &mut task.stage {
+        if let Stage::Uploading { due, puts } = &mut task.stage {
             puts.remove(&call);
-            if puts.is_empty() {
+            if puts.is_empty() && due.is_empty() {
                 task.stage = Stage::Uploaded;
             }
         }
@@ -174,12 +238,11 @@ impl Uploader {
     }
 
     /// A timer of this pipeline's.
-    pub fn timer(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink) {
-        for task in &mut self.tasks {
-            if matches!(task.stage, Stage::Committing) && self.tickets.is_empty() {
-                task.stage = Stage::Uploaded;
-            }
+    pub fn timer(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, objects: &mut Objects) {
+        for task in self.tasks.iter_mut().filter(|task| matches!(task.stage, Stage::PutOff)) {
+            task.stage = Stage::Uploaded;
         }
+        self.put_due(cx, objects);
         self.commit_next(cx, link);
         self.prepare_next(cx, link);
     }
@@ -188,14 +251,26 @@ impl Uploader {
         let task = self.tasks.iter_mut().find(|task| matches!(task.stage, Stage::Preparing));
         let task = task.expect("ids come for the one block that asked");
         let (commit, bodies) = Plan::of(&task.block, self.options.split_bytes).write(first, self.options.block_bytes);
-        let mut puts = BTreeSet::new();
+        let rate = match task.pace {
+            Pace::Spread(age) if age > UNLIMITED_BELOW => {
+                let rate = task.block.bytes().saturating_mul(1000) / (age.min(SPREAD_MAX).0 / 1_000_000);
+                self.fastest = self.fastest.max(rate).max(1);
+                Some(self.fastest)
+            }
+            Pace::Spread(_) | Pace::Burst => None,
+        };
+        let (mut due, mut bytes) = (VecDeque::new(), 0);
         for (object, body) in bodies {
-            let call = objects.put(cx, object_key(&self.options.namespace, object), body);
-            self.puts.insert(call, task.block.id);
-            puts.insert(call);
+            bytes += body.len();
+            let after = rate.map_or(Nanos::ZERO, |rate| Nanos::millis(bytes.saturating_mul(1000) / rate));
+            if after > Nanos::ZERO {
+                self.space.set_timer(cx, after, 0);
+            }
+            due.push_back(Due { at: cx.monotonic() + after, object, body });
         }
         task.commit = Some(Arc::new(commit));
-        task.stage = Stage::Uploading { puts };
+        task.stage = Stage::Uploading { due, puts: BTreeSet::new() };
+        self.put_due(cx, objects);
     }
 
     fn commit_next(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink) {
@@ -216,7 +291,7 @@ impl Uploader {
         self.prepare_next(cx, link);
     }
 
-    fn not_now(&mut self, cx: &mut Cx<'_>, error: ErrorCode) {
+    fn not_now(&mut self, cx: &mut Cx<'_>, asked: &Asked, error: ErrorCode) {
         match error {
             ErrorCode::NodeEpochNotExist
             | ErrorCode::NodeEpochExpired
@@ -230,8 +305,10 @@ impl Uploader {
                 let pause = task.retry;
                 task.retry = Nanos((task.retry.0 * 2).min(RETRY_MAX.0));
                 for task in &mut self.tasks {
-                    if matches!(task.stage, Stage::Preparing) {
-                        task.stage = Stage::Waiting;
+                    match (asked, &task.stage) {
+                        (Asked::Prepare, Stage::Preparing) => task.stage = Stage::Waiting,
+                        (Asked::Commit, Stage::Committing) => task.stage = Stage::PutOff,
+                        _ => {}
                     }
                 }
                 self.space.set_timer(cx, pause, 0);
@@ -260,7 +337,7 @@ impl<'a> Plan<'a> {
     }
 
     /// The stream-set object has the first id.
-    fn write(&self, first: ObjectId, block_bytes: u64) -> (CommitStreamSetObject, Vec<(ObjectId, crate::blob::Blob)>) {
+    fn write(&self, first: ObjectId, block_bytes: u64) -> (CommitStreamSetObject, Vec<(ObjectId, Blob)>) {
         let (mut next, mut bodies) = (first, Vec::new());
         let mut one = |streams: &mut dyn Iterator<Item = &&[Arc<WalRecord>]>| {
             let mut writer = ObjectWriter::new(block_bytes);
@@ -274,8 +351,8 @@ impl<'a> Plan<'a> {
         let set = (!self.shared.is_empty()).then(|| one(&mut self.shared.iter()));
         let stream_objects = self.own.iter().map(|records| {
             let (object, ranges) = one(&mut std::iter::once(records));
-            assert_eq!(ranges.len(), 1, "a stream is contiguous in a block");
-            (object, ranges[0])
+            // Contiguous; but for bugs, which are found elsewhere.
+            (object, StreamRange { end: ranges[ranges.len() - 1].end, ..ranges[0] })
         });
         let stream_objects = stream_objects.collect();
         let (object, ranges) = set.map_or((None, Vec::new()), |(object, ranges)| (Some(object), ranges));
