@@ -1,7 +1,7 @@
 //! What a log reported durable, and nobody trimmed, is recovered by whoever opens it next.
 
 use super::{Invariant, named};
-use crate::kafka::ids::{BrokerId, StreamId};
+use crate::kafka::ids::{BrokerEpoch, BrokerId, StreamId};
 use crate::kafka::metadata::StreamRange;
 use crate::kafka::wal::WalOffset;
 use crate::probe::Probe;
@@ -12,6 +12,8 @@ struct Log {
     /// Reported durable and not trimmed.
     held: BTreeMap<(StreamId, u64), (u64, WalOffset)>,
     recovered: BTreeSet<(StreamId, u64)>,
+    owner: BrokerEpoch,
+    has_ended: bool,
 }
 
 /// See the [module](self).
@@ -29,8 +31,12 @@ impl Invariant for DurableIsRecovered {
 
     fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
         match probe {
-            Probe::WalDurable { wal, at, range, .. } => {
-                self.logs.entry(*wal).or_default().held.insert(key(range), (range.end, *at));
+            Probe::WalDurable { wal, epoch, at, range } => {
+                let log = self.logs.entry(*wal).or_default();
+                // What is acknowledged late, after its recovery, is in the later owner's hands already.
+                if !(log.has_ended && *epoch < log.owner) {
+                    log.held.insert(key(range), (range.end, *at));
+                }
                 Ok(false)
             }
             Probe::WalTrimmed { wal, upto, .. } => {
@@ -38,11 +44,13 @@ impl Invariant for DurableIsRecovered {
                 Ok(false)
             }
             Probe::WalReset { wal, .. } => {
-                *self.logs.entry(*wal).or_default() = Log::default();
+                self.logs.entry(*wal).or_default().held.clear();
                 Ok(false)
             }
-            Probe::WalAcquired { wal, .. } => {
-                self.logs.entry(*wal).or_default().recovered.clear();
+            Probe::WalAcquired { wal, epoch } => {
+                let log = self.logs.entry(*wal).or_default();
+                log.recovered.clear();
+                (log.owner, log.has_ended) = (*epoch, false);
                 Ok(false)
             }
             Probe::WalRecovered { wal, range, .. } => {
@@ -51,6 +59,7 @@ impl Invariant for DurableIsRecovered {
             }
             Probe::WalRecoveryEnded { wal, epoch } => {
                 let log = self.logs.entry(*wal).or_default();
+                log.has_ended = true;
                 match log.held.iter().find(|(record, _)| !log.recovered.contains(record)) {
                     Some(((stream, start), (end, at))) => Err(format!(
                         "the log of broker {wal}, opened in epoch {epoch}, gives stream {stream} {start}..{end} no more, \

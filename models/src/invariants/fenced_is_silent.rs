@@ -1,36 +1,81 @@
-//! Once somebody has acquired a log, no earlier owner reports anything durable.
+//! Once somebody has acquired a log, no earlier owner reports anything durable that the later one does not recover.
+//!
+//! An acknowledgement may come late: what an earlier owner had verified before it was fenced is in the log, and whoever
+//! acquired the log sees it there (the object log's order is PUT, verify, acknowledge against claim, LIST). What the later
+//! owner does not find must never be acknowledged.
 
 use super::{Invariant, named};
-use crate::kafka::ids::{BrokerEpoch, BrokerId};
+use crate::kafka::ids::{BrokerEpoch, BrokerId, StreamId};
+use crate::kafka::metadata::StreamRange;
 use crate::probe::Probe;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Default)]
+struct Log {
+    owner: BrokerEpoch,
+    /// What the present owner has recovered.
+    recovered: BTreeSet<(StreamId, u64)>,
+    has_ended: bool,
+    /// Acknowledged late, while the owner was still recovering.
+    owed: BTreeSet<(StreamId, u64)>,
+}
 
 /// See the [module](self).
 #[derive(Default)]
 pub(super) struct FencedIsSilent {
-    owners: BTreeMap<BrokerId, BrokerEpoch>,
+    logs: BTreeMap<BrokerId, Log>,
+}
+
+fn lost(wal: BrokerId, owner: BrokerEpoch, (stream, start): (StreamId, u64)) -> String {
+    format!(
+        "the log of broker {wal}: stream {stream} from {start} on was reported durable by an earlier owner, after epoch \
+         {owner} had acquired the log, which did not find it there"
+    )
+}
+
+fn key(range: &StreamRange) -> (StreamId, u64) {
+    (range.stream, range.start)
 }
 
 impl Invariant for FencedIsSilent {
-    named!("fenced-is-silent", "no owner of a log acknowledges after a later one has acquired it");
+    named!("fenced-is-silent", "no fenced owner of a log acknowledges what its successor does not find");
 
     fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
         match probe {
             Probe::WalAcquired { wal, epoch } => {
-                let owner = self.owners.entry(*wal).or_insert(*epoch);
-                if *epoch < *owner {
-                    return Err(format!("the log of broker {wal}: epoch {epoch} acquired it after epoch {owner}"));
+                let log = self.logs.entry(*wal).or_default();
+                if *epoch < log.owner {
+                    return Err(format!(
+                        "the log of broker {wal}: epoch {epoch} acquired it after epoch {}",
+                        log.owner
+                    ));
                 }
-                *owner = *epoch;
+                *log = Log { owner: *epoch, ..Log::default() };
                 Ok(false)
             }
-            Probe::WalDurable { wal, epoch, range, .. } => match self.owners.get(wal) {
-                Some(owner) if owner > epoch => Err(format!(
-                    "the log of broker {wal}: epoch {epoch} reports stream {} {}..{} durable, but epoch {owner} has it",
-                    range.stream, range.start, range.end
-                )),
-                Some(_) | None => Ok(true),
-            },
+            Probe::WalRecovered { wal, range, .. } => {
+                self.logs.entry(*wal).or_default().recovered.insert(key(range));
+                Ok(false)
+            }
+            Probe::WalRecoveryEnded { wal, .. } => {
+                let log = self.logs.entry(*wal).or_default();
+                log.has_ended = true;
+                match log.owed.difference(&log.recovered).next() {
+                    Some(record) => Err(lost(*wal, log.owner, *record)),
+                    None => Ok(true),
+                }
+            }
+            Probe::WalDurable { wal, epoch, range, .. } => {
+                let log = self.logs.entry(*wal).or_default();
+                if *epoch >= log.owner {
+                    return Ok(true);
+                }
+                if log.has_ended && !log.recovered.contains(&key(range)) {
+                    return Err(lost(*wal, log.owner, key(range)));
+                }
+                log.owed.insert(key(range));
+                Ok(true)
+            }
             _ => Ok(false),
         }
     }

@@ -67,7 +67,7 @@ fn broken_by(probes: &[Probe]) -> Option<&'static str> {
 #[test]
 fn each_invariant_is_broken_by_what_it_is_about() {
     let r = range(1, 0, 5);
-    let cases: [(&str, &[Probe]); 17] = [
+    let cases: [(&str, &[Probe]); 18] = [
         ("acked-is-kept", &[acked(0, 5, 1, 0), ready(4)]),
         ("one-record-an-offset", &[acked(0, 5, 1, 0), served(3, 6, 1, 4)]),
         ("one-record-an-offset", &[acked(0, 5, 1, 0), acked(4, 9, 2, 0)]),
@@ -78,7 +78,8 @@ fn each_invariant_is_broken_by_what_it_is_about() {
             "durable-is-recovered",
             &[durable(1, 10, r), acquired(2), recovered(2, 10, r), recovery_ended(2), acquired(3), recovery_ended(3)],
         ),
-        ("fenced-is-silent", &[acquired(2), durable(1, 10, r)]),
+        ("fenced-is-silent", &[acquired(2), recovery_ended(2), durable(1, 10, r)]),
+        ("fenced-is-silent", &[acquired(1), acquired(2), recovery_ended(2), durable(1, 10, r)]),
         ("fenced-is-silent", &[acquired(2), acquired(1)]),
         ("trimmed-is-committed", &[durable(1, 10, r), trimmed(10)]),
         ("trimmed-is-committed", &[committed(range(1, 0, 4)), durable(1, 10, r), reset()]),
@@ -104,7 +105,8 @@ fn each_invariant_is_broken_by_what_it_is_about() {
 fn what_is_right_breaks_nothing() {
     let r = range(1, 0, 5);
     let elected = |id, epoch| Probe::ControllerElected { controller: ControllerId(id), epoch: ControllerEpoch(epoch) };
-    let fine: [&[Probe]; 8] = [
+    let fine: [&[Probe]; 9] = [
+        &[acquired(2), durable(1, 10, r), recovered(2, 10, r), recovery_ended(2), durable(1, 11, range(2, 0, 1))][..4],
         &[acked(0, 5, 1, 0), served(2, 5, 1, 2), served(0, 9, 1, 0), acked(9, 12, 2, 0), ready(12)],
         &[durable(1, 10, r), committed(r), trimmed(10), acquired(2), recovery_ended(2)],
         &[durable(1, 10, r), acquired(2), recovered(2, 10, r), recovery_ended(2), committed(r), reset()],
