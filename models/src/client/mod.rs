@@ -15,11 +15,11 @@
 
 mod alarm;
 pub mod consumer;
-mod consumer_process;
+pub mod consumer_process;
 pub mod load;
-mod metadata;
+pub mod metadata;
 pub mod producer;
-mod producer_process;
+pub mod producer_process;
 mod recorder;
 mod settings;
 

@@ -18,7 +18,7 @@
 //! whole job, as it is where everything is connected. Slots are filled in the order of nodes. A task manager that registers
 //! again tells what it runs, which stands for the reconciliation of execution deployments.
 //!
-//! Left out, with its place: rescaling (another parallelism at [`JobManager::deploy`]; states are cut by key groups there
+//! Left out, with its place: rescaling (another parallelism at `JobManager::deploy`; states are cut by key groups there
 //! already), transactions (committables beside [`StateHandle`](super::state::StateHandle)), unaligned checkpoints
 //! (`keyed_task.rs`), savepoints (a second kind in `coordinator.rs`).
 

@@ -22,7 +22,10 @@ use wavetank_sim::{Choices, Domain, Incarnation, Limits, Nanos, NodeId, Stream};
 
 /// Keeps probes, and heeds invariants.
 #[derive(Clone, Default)]
-pub struct Probes(Arc<Mutex<(Vec<(Nanos, Probe)>, Invariants)>>);
+pub struct Probes(Arc<Mutex<Heard>>);
+
+/// Every probe with its time, and what the invariants make of them.
+type Heard = (Vec<(Nanos, Probe)>, Invariants);
 
 impl ProbeSink for Probes {
     fn probe(&mut self, now: Nanos, _: Incarnation, probe: &Probe) -> Result<(), BrokenPromise> {

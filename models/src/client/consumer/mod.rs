@@ -12,7 +12,7 @@
 
 mod assignor;
 mod fetch;
-mod group;
+pub mod group;
 mod membership;
 mod polled;
 mod positions;

@@ -4,7 +4,7 @@
 //! 1. It registers with the quorum and reads the metadata log.
 //! 2. Its storage recovers ([`PartitionLogs::begin`]). Until then its heartbeats say that it is not ready.
 //! 3. The image names it the leader of partitions: each log is opened, its newest producer state is read and brought up to
-//!    date from the log itself; then the partition takes requests ([`Role`]).
+//!    date from the log itself; then the partition takes requests (`Role`).
 //! 4. When the image names another leader, requests are refused with `NOT_LEADER_OR_FOLLOWER` at once and the log is given
 //!    up in good order, if the storage is still this broker's.
 //!

@@ -1,6 +1,6 @@
 //! Write-ahead logs of shared storage: where a record is durable before it is in an object.
 //!
-//! One trait, three media: objects ([`object`]), a block device ([`block`]), a file on a share ([`file`]). What they have in
+//! One trait, three media: objects ([`object`]), a block device ([`block`]), a file on a share ([`file`](mod@file)). What they have in
 //! common, and what every one of them must keep:
 //!
 //! * Completions come in WAL order: when [`WalEvent::Durable`] names a record, every record before it is durable too.

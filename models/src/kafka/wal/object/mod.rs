@@ -4,7 +4,7 @@
 //! # Steps
 //! *Open*: 1. read the reservation; 2. write it with a condition on what was read: no object, or that very tag; a higher epoch
 //! in it means that somebody later has the log; 3. list all objects of the log, page by page; 4. drop what late PUTs of
-//! fenced owners brought ([`layout::drop_dirty`]); an object of a higher epoch means fenced; 5. read the newest object's
+//! fenced owners brought (`layout::drop_dirty`); an object of a higher epoch means fenced; 5. read the newest object's
 //! header: the trim offset; 6. in failover write a record of no stream at once, which marks where earlier epochs end;
 //! 7. read, with readahead, what is not trimmed, up to the first hole; a checksum that does not match fails the recovery.
 //!
