@@ -2,6 +2,7 @@
 
 use super::build::{Cluster, Member};
 use super::meter::SharedMeter;
+use super::size::Purpose;
 use crate::compare::measurement::FaultMark;
 use crate::spec::scenario::{Fault, FaultKind, Peer, Scenario, Target};
 use std::sync::{Arc, Mutex};
@@ -61,6 +62,7 @@ pub(super) struct Conductor {
     pub(super) begin: Nanos,
     pub(super) load_ends: Nanos,
     pub(super) stream: Stream,
+    pub(super) purpose: Purpose,
 }
 
 impl Conductor {
@@ -281,6 +283,10 @@ impl Conductor {
     }
 
     fn look_whether_done(&self, world: &mut World, core: &mut Core<Event>) {
+        // A measured run is over with its load; whether everything becomes quiet is what exploring runs judge.
+        if self.purpose == Purpose::Measure {
+            return core.stop(super::LOAD_OVER);
+        }
         if self.meter.0.lock().expect("nobody panics with it").is_quiet() {
             return core.stop(super::ALL_DONE);
         }

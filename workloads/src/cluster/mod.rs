@@ -44,6 +44,8 @@ use wavetank_traces::{Finding, Severity};
 const LOAD_BEGINS: Nanos = Nanos::secs(5);
 /// Why a run ends in which everything went well.
 const ALL_DONE: &str = "everything that was acknowledged was read";
+/// Why a measured run ends.
+const LOAD_OVER: &str = "the load is over";
 /// The price book that costs come from, and the one for volumes of several zones.
 const PRICES: &str = "aws-us-east-1-2026";
 const OTHER_PRICES: &str = "alibaba-us-east-1-2026";
@@ -98,6 +100,7 @@ pub fn run(setup: Setup<'_>, seed: u64, options: &RunOptions, listeners: Listene
                 begin,
                 load_ends: size.load_ends(),
                 stream: Conductor::stream(core.choices()),
+                purpose: setup.purpose,
             };
             conductor.put_on_plan(world, core);
             world.set_director(Box::new(conductor));
