@@ -80,7 +80,7 @@ Load
 ";
     assert!(text.contains(load), "{text}");
     let run = "\
-A measured run: 30 s of warm-up, then 150 s
+A measured run: 65 s of warm-up, then 150 s
     0                                                       150 s
   1 |....################........................................|
   2 |............................######..........................|

@@ -226,7 +226,6 @@ impl Setup {
     fn quick(seed: u64) -> Setup {
         let storage = StorageOptions {
             upload_interval: Nanos::secs(3),
-            snapshot_interval: Nanos::secs(5),
             upload_threshold: 64 << 10,
             split_bytes: 16 << 10,
             block_bytes: 4 << 10,
@@ -300,7 +299,7 @@ impl Setup {
                         None => Box::new(logs),
                     }
                 }),
-                snapshot_interval: self.storage.snapshot_interval,
+                snapshot_interval: Nanos::secs(5),
             };
             let factory = Box::new(move |_| Behaviour::Machine(Box::new(Broker::new(spec.clone()))));
             let node = world.add_node(core, &format!("broker-{n}"), sea.hosts[1 + n as usize], factory);

@@ -32,7 +32,7 @@ pub(super) struct Admin {
 }
 
 impl Admin {
-    pub(super) fn new(controllers: Vec<NodeId>, _brokers: u32, topics: Vec<NewTopic>) -> Admin {
+    pub(super) fn new(controllers: Vec<NodeId>, topics: Vec<NewTopic>) -> Admin {
         Admin { controllers, active: 0, topics: topics.into(), rpc: Rpc::new(RPC) }
     }
 

@@ -237,11 +237,14 @@ impl Builder<'_> {
     ) -> Vec<Member> {
         let platform = self.setup.platform;
         let mut options = settings::storage(platform, self.setup.scenario.cluster.memory_bytes);
+        let snapshot_interval = match self.setup.purpose {
+            Purpose::Explore => Nanos::secs(5),
+            Purpose::Measure => Nanos::secs(60),
+        };
         if self.setup.purpose == Purpose::Explore {
             // Small, so that blocks fill, uploads overlap and caches miss within a minute.
             options = StorageOptions {
                 upload_interval: Nanos::secs(7),
-                snapshot_interval: Nanos::secs(5),
                 upload_threshold: 64 << 10,
                 split_bytes: 16 << 10,
                 block_bytes: 4 << 10,
@@ -268,7 +271,7 @@ impl Builder<'_> {
                 controllers: quorum.to_vec(),
                 link: link.clone(),
                 logs: Arc::new(move || Box::new(StreamLogs::new(logs.clone()))),
-                snapshot_interval: options.snapshot_interval,
+                snapshot_interval,
             };
             let factory = Box::new(move |_| Behaviour::Machine(Box::new(Broker::new(spec.clone()))));
             let node = world.add_node(core, &format!("broker-{n}"), host, factory);
@@ -414,9 +417,7 @@ impl Builder<'_> {
             let name = self.setup.scenario.workload.topic_name(topic).into();
             topics.push(NewTopic { name, partitions: self.size.partitions });
         }
-        let brokers = self.setup.scenario.cluster.brokers;
-        let factory =
-            Box::new(move |_| Behaviour::Machine(Box::new(Admin::new(controllers.clone(), brokers, topics.clone()))));
+        let factory = Box::new(move |_| Behaviour::Machine(Box::new(Admin::new(controllers.clone(), topics.clone()))));
         world.add_node(core, "admin", host, factory);
     }
 }

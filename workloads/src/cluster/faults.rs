@@ -99,14 +99,14 @@ impl Conductor {
         }
     }
 
-    fn az(&self, target: &Target, scenario_azs: &[String]) -> Option<usize> {
-        let Target::Az(name) = target else { return None };
-        scenario_azs.iter().position(|az| az == name)
-    }
-
     fn member(&mut self, target: &Target) -> Option<(String, Member)> {
-        if let Target::Controller(number) = target {
-            return Some((format!("controller {number}"), self.cluster.controllers[*number as usize - 1]));
+        let controller = match target {
+            Target::Controller(number) => Some(*number as usize - 1),
+            Target::ActiveController => Some(self.meter.0.lock().expect("nobody panics with it").active_controller()?),
+            _ => None,
+        };
+        if let Some(place) = controller {
+            return Some((format!("controller {}", place + 1), self.cluster.controllers[place]));
         }
         let broker = self.broker(target)?;
         Some((format!("broker {}", broker.0 + 1), self.cluster.brokers[broker.0 as usize]))
@@ -187,7 +187,8 @@ impl Conductor {
             }
             FaultKind::AzOutage(target) => {
                 let Target::Az(name) = target else { return };
-                let Some(az) = self.az(target, &self.cluster.az_names).map(|n| self.cluster.azs[n]) else { return };
+                let Some(place) = self.cluster.az_names.iter().position(|az| az == name) else { return };
+                let az = self.cluster.azs[place];
                 self.mark(now, end, format!("zone {name} dark"));
                 let ids = (0..self.cluster.brokers.len() as u32).map(BrokerId);
                 let hit: Vec<BrokerId> = ids.filter(|id| self.cluster.brokers[id.0 as usize].az == az).collect();
@@ -230,10 +231,6 @@ impl Conductor {
                 }
             }
             FaultKind::KillController(target) => {
-                let target = match target {
-                    Target::ActiveController => &Target::Controller(1),
-                    other => other,
-                };
                 let Some((name, member)) = self.member(target) else { return };
                 self.mark(now, end, format!("{name} killed"));
                 world.kill(core, member.node);

@@ -5,7 +5,7 @@ use crate::compare::{Distribution, Recorder};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use wavetank_models::invariants::Invariants;
-use wavetank_models::kafka::ids::{BrokerId, LeaderEpoch, TopicIdPartition};
+use wavetank_models::kafka::ids::{BrokerId, ControllerId, LeaderEpoch, TopicIdPartition};
 use wavetank_models::probe::{BrokenPromise, FirstTold, Probe, ProbeSink};
 use wavetank_sim::{Incarnation, Nanos};
 
@@ -29,12 +29,11 @@ pub(super) struct Meter {
     pub(super) recorder: Option<Recorder>,
     /// When the measurement begins.
     begin: Nanos,
-    /// When it ends: what comes later is not measured.
-    end: Nanos,
     /// Partitions of topics before the load's first: they are the platform's own.
     first_topic: u32,
     partitions_per_topic: u32,
     leaders: BTreeMap<TopicIdPartition, (BrokerId, LeaderEpoch)>,
+    active_controller: Option<ControllerId>,
     hits: Vec<Hit>,
     /// By partition: offset after the last that was acknowledged to a producer, and that a consumer was handed.
     acked: BTreeMap<TopicIdPartition, u64>,
@@ -52,21 +51,16 @@ pub(super) struct Meter {
 pub(super) struct SharedMeter(pub(super) Arc<Mutex<Meter>>);
 
 impl Meter {
-    pub(super) fn new(
-        recorder: Option<Recorder>,
-        measured: std::ops::Range<Nanos>,
-        first_topic: u32,
-        partitions_per_topic: u32,
-    ) -> Meter {
+    pub(super) fn new(recorder: Option<Recorder>, begin: Nanos, first_topic: u32, partitions_per_topic: u32) -> Meter {
         Meter {
             invariants: Invariants::all(),
             first_told: FirstTold::default(),
             recorder,
-            begin: measured.start,
-            end: measured.end,
+            begin,
             first_topic,
             partitions_per_topic,
             leaders: BTreeMap::new(),
+            active_controller: None,
             hits: Vec::new(),
             acked: BTreeMap::new(),
             consumed: BTreeMap::new(),
@@ -81,6 +75,11 @@ impl Meter {
     /// Who leads a partition.
     pub(super) fn leader(&self, tp: TopicIdPartition) -> Option<BrokerId> {
         self.leaders.get(&tp).map(|(broker, _)| *broker)
+    }
+
+    /// The place of the controller that was elected last.
+    pub(super) fn active_controller(&self) -> Option<usize> {
+        self.active_controller.map(|id| id.0 as usize)
     }
 
     /// Who leads most partitions; of several the first.
@@ -129,13 +128,6 @@ impl Meter {
     fn place(&self, tp: TopicIdPartition) -> Option<u32> {
         let topic = tp.topic.0.checked_sub(self.first_topic)?;
         Some(topic * self.partitions_per_topic + tp.partition)
-    }
-
-    /// Takes the recorder out of the way when the measurement is over.
-    fn measure(&mut self, now: Nanos, probe: &Probe) {
-        let recorder = if now >= self.end { self.recorder.take() } else { None };
-        self.count(now, probe);
-        self.recorder = recorder.or(self.recorder.take());
     }
 
     fn count(&mut self, now: Nanos, probe: &Probe) {
@@ -196,8 +188,10 @@ impl Meter {
     }
 
     fn follow(&mut self, now: Nanos, probe: &Probe) {
-        if let Probe::LeaderReady { tp, broker, epoch, .. } = probe {
-            self.leaders.insert(*tp, (*broker, *epoch));
+        match probe {
+            Probe::LeaderReady { tp, broker, epoch, .. } => drop(self.leaders.insert(*tp, (*broker, *epoch))),
+            Probe::ControllerElected { controller, .. } => self.active_controller = Some(*controller),
+            _ => {}
         }
         for hit in &mut self.hits {
             hit.heed(now, probe);
@@ -239,7 +233,7 @@ impl ProbeSink for SharedMeter {
         if !meter.first_told.is_news(by, probe) {
             return Ok(());
         }
-        meter.measure(now, probe);
+        meter.count(now, probe);
         meter.follow(now, probe);
         meter.invariants.heed(probe)
     }

@@ -1,8 +1,8 @@
 //! A cluster of a platform on shared storage: built from a scenario, put under load, hit, measured and checked.
 //!
 //! A run has five parts: the cluster sets itself up (controllers elect, brokers register and recover, topics are made), the
-//! load begins, the warm-up ends, faults happen, and when the load is over everything must become quiet: every record that
-//! was acknowledged has been handed to a consumer.
+//! load begins, the warm-up ends, faults happen, and the load ends. A measured run ends with it; an exploring one goes on
+//! until everything is quiet: every record that was acknowledged has been handed to a consumer.
 //!
 //! What is checked: the [invariants](wavetank_models::invariants), on every probe; in exploring runs the history of what
 //! clients asked and were told; and at the end that everything became quiet.
@@ -66,7 +66,7 @@ pub fn run(setup: Setup<'_>, seed: u64, options: &RunOptions, listeners: Listene
     let begin = size.warm_up.max(LOAD_BEGINS);
     let (cloud, hosts, instances) = Map::new(&setup, &size).split();
     let recorder = (setup.purpose == Purpose::Measure).then(|| recorder(&setup, &size, seed, begin));
-    let meter = Meter::new(recorder, begin..size.load_ends(), FIRST_TOPIC, size.partitions);
+    let meter = Meter::new(recorder, begin, FIRST_TOPIC, size.partitions);
     let meter = SharedMeter(Arc::new(Mutex::new(meter)));
     let marks = Arc::new(Mutex::new(Vec::new()));
     let is_explore = setup.purpose == Purpose::Explore;

@@ -87,9 +87,6 @@ struct Producing {
     timer: TimerId,
 }
 
-/// A read that is to teach a new leader.
-type Lesson = TopicIdPartition;
-
 /// See the [module](self).
 pub struct Broker {
     spec: BrokerSpec,
@@ -104,7 +101,7 @@ pub struct Broker {
     fetches: Fetches,
     /// Partitions whose high watermark or role changed in this step.
     moved: BTreeSet<TopicIdPartition>,
-    lessons: BTreeMap<LogReadId, Lesson>,
+    lessons: BTreeMap<LogReadId, TopicIdPartition>,
     view: Option<Arc<ClusterView>>,
     producer_ids: std::ops::Range<u64>,
     asked_ids: Option<Ticket>,

@@ -11,11 +11,12 @@
 
 use super::draft::Draft;
 use super::mutant::ControllerMutant;
-use crate::cloud::object_store::{BucketId, Key, ObjectDone, ObjectOk, ObjectOp};
+use crate::cloud::object_store::{BucketId, ObjectDone, ObjectOk, ObjectOp};
 use crate::kafka::ids::{MetadataOffset, ObjectId};
 use crate::kafka::metadata::{ClusterImage, MetadataRecord, ObjectState};
 use crate::kafka::protocol::ErrorCode;
 use crate::kafka::protocol::controller::ControllerAnswer;
+use crate::kafka::shared_storage::object_format::object_key;
 use crate::kafka::token::TokenSpace;
 use crate::probe::Probe;
 use crate::world::{Cx, StoreId};
@@ -29,12 +30,6 @@ const KEYS_MAX: usize = 1_000;
 const ROUND_MAX: usize = 2_000;
 /// Of the bug: a committed object's deadline.
 const MUTANT_TTL_MS: i64 = 10_000;
-
-/// An object's key (AutoMQ's `ObjectUtils.genKey`): the reversed id in front spreads keys over prefixes.
-pub(super) fn object_key(namespace: &str, object: ObjectId) -> Key {
-    let reversed: String = format!("{:08x}", object.0).chars().rev().collect();
-    format!("{reversed}/{namespace}/{}", object.0).into()
-}
 
 fn ms(span: Nanos) -> i64 {
     (span.0 / 1_000_000) as i64

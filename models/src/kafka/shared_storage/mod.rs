@@ -54,8 +54,6 @@ pub struct StorageOptions {
     pub upload_threads: usize,
     /// Recovered data that is uploaded at once, bytes (512 MiB).
     pub recovery_batch: u64,
-    /// How often a producer-state snapshot of each partition is kept (60 s).
-    pub snapshot_interval: Nanos,
     /// Parts and bandwidth of traffic with the store.
     pub transfer: Transfer,
     /// Reads that go to objects at once (12: the slow pool of `ElasticReplicaManager`).
@@ -81,7 +79,6 @@ impl StorageOptions {
             block_streams: 20_000,
             upload_threads: 4,
             recovery_batch: 512 << 20,
-            snapshot_interval: Nanos::secs(60),
             transfer: Transfer::default(),
             slow_reads: 12,
             compaction: CompactionOptions::default(),

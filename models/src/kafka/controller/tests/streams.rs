@@ -1,12 +1,13 @@
 //! Streams, objects and their commits.
 
-use super::super::object_control::{self, Deletions, object_key};
+use super::super::object_control::{self, Deletions};
 use super::*;
 use crate::cloud::object_store::{BucketId, ObjectDone, ObjectOk, ObjectOp};
 use crate::kafka::metadata::{ObjectState, StreamRange, StreamState};
 use crate::kafka::protocol::controller::{
     CloseStream, CommitStreamObject, CommitStreamSetObject, NewObject, TrimStream,
 };
+use crate::kafka::shared_storage::object_format::object_key;
 use crate::kafka::token::TokenSpace;
 use crate::world::{Cx, Detached, Effect, StoreId};
 use std::collections::BTreeMap;
