@@ -22,7 +22,7 @@ use wavetank_models::kafka::protocol::controller::{
 use wavetank_models::kafka::protocol::{ErrorCode, Request, Response};
 use wavetank_models::kafka::rpc::{Reply, Rpc};
 use wavetank_models::kafka::token::TokenSpace;
-use wavetank_models::probe::{BrokenPromise, Probe, ProbeSink};
+use wavetank_models::probe::{BrokenPromise, FirstTold, Probe, ProbeSink};
 use wavetank_models::world::{Action, Behaviour, Cx, Event, Input, Process, VolumeId, World};
 use wavetank_sim::{Choices, Core, Domain, EndReason, Incarnation, Limits, Nanos, NodeId, Outcome};
 
@@ -34,6 +34,7 @@ const CONTROLLERS: [NodeId; 3] = [NodeId(0), NodeId(1), NodeId(2)];
 
 #[derive(Default)]
 struct Seen {
+    first_told: FirstTold,
     leaders: BTreeMap<ControllerEpoch, ControllerId>,
     elected_at: Vec<Nanos>,
     committed: BTreeMap<MetadataOffset, u64>,
@@ -47,8 +48,11 @@ struct Seen {
 struct Watch(Arc<Mutex<Seen>>);
 
 impl ProbeSink for Watch {
-    fn probe(&mut self, now: Nanos, _by: Incarnation, probe: &Probe) -> Result<(), BrokenPromise> {
+    fn probe(&mut self, now: Nanos, by: Incarnation, probe: &Probe) -> Result<(), BrokenPromise> {
         let mut seen = self.0.lock().unwrap();
+        if !seen.first_told.is_news(by, probe) {
+            return Ok(());
+        }
         match *probe {
             Probe::ControllerElected { controller, epoch } => {
                 seen.elected_at.push(now);
