@@ -53,12 +53,15 @@ pub(super) enum Commitment {
     Redundant,
 }
 
-/// Whether an object can be committed.
+/// Whether an object can be committed. One that was, and has been compacted away since, is done with: the answer to its
+/// commit was lost for longer than a compaction takes. AutoMQ refuses it (`OBJECT_NOT_EXIST`), and its sender gives up.
 pub(super) fn check_commit(image: &ClusterImage, object: ObjectId) -> Result<Commitment, ErrorCode> {
     match image.objects.get(&object).map(|object| object.state) {
         Some(ObjectState::Prepared { .. }) => Ok(Commitment::New),
-        Some(ObjectState::Committed { .. }) => Ok(Commitment::Redundant),
-        Some(ObjectState::MarkDestroyed { .. }) | None => Err(ErrorCode::ObjectNotExist),
+        Some(ObjectState::Committed { .. } | ObjectState::MarkDestroyed { was_committed: true, .. }) => {
+            Ok(Commitment::Redundant)
+        }
+        Some(ObjectState::MarkDestroyed { was_committed: false, .. }) | None => Err(ErrorCode::ObjectNotExist),
     }
 }
 
@@ -69,7 +72,8 @@ pub(super) fn commit(draft: &mut Draft<'_>, object: ObjectId, size: u64) {
 
 /// Nothing refers to it any more.
 pub(super) fn mark_destroyed(draft: &mut Draft<'_>, object: ObjectId) {
-    let state = ObjectState::MarkDestroyed { at_ms: draft.rules.now_ms };
+    let was_committed = check_commit(draft.image(), object) == Ok(Commitment::Redundant);
+    let state = ObjectState::MarkDestroyed { at_ms: draft.rules.now_ms, was_committed };
     draft.push(MetadataRecord::Object { object, state });
 }
 
@@ -132,7 +136,7 @@ impl Deletions {
         let due = image
             .objects
             .iter()
-            .filter(|(_, object)| matches!(object.state, ObjectState::MarkDestroyed { at_ms } if at_ms <= before));
+            .filter(|(_, object)| matches!(object.state, ObjectState::MarkDestroyed { at_ms, .. } if at_ms <= before));
         let due: Vec<ObjectId> =
             due.map(|(object, _)| *object).filter(|object| !self.busy.contains_key(object)).take(ROUND_MAX).collect();
         due.chunks(KEYS_MAX).for_each(|objects| self.delete(cx, objects));

@@ -126,6 +126,8 @@ pub enum ObjectState {
     MarkDestroyed {
         /// Since when.
         at_ms: i64,
+        /// Whether it ever held data: if not, its writer gave up or was too late.
+        was_committed: bool,
     },
 }
 

@@ -210,6 +210,9 @@ fn a_compaction_replaces_objects_and_moves_no_end_but_the_mutants_does() {
         assert_eq!(desk.image.stream_set_objects[&object].order, ObjectId(0));
         assert!(matches!(desk.image.objects[&ObjectId(0)].state, ObjectState::MarkDestroyed { .. }));
         assert_eq!(desk.image.piece_at(StreamId(0), 1).unwrap().object, object);
+        // Sent again when what it committed has been compacted away.
+        let again = desk.storage(1, 10, upload(ObjectId(1), &[range(0, 1, 2), range(1, 1, 2)]));
+        assert_eq!(again, Ok(ControllerAnswer::Done));
     }
 }
 
