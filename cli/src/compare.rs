@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use wavetank_benches::report::Report;
 use wavetank_sim::cores;
 use wavetank_workloads::cluster;
-use wavetank_workloads::compare::{Measurement, Subject};
+use wavetank_workloads::compare::{Kept, Measurement, Subject};
 use wavetank_workloads::spec::scenario::{Origin, Platform, Scenario, builtin};
 use wavetank_workloads::spec::{Folder, Parsed, Problem, Problems, Source};
 
@@ -105,6 +105,10 @@ fn measured(arguments: &Arguments, scenario: &Scenario, platforms: &[Platform]) 
                 exit = exit.max(Exit::of(&report.run.findings));
                 failed += u64::from(!report.run.findings.is_empty());
                 told.extend(report.run.findings.iter().map(|it| format!("{name}, seed {seed}: {}: {}", it.by, it.why)));
+                let expected = report.measurement.iter().flat_map(|it| &it.expectations);
+                if expected.clone().any(|it| it.kept() == Kept::Missed) {
+                    exit = exit.max(Exit::ExpectationMissed);
+                }
                 runs.extend(report.measurement);
             }
             Err(panic) => {

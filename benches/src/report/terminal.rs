@@ -6,6 +6,7 @@
 use super::{number, words};
 use std::fmt::Write as _;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use wavetank_workloads::compare::expected::{ExpectedOverRuns, Kept};
 use wavetank_workloads::compare::figure::{Figure, Unclear, Unit, Verdict};
 use wavetank_workloads::compare::measurement::{CostPart, JobRecovery, Recovery};
 use wavetank_workloads::compare::summary::{FigureRow, PlatformSummary, Stages, Summary};
@@ -36,6 +37,9 @@ pub fn text(summary: &Summary) -> String {
         }
     }
     losses(&mut out, summary);
+    for columns in platforms.chunks(COLUMNS) {
+        expectations(&mut out, summary, columns);
+    }
     for columns in platforms.chunks(COLUMNS) {
         costs(&mut out, summary, columns);
     }
@@ -170,6 +174,36 @@ fn losses(out: &mut String, summary: &Summary) {
             wrapped(out, 2, &format!("{}: {name} violated {violated} times", platform.platform.name));
         }
     }
+}
+
+/// A row is what is expected, a cell the worst of all runs.
+fn expectations(out: &mut String, summary: &Summary, columns: &[usize]) {
+    let of = |platform: usize| &summary.platforms[platform].expectations;
+    let mut metrics: Vec<&str> = Vec::new();
+    for expected in columns.iter().flat_map(|&platform| of(platform)) {
+        if !metrics.contains(&expected.metric.as_str()) {
+            metrics.push(&expected.metric);
+        }
+    }
+    if metrics.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\nexpected, and the worst run (! missed, - nothing to judge it by)");
+    column_heads(out, summary, columns);
+    for metric in metrics {
+        let cells: Vec<_> =
+            columns.iter().map(|&platform| of(platform).iter().find(|it| it.metric == metric)).collect();
+        let bounds: Vec<String> =
+            cells.iter().map(|cell| cell.map_or_else(String::new, |it| it.bound.clone())).collect();
+        line(out, metric, &bounds);
+        let found = cells.iter().map(|cell| cell.map_or_else(String::new, found));
+        line(out, "", &found.collect::<Vec<_>>());
+    }
+}
+
+fn found(expected: &ExpectedOverRuns) -> String {
+    let missed = if expected.kept == Kept::Missed { "!" } else { "" };
+    format!("{missed}{}", expected.worst.as_deref().unwrap_or("-"))
 }
 
 fn costs(out: &mut String, summary: &Summary, columns: &[usize]) {

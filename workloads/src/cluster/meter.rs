@@ -44,6 +44,8 @@ pub(super) struct Meter {
     pub(super) produced_records: u64,
     pub(super) consumed_records: u64,
     pub(super) gave_up_records: u64,
+    /// Acknowledged, and not in the log of whoever leads.
+    pub(super) acked_lost: u64,
 }
 
 /// A meter that the world and the run's end share.
@@ -69,6 +71,7 @@ impl Meter {
             produced_records: 0,
             consumed_records: 0,
             gave_up_records: 0,
+            acked_lost: 0,
         }
     }
 
@@ -189,7 +192,11 @@ impl Meter {
 
     fn follow(&mut self, now: Nanos, probe: &Probe) {
         match probe {
-            Probe::LeaderReady { tp, broker, epoch, .. } => drop(self.leaders.insert(*tp, (*broker, *epoch))),
+            Probe::LeaderReady { tp, broker, epoch, log_end } => {
+                self.leaders.insert(*tp, (*broker, *epoch));
+                let acked = self.acked.get(tp).copied().unwrap_or(0);
+                self.acked_lost += acked.saturating_sub(*log_end);
+            }
             Probe::ControllerElected { controller, .. } => self.active_controller = Some(*controller),
             _ => {}
         }

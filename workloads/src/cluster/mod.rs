@@ -14,6 +14,7 @@ mod comparison;
 mod cost;
 mod faults;
 mod meter;
+mod promises;
 mod settings;
 mod size;
 mod storm;
@@ -24,7 +25,7 @@ pub use size::{Purpose, Setup};
 
 use crate::compare::measurement::{Evaluations, Measurement, UsageReport};
 use crate::compare::recorder::Shape;
-use crate::compare::{Platform, Recorder};
+use crate::compare::{Expected, Platform, Recorder};
 use crate::lab::RunReport;
 use crate::recording::{Readers, judge, recording};
 use crate::scenario::{Listeners, RunOptions};
@@ -162,6 +163,10 @@ impl Report<'_> {
         }
         measurement.situations = outcome.marks.iter().map(|(name, count)| (name.to_owned(), count)).collect();
         measurement.usage = self.usage(world, outcome.now);
+        measurement.acked_lost = meter.acked_lost;
+        measurement.ended_promises = promises::ended(&self.setup, &measurement);
+        let expected = self.setup.scenario.expectations_on(self.setup.platform).into_iter();
+        measurement.expectations = expected.map(|it| Expected::of(it, &measurement, self.size.rate)).collect();
         Some(measurement)
     }
 

@@ -6,6 +6,7 @@
 //! **Simpler than reality:** latencies have three significant digits and end at one hour; what is longer counts as one
 //! hour. Bytes are payload.
 
+use super::expected::Expected;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
 use serde::{Deserialize, Serialize};
@@ -418,6 +419,8 @@ pub struct Measurement {
     pub situations: BTreeMap<String, u64>,
     /// What the figures rest on.
     pub profiles: Vec<ProfileUse>,
+    /// What the scenario expects, in its order.
+    pub expectations: Vec<Expected>,
 }
 
 impl Measurement {

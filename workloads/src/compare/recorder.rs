@@ -224,6 +224,7 @@ impl Recorder {
             invariants: BTreeMap::new(),
             situations: BTreeMap::new(),
             profiles: Vec::new(),
+            expectations: Vec::new(),
         }
     }
 

@@ -3,6 +3,7 @@
 //! A [`Summary`] is what goes into `results.json`, and all that the terminal and the HTML report read. Times are whole
 //! nanoseconds, other numbers have nine significant digits.
 
+use super::expected::{Expected, ExpectedOverRuns};
 use super::figure::{Figure, Rests, Unit, Verdict, uncertainty};
 use super::interval::{CONFIDENCE, Estimate, rounded};
 use super::measurement::{
@@ -222,6 +223,8 @@ pub struct PlatformSummary {
     pub acked_lost: u64,
     /// Promises that ended.
     pub ended_promises: Vec<PromiseCount>,
+    /// What was expected, and what became of it.
+    pub expectations: Vec<ExpectedOverRuns>,
     /// Requests by kind: mean over the runs.
     pub requests: BTreeMap<String, f64>,
     /// Bytes by path: mean over the runs.
@@ -403,6 +406,7 @@ fn platform(runs: &[&Measurement]) -> PlatformSummary {
         ),
         acked_lost: runs.iter().map(|run| run.acked_lost).sum(),
         ended_promises: ended_promises(runs),
+        expectations: expectations(runs),
         requests: mean_by_name(runs, |run| &run.usage.requests),
         bytes: mean_by_name(runs, |run| &run.usage.bytes),
         cost: cost(runs),
@@ -532,6 +536,12 @@ fn ended_promises(runs: &[&Measurement]) -> Vec<PromiseCount> {
         }
     }
     counts.into_iter().map(|(promise, runs)| PromiseCount { promise: promise.clone(), runs }).collect()
+}
+
+/// All runs of a platform have the same expectations, in the same order.
+fn expectations(runs: &[&Measurement]) -> Vec<ExpectedOverRuns> {
+    let place = |place| runs.iter().filter_map(|run| run.expectations.get(place)).collect::<Vec<&Expected>>();
+    (0..runs[0].expectations.len()).map(|at| Expected::over(&place(at))).collect()
 }
 
 fn mean_by_name(runs: &[&Measurement], of: fn(&Measurement) -> &BTreeMap<String, u64>) -> BTreeMap<String, f64> {

@@ -1,10 +1,11 @@
 //! What held, what was used, and what the figures rest on.
 
-use super::tables::by_name;
+use super::tables::{by_name, heads};
 use crate::report::{number, words};
 use maud::{Markup, html};
 use std::collections::{BTreeMap, BTreeSet};
-use wavetank_workloads::compare::summary::{Basis, Published, Summary};
+use wavetank_workloads::compare::expected::{ExpectedOverRuns, Kept};
+use wavetank_workloads::compare::summary::{Basis, PlatformSummary, Published, Summary};
 
 /// Lost records, ended promises, invariants, situations.
 pub(super) fn held(summary: &Summary) -> Markup {
@@ -46,8 +47,51 @@ pub(super) fn held(summary: &Summary) -> Markup {
                 }
             }
             @if !any_ended { p { "No promise ended." } }
+            (expectations(summary))
             (invariants(summary))
             (situations(summary))
+        }
+    }
+}
+
+fn expectations(summary: &Summary) -> Markup {
+    let of =
+        |platform: &PlatformSummary, metric: &str| platform.expectations.iter().find(|it| it.metric == metric).cloned();
+    let mut metrics: Vec<&str> = Vec::new();
+    for expected in summary.platforms.iter().flat_map(|platform| &platform.expectations) {
+        if !metrics.contains(&expected.metric.as_str()) {
+            metrics.push(&expected.metric);
+        }
+    }
+    html! {
+        @if !metrics.is_empty() {
+            h3 { "What the scenario expects, and the worst run" }
+            div class="scroll" {
+                table {
+                    thead { tr { th scope="col" { "Expectation" } (heads(summary)) } }
+                    tbody { @for metric in metrics { tr {
+                        th scope="row" { (metric) }
+                        @for platform in &summary.platforms { (expectation(of(platform, metric).as_ref(), platform.runs.len())) }
+                    } } }
+                }
+            }
+        }
+    }
+}
+
+fn expectation(expected: Option<&ExpectedOverRuns>, runs: usize) -> Markup {
+    html! {
+        td {
+            @if let Some(expected) = expected {
+                span class=[(expected.kept == Kept::Missed).then_some("bad")] {
+                    (expected.worst.as_deref().unwrap_or("nothing measured"))
+                }
+                br;
+                small {
+                    (expected.bound)
+                    @if expected.missed > 0 { ": missed in " (expected.missed) " of " (runs) }
+                }
+            }
         }
     }
 }

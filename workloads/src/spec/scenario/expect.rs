@@ -9,7 +9,7 @@ use std::fmt;
 use wavetank_sim::Nanos;
 
 /// A bound on something measured.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Expectation {
     /// What.
     pub metric: Metric,

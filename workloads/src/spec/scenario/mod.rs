@@ -109,7 +109,7 @@ impl Scenario {
     pub fn expectations_on(&self, platform: &Platform) -> Vec<Expectation> {
         let common =
             self.expectations.iter().filter(|it| platform.expectations.iter().all(|own| own.metric != it.metric));
-        platform.expectations.iter().chain(common).cloned().collect()
+        platform.expectations.iter().chain(common).copied().collect()
     }
 
     /// Bytes a second that groups and pipelines read when they keep up: each reads all of the topics it reads.
