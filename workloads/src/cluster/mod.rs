@@ -16,6 +16,7 @@ mod faults;
 mod knobs;
 mod meter;
 mod settings;
+pub mod situations;
 mod size;
 mod storm;
 
