@@ -256,6 +256,7 @@ impl Builder<'_> {
                 ..options
             };
         }
+        options = self.knobs.storage(options);
         if let Some(Mutant::Storage(mutant)) = self.mutant {
             options.mutant = Some(mutant);
         }

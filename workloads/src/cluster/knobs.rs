@@ -5,6 +5,7 @@
 
 use wavetank_models::client::ProducerSettings;
 use wavetank_models::kafka::controller::ControllerOptions;
+use wavetank_models::kafka::shared_storage::StorageOptions;
 use wavetank_models::kafka::wal::object::ObjectWalOptions;
 use wavetank_models::kafka::wal::ring::{HEADERS, RingOptions};
 use wavetank_sim::{Choices, Domain, Nanos};
@@ -18,6 +19,8 @@ pub(super) struct Knobs {
     page_keys: Option<u32>,
     /// How long a dropped object stays (60 s): shorter than a read of it may take.
     object_retention: Option<Nanos>,
+    /// How often what is in the log is uploaded and committed (7 s): so that commits are lost, and objects many.
+    upload_interval: Option<Nanos>,
     /// A broker younger than this is not failed over (60 s): shorter, so that logs change hands under load, again and again.
     failover_min_age: Option<Nanos>,
 }
@@ -35,12 +38,14 @@ impl Knobs {
         // All are drawn, so that none shifts another.
         let small_log = stream.ratio(1, 3);
         let (pages, page_keys) = (stream.ratio(1, 3), stream.range(2..8) as u32);
-        let (retained, object_retention) = (stream.ratio(1, 3), stream.nanos(Nanos::ZERO..Nanos::secs(2)));
-        let (young, failover_min_age) = (stream.ratio(1, 2), stream.nanos(Nanos::ZERO..Nanos::secs(20)));
+        let (dropped, object_retention) = (stream.ratio(1, 2), stream.nanos(Nanos::ZERO..Nanos::millis(100)));
+        let (quick, upload_interval) = (stream.ratio(1, 3), stream.nanos(Nanos::millis(300)..Nanos::secs(2)));
+        let (young, failover_min_age) = (stream.ratio(1, 2), stream.nanos(Nanos::ZERO..Nanos::secs(10)));
         Knobs {
             small_log,
             page_keys: pages.then_some(page_keys),
-            object_retention: retained.then_some(object_retention),
+            object_retention: dropped.then_some(object_retention),
+            upload_interval: quick.then_some(upload_interval),
             failover_min_age: young.then_some(failover_min_age),
         }
     }
@@ -53,6 +58,7 @@ impl Knobs {
         }
         set.extend(self.page_keys.map(|keys| format!("{keys} keys a page")));
         set.extend(self.object_retention.map(|time| format!("objects kept {time} s")));
+        set.extend(self.upload_interval.map(|time| format!("uploads every {time} s")));
         set.extend(self.failover_min_age.map(|time| format!("failover from an age of {time} s")));
         vec![format!("knobs: {}", if set.is_empty() { "none".into() } else { set.join(", ") })]
     }
@@ -76,6 +82,10 @@ impl Knobs {
         }
         of.client.page_keys = self.page_keys.unwrap_or(of.client.page_keys);
         of
+    }
+
+    pub(super) fn storage(&self, of: StorageOptions) -> StorageOptions {
+        StorageOptions { upload_interval: self.upload_interval.unwrap_or(of.upload_interval), ..of }
     }
 
     pub(super) fn producer(&self, mut of: ProducerSettings) -> ProducerSettings {

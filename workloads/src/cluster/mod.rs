@@ -8,6 +8,7 @@
 //! clients asked and were told; and at the end that everything became quiet.
 
 mod admin;
+pub mod budget;
 mod build;
 mod cloud;
 mod comparison;
@@ -73,7 +74,7 @@ pub fn run(setup: Setup<'_>, seed: u64, options: &RunOptions, listeners: Listene
     let meter = SharedMeter(Arc::new(Mutex::new(meter)));
     let marks = Arc::new(Mutex::new(Vec::new()));
     let is_explore = setup.purpose == Purpose::Explore;
-    let storm = is_explore.then(|| storm::Drawn::draw(&setup.scenario.storm, &Choices::new(seed)));
+    let storm = is_explore.then(|| storm::Drawn::draw(setup, &Choices::new(seed)));
     let knobs = if is_explore { Knobs::draw(&Choices::new(seed)) } else { Knobs::default() };
     let mut drawn = storm.as_ref().map_or_else(Vec::new, storm::Drawn::describe);
     if is_explore {

@@ -94,7 +94,7 @@ impl Harbour {
 }
 
 /// A sweep of fewer seeds is not expected to reach every situation.
-const SEEDS_FOR_SITUATIONS: u64 = 200;
+pub const SEEDS_FOR_SITUATIONS: u64 = 200;
 
 /// Situations that a sweep of so many seeds must reach.
 pub fn demands(seeds: u64) -> Vec<&'static str> {

@@ -53,7 +53,7 @@ impl Header {
             let name = |of: &Header| format!("{} {}", of.format, of.version);
             other("format", name(book), name(self))
         } else if self.wavetank != book.wavetank {
-            other("wavetank's version", book.wavetank.clone(), self.wavetank.clone())
+            other("version of wavetank", book.wavetank.clone(), self.wavetank.clone())
         } else if self.scenario.name() != book.scenario.name() {
             other("scenario", book.scenario.name(), self.scenario.name())
         } else if self.scenario != book.scenario {
