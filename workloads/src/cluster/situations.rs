@@ -24,7 +24,40 @@ const ALL: &[PlatformKind] = &PlatformKind::ALL;
 const OBJECT: &[PlatformKind] = &[PlatformKind::S3Wal, PlatformKind::S3ExpressWal];
 
 /// All of them.
-pub const SITUATIONS: &[Situation] = &[];
+pub const SITUATIONS: &[Situation] = &[
+    Situation {
+        mark: "wal: a fenced owner's PUT landed after the new owner's list",
+        platforms: OBJECT,
+        storms: &[Family::ObjectStoreLate],
+        seeds: 5_000,
+    },
+    Situation {
+        mark: "producer: a batch of unknown fate was acknowledged by another leader",
+        platforms: ALL,
+        storms: &[Family::BrokerCrash],
+        seeds: 300,
+    },
+    Situation {
+        mark: "wal: a trim lay between crash and recovery",
+        platforms: ALL,
+        storms: &[Family::BrokerCrash],
+        seeds: 300,
+    },
+    Situation {
+        mark: "controller: a commit was retried after it was applied",
+        platforms: ALL,
+        storms: &[Family::NetworkPartition],
+        seeds: 3_000,
+    },
+    Situation { mark: "wal: list crossed a page", platforms: OBJECT, storms: &[Family::BrokerCrash], seeds: 300 },
+    Situation { mark: "wal: over capacity", platforms: ALL, storms: &[], seeds: 300 },
+    Situation {
+        mark: "compaction: a read raced with it",
+        platforms: ALL,
+        storms: &[Family::BrokerCrash],
+        seeds: 5_000,
+    },
+];
 
 /// Those that a scenario must reach on a platform, given enough seeds.
 pub fn of(scenario: &Scenario, platform: PlatformKind) -> impl Iterator<Item = &'static Situation> {
