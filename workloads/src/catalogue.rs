@@ -55,7 +55,7 @@ fn situations() -> Vec<(String, String)> {
     let cluster = SITUATIONS.iter().map(|of| {
         let on = if of.platforms.len() == PlatformKind::ALL.len() { Vec::new() } else { of.platforms.to_vec() };
         let on = words("on", on.iter().map(|kind| kind.name()).collect());
-        let storms = words("in a storm with", of.storms.iter().map(|family| family.name()).collect());
+        let storms = words("in storms with", of.storms.iter().map(|(family, _)| family.name()).collect());
         (from(of.seeds), format!("{}{on}{storms}", of.mark))
     });
     cluster.chain(harbour).collect()
