@@ -34,7 +34,8 @@ pub struct Arguments {
     jobs: Option<usize>,
 }
 
-const COLUMNS: usize = 80;
+/// How wide messages are.
+pub const COLUMNS: usize = 80;
 
 /// Compares.
 pub fn compare(arguments: &Arguments) -> Exit {

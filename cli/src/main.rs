@@ -5,22 +5,25 @@ mod compare;
 mod exit;
 mod explain;
 mod progress;
+mod replay;
 mod text;
+mod watch;
 
 use clap::{Args, Parser, Subcommand};
 use exit::Exit;
 use progress::Progress;
 use std::fmt::Display;
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use wavetank_sim::{Digest, Marks, cores};
+use watch::Watch;
+use wavetank_sim::{Panicked, cores};
+use wavetank_traces::artifact::Outcome;
 use wavetank_workloads::catalogue;
-use wavetank_workloads::lab;
+use wavetank_workloads::lab::{self, Book, Failure, Swept, Totals};
 use wavetank_workloads::mutant::Mutant;
-use wavetank_workloads::scenario::{Listeners, RunOptions, Scenario};
+use wavetank_workloads::scenario::{RunOptions, Scenario};
 
 /// Makes waves for streaming platforms, and tells what holds.
 #[derive(Parser)]
@@ -41,15 +44,11 @@ enum Command {
         /// The seed
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// Print log lines with virtual time, as `RUST_LOG` says (default: info)
-        #[arg(long)]
-        log: bool,
-        /// Write every event, with virtual time and node, to this file
-        #[arg(long, value_name = "FILE")]
-        trace: Option<PathBuf>,
-        /// Write what clients asked and were told to this file, for `wavetank check`
-        #[arg(long, value_name = "FILE")]
-        history: Option<PathBuf>,
+        /// Where a failure goes, for `wavetank replay`
+        #[arg(long, value_name = "DIR", default_value = FAILURES)]
+        artifacts: PathBuf,
+        #[command(flatten)]
+        watch: Watch,
     },
     /// Run many seeds; a seed's digest never depends on --jobs
     Sweep {
@@ -64,7 +63,15 @@ enum Command {
         /// Print each seed's digest on a line of its own, and nothing else, to standard output
         #[arg(long)]
         digests: bool,
+        /// Write one JSON line a seed to this file; with a file that an interrupted sweep left, go on where it ended
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Where failures go, for `wavetank replay`
+        #[arg(long, value_name = "DIR", default_value = FAILURES)]
+        artifacts: PathBuf,
     },
+    /// Run a failure again that a run or a sweep wrote down, and say whether the same came of it
+    Replay(replay::Arguments),
     /// Run one seed twice side by side and name the first event that differs
     Diverge {
         #[command(flatten)]
@@ -84,9 +91,12 @@ enum Command {
     List,
 }
 
+/// Where failures go when nobody says another place.
+const FAILURES: &str = "wavetank-failures";
+
 #[derive(Args)]
 struct What {
-    /// The scenario: see `wavetank list`
+    /// The scenario: see `wavetank list`; or a scenario file, as FILE.toml@PLATFORM
     #[arg(default_value = "harbour", value_parser = Scenario::by_name)]
     scenario: Scenario,
     /// Switch a known bug on: see `wavetank list`
@@ -105,6 +115,13 @@ impl What {
         let What { mutant, keep_going, no_check, .. } = *self;
         RunOptions { mutant, keep_going, no_check, planted_divergence: false }
     }
+
+    /// Says what is odd about the scenario's file.
+    fn warn(&self) {
+        for warning in self.scenario.warnings() {
+            eprint!("{}", warning.render(compare::COLUMNS));
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -116,11 +133,15 @@ fn main() -> ExitCode {
         }
     };
     match cli.command {
-        Command::Run { what, seed, log, trace, history } => run(&what, seed, log, trace.as_deref(), history.as_deref()),
-        Command::Sweep { what, seeds, jobs, digests } => sweep(&what, seeds, jobs.unwrap_or_else(cores), digests),
+        Command::Run { what, seed, artifacts, watch } => run(&what, seed, &artifacts, &watch),
+        Command::Sweep { what, seeds, jobs, digests, out, artifacts } => {
+            sweep(&what, seeds, jobs.unwrap_or_else(cores), digests, out.as_deref(), &artifacts)
+        }
         Command::Diverge { what, seed, planted } => {
+            what.warn();
             diverge(what.scenario, seed, RunOptions { planted_divergence: planted, ..what.options() })
         }
+        Command::Replay(arguments) => replay::replay(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
@@ -129,22 +150,40 @@ fn main() -> ExitCode {
     .into()
 }
 
-fn run(what: &What, seed: u64, log: bool, trace: Option<&Path>, history: Option<&Path>) -> Exit {
-    if log {
-        progress::install_log();
-    }
-    let listeners = match listeners(trace, history) {
+fn run(what: &What, seed: u64, artifacts: &Path, watch: &Watch) -> Exit {
+    what.warn();
+    let listeners = match watch.listeners() {
         Ok(listeners) => listeners,
         Err(message) => {
             eprintln!("{message}");
             return Exit::Usage;
         }
     };
-    let report = match lab::run(what.scenario, seed, &what.options(), listeners) {
+    let result = lab::run(what.scenario, seed, &what.options(), listeners);
+    let outcome = lab::outcome(&result);
+    let exit = told(what.scenario, seed, result);
+    if !outcome.has_failed() {
+        return exit;
+    }
+    match Failure::new(what.scenario, seed, &what.options(), outcome).write(artifacts) {
+        Ok(path) => {
+            eprintln!("{}", text::replay(&path));
+            exit
+        }
+        Err(message) => {
+            eprintln!("{message}");
+            exit.max(Exit::Usage)
+        }
+    }
+}
+
+/// Reports a run.
+fn told(scenario: Scenario, seed: u64, result: Result<lab::RunReport, Panicked>) -> Exit {
+    let report = match result {
         Ok(report) => report,
         Err(panic) => return bug(seed, &panic.message),
     };
-    say(text::report(what.scenario, &report));
+    say(text::report(scenario, &report));
     let exit = Exit::of(&report.findings);
     match report.history.broken {
         None => exit,
@@ -155,100 +194,65 @@ fn run(what: &What, seed: u64, log: bool, trace: Option<&Path>, history: Option<
     }
 }
 
-fn listeners(trace: Option<&Path>, history: Option<&Path>) -> Result<Listeners, String> {
-    let create = |what: &str, path: &Path| match File::create(path) {
-        Ok(file) => Ok(BufWriter::new(file)),
-        Err(error) => Err(format!("can't write the {what} to {}: {error}", path.display())),
-    };
-    let mut listeners = Listeners::default();
-    if let Some(path) = trace {
-        let mut file = create("trace", path)?;
-        listeners.observer = Some(lab::trace(move |line| match writeln!(file, "{line}") {
-            Ok(()) => true,
-            Err(error) => {
-                eprintln!("the trace ends here: {error}");
-                false
-            }
-        }));
-    }
-    if let Some(path) = history {
-        listeners.history = Some(Box::new(create("history", path)?));
-    }
-    Ok(listeners)
-}
-
-fn sweep(what: &What, seeds: Range<u64>, jobs: usize, digests: bool) -> Exit {
-    let progress = Progress::start(seeds.end - seeds.start);
-    let mut all = Totals::default();
-    lab::sweep(what.scenario, seeds.clone(), jobs, &what.options(), |seed, result| {
-        let report = match result {
-            Ok(report) => report,
-            Err(panic) => {
-                all.exit = all.exit.max(bug(seed, &panic.message));
-                (all.seeds, all.failed) = (all.seeds + 1, all.failed + 1);
-                progress.step(all.failed);
-                return true;
-            }
-        };
-        if digests {
-            say(format_args!("{seed} {}\n", report.digest));
+fn sweep(what: &What, seeds: Range<u64>, jobs: usize, digests: bool, out: Option<&Path>, artifacts: &Path) -> Exit {
+    what.warn();
+    let (scenario, options) = (what.scenario, what.options());
+    let mut book = match out.map(|path| Book::open(path, scenario, &options)).transpose() {
+        Ok(book) => book,
+        Err(error) => {
+            eprintln!("{error}");
+            return Exit::Usage;
         }
-        all.add(&report);
-        if !report.findings.is_empty() {
-            eprint!("{}", text::failure(what.scenario, &what.options(), &report));
+    };
+    let progress = Progress::start(seeds.end - seeds.start);
+    let (mut all, mut exit) = (Totals::new(scenario), Exit::Held);
+    let (mut new_seeds, mut new_events) = (0, 0);
+    let swept = lab::sweep(scenario, seeds.clone(), jobs, &options, book.as_mut(), |swept| {
+        let Swept { seed, outcome, is_new } = swept;
+        all.add(outcome);
+        match outcome {
+            Outcome::Ended(ended) => {
+                exit = exit.max(Exit::of(&ended.findings));
+                (new_seeds, new_events) =
+                    (new_seeds + u64::from(is_new), new_events + ended.events * u64::from(is_new));
+                if digests {
+                    say(format_args!("{seed} {}\n", ended.digest));
+                }
+            }
+            Outcome::Panicked(panic) => exit = exit.max(bug(seed, &panic.message)),
+        }
+        if outcome.has_failed() {
+            let failure = Failure::new(scenario, seed, &options, outcome.clone());
+            match failure.write(artifacts) {
+                Ok(path) => eprint!("{}", text::failure(&failure, &path)),
+                Err(message) => {
+                    eprintln!("{message}");
+                    exit = exit.max(Exit::Usage);
+                    return false;
+                }
+            }
         }
         progress.step(all.failed);
         true
     });
     let took = progress.finish();
+    if let Err(error) = swept {
+        eprintln!("{error}");
+        exit = exit.max(Exit::Usage);
+    }
     if !digests {
-        say(text::totals(what.scenario, &all.as_text(seeds)));
-        say(text::marks(&all.marks));
+        say(text::totals(scenario, &text::sums(&all, seeds)));
+        say(text::marks(all.marks.iter().map(|(name, count)| (name.as_str(), *count))));
     }
-    eprintln!("{}", text::pace(all.seeds, all.events, took));
-    if all.exit == Exit::Held
-        && what.mutant.is_none()
-        && all.seeds >= text::SEEDS_FOR_MARKS
-        && all.marks.missing().next().is_some()
-    {
-        eprintln!("the sweep did not reach every situation that it must reach");
-        return Exit::ExpectationMissed;
+    eprintln!("{}", text::pace(new_seeds, new_events, took));
+    if exit == Exit::Held && what.mutant.is_none() {
+        let missing = all.missing(scenario);
+        if !missing.is_empty() {
+            eprintln!("{}", text::missing(&missing, all.seeds));
+            return Exit::ExpectationMissed;
+        }
     }
-    all.exit
-}
-
-/// A sweep's sums.
-#[derive(Default)]
-struct Totals {
-    seeds: u64,
-    failed: u64,
-    events: u64,
-    virtual_secs: f64,
-    digest: Digest,
-    marks: Marks,
-    exit: Exit,
-}
-
-impl Totals {
-    fn add(&mut self, report: &lab::RunReport) {
-        self.seeds += 1;
-        self.failed += u64::from(!report.findings.is_empty());
-        self.events += report.events;
-        self.virtual_secs += report.now.as_secs_f64();
-        self.digest.mix_bytes(report.digest.to_string().as_bytes());
-        self.marks.merge(&report.marks);
-        self.exit = self.exit.max(Exit::of(&report.findings));
-    }
-
-    fn as_text(&self, seeds: Range<u64>) -> Vec<(&'static str, String)> {
-        vec![
-            ("seeds", format!("{}..{}", seeds.start, seeds.end)),
-            ("failed", self.failed.to_string()),
-            ("events", self.events.to_string()),
-            ("virtual time", format!("{:.1} s", self.virtual_secs)),
-            ("digest of all", self.digest.to_string()),
-        ]
-    }
+    exit
 }
 
 fn diverge(scenario: Scenario, seed: u64, options: RunOptions) -> Exit {

@@ -2,13 +2,11 @@
 
 use std::fmt::Write as _;
 use std::ops::Range;
+use std::path::Path;
 use std::time::Duration;
-use wavetank_sim::Marks;
-use wavetank_workloads::lab::RunReport;
-use wavetank_workloads::scenario::{RunOptions, Scenario};
-
-/// A sweep of fewer seeds is not expected to reach every situation.
-pub const SEEDS_FOR_MARKS: u64 = 200;
+use wavetank_traces::artifact::Outcome;
+use wavetank_workloads::lab::{self, Failure, RunReport, Sameness, Totals};
+use wavetank_workloads::scenario::Scenario;
 
 /// More seeds than this are not swept at once: days of work, and a list of them is kept.
 const SEEDS_MAX: u64 = 10_000_000;
@@ -44,18 +42,72 @@ pub fn report(scenario: Scenario, report: &RunReport) -> String {
     for line in &report.drawn {
         let _ = writeln!(out, "  drawn          {line}");
     }
-    out += &marks(&report.marks);
+    out += &marks(report.marks.iter());
     out += &findings(report);
     out
 }
 
-/// One failure within a sweep, with the command that shows it again, with the same options.
-pub fn failure(scenario: Scenario, options: &RunOptions, report: &RunReport) -> String {
+/// One failure within a sweep, with the commands that show it again, with the same options.
+pub fn failure(failure: &Failure, path: &Path) -> String {
+    let Failure { scenario, seed, options, .. } = failure;
+    let findings: String = failure.outcome.findings().iter().map(|finding| format!("  {finding}\n")).collect();
     let mutant = options.mutant.map(|mutant| format!(" --mutant {}", mutant.name())).unwrap_or_default();
     let flag = |name, set: bool| if set { name } else { "" };
     let flags = [flag(" --keep-going", options.keep_going), flag(" --no-check", options.no_check)].concat();
-    let again = format!("  again: wavetank run {} --seed {}{mutant}{flags}\n", scenario.name(), report.seed);
-    format!("seed {}\n{}{again}", report.seed, findings_only(report))
+    let again = format!("  again: wavetank run {} --seed {seed}{mutant}{flags}\n", scenario.argument());
+    format!("seed {seed}\n{findings}{again}  or:    wavetank replay {}\n", path.display())
+}
+
+/// Where a failure was written, and what to do with it.
+pub fn replay(path: &Path) -> String {
+    format!("again: wavetank replay {}", path.display())
+}
+
+/// What a replay came to, beside what it replays.
+pub fn sameness(failure: &Failure, sameness: Sameness, now: &Outcome) -> String {
+    let (then, this) = (&failure.wavetank, lab::VERSION);
+    let why = if then == this {
+        format!("both are wavetank {this}: it was built from other sources, or is not deterministic (wavetank diverge)")
+    } else {
+        format!("wavetank {then} wrote it, and this is wavetank {this}")
+    };
+    let said = match (sameness, now) {
+        (Sameness::Same, Outcome::Ended(_)) => return "replay: the same digest, the same first finding".into(),
+        (Sameness::Same, Outcome::Panicked(_)) => return "replay: the same panic".into(),
+        (Sameness::OtherWay, _) => "the same kind of failure on another way".to_owned(),
+        (Sameness::Different, now) => {
+            format!("NOT the same\n  then {}\n  now  {}", in_short(&failure.outcome), in_short(now))
+        }
+    };
+    let digest = |of: &Outcome| match of {
+        Outcome::Ended(ended) => ended.digest.clone(),
+        Outcome::Panicked(_) => "none".into(),
+    };
+    format!("replay: {said}\n  digest then {}\n  digest now  {}\n  {why}", digest(&failure.outcome), digest(now))
+}
+
+fn in_short(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Ended(ended) => ended.findings.first().map_or_else(|| "everything held".into(), ToString::to_string),
+        Outcome::Panicked(panic) => format!("a panic: {}", panic.message),
+    }
+}
+
+/// A sweep's sums.
+pub fn sums(all: &Totals, seeds: Range<u64>) -> Vec<(&'static str, String)> {
+    vec![
+        ("seeds", format!("{}..{}", seeds.start, seeds.end)),
+        ("failed", all.failed.to_string()),
+        ("events", all.events.to_string()),
+        ("virtual time", format!("{:.1} s", all.virtual_ns as f64 / 1e9)),
+        ("digest of all", all.digest.to_string()),
+    ]
+}
+
+/// Situations that a sweep must reach, and has not.
+pub fn missing(marks: &[&str], seeds: u64) -> String {
+    let list: String = marks.iter().map(|mark| format!("\n  {mark}")).collect();
+    format!("{seeds} seeds did not reach every situation that they must reach:{list}")
 }
 
 /// A heading and lines of name and value.
@@ -76,9 +128,9 @@ pub fn item(name: &str, summary: &str) -> String {
 }
 
 /// Situations and how often each was reached.
-pub fn marks(marks: &Marks) -> String {
+pub fn marks<'a>(marks: impl Iterator<Item = (&'a str, u64)>) -> String {
     let mut out = String::from("  reached\n");
-    for (name, count) in marks.iter() {
+    for (name, count) in marks {
         let _ = writeln!(out, "    {count:>10}  {name}");
     }
     out

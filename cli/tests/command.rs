@@ -4,7 +4,9 @@
 use std::process::{Command, Output};
 
 fn wavetank(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_wavetank")).args(args).output().expect("the binary is built with its tests")
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wavetank"));
+    // Failures are written where it runs.
+    command.current_dir(env!("CARGO_TARGET_TMPDIR")).args(args).output().expect("the binary is built with its tests")
 }
 
 fn stdout(output: &Output) -> String {

@@ -2,6 +2,7 @@
 //!
 //! This crate knows no model: what it holds is as true of a real cluster's history as of a simulated one's.
 
+pub mod artifact;
 pub mod check;
 pub mod contract;
 mod finding;

@@ -1,8 +1,11 @@
 //! What there is, for lists: name and one line each.
 
+use crate::cluster::budget;
+use crate::cluster::situations::SITUATIONS;
+use crate::harbour;
 use crate::mutant::Mutant;
 use crate::scenario::Scenario;
-use crate::spec::scenario::{PlatformKind, builtin};
+use crate::spec::scenario::{Family, PlatformKind, builtin};
 use wavetank_models::cloud::profile::Profile;
 use wavetank_models::invariants::Invariants;
 
@@ -41,6 +44,23 @@ fn items<'a>(of: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<(String, S
     of.into_iter().map(|(name, summary)| (name.to_owned(), summary.to_owned())).collect()
 }
 
+fn situations() -> Vec<(String, String)> {
+    let from = |seeds: u64| format!("from {seeds} seeds");
+    let harbour = harbour::demands(u64::MAX).into_iter();
+    let harbour = harbour.map(|mark| (from(harbour::SEEDS_FOR_SITUATIONS), format!("{mark}; in the harbour")));
+    let words = |place: &'static str, words: Vec<&str>| match words.is_empty() {
+        true => String::new(),
+        false => format!("; {place} {}", words.join(", ")),
+    };
+    let cluster = SITUATIONS.iter().map(|of| {
+        let on = if of.platforms.len() == PlatformKind::ALL.len() { Vec::new() } else { of.platforms.to_vec() };
+        let on = words("on", on.iter().map(|kind| kind.name()).collect());
+        let storms = words("in storms with", of.storms.iter().map(|(family, _)| family.name()).collect());
+        (from(of.seeds), format!("{}{on}{storms}", of.mark))
+    });
+    cluster.chain(harbour).collect()
+}
+
 /// Everything, in the order in which a newcomer reads it.
 pub fn sections() -> Vec<Section> {
     let names = std::iter::once("harbour").chain(builtin::ALL.iter().map(|(name, _)| *name));
@@ -56,6 +76,15 @@ pub fn sections() -> Vec<Section> {
             items: items(PlatformKind::ALL.map(|kind| (kind.name(), kind.summary()))),
         },
         Section { heading: "faults that a scenario can name", items: items(FAULTS) },
+        Section {
+            heading: "storms (faults of exploring runs), and what platforms promise in them",
+            items: Family::ALL.map(|(name, family)| (name.to_owned(), budget::in_words(family))).to_vec(),
+        },
+        Section {
+            heading: "what ends a platform's promise: no storm does it",
+            items: items(budget::BEYOND.map(|(kind, what)| (kind.name(), what))),
+        },
+        Section { heading: "situations that a sweep must reach", items: situations() },
         Section {
             heading: "invariants, checked as things happen",
             items: items(invariants.checked().map(|(name, summary, _)| (name, summary))),

@@ -1,11 +1,18 @@
-//! The lab: one run, many runs, two runs in lockstep.
+//! The lab: one run, many runs, a failure run again, two runs in lockstep.
+
+mod artifact;
+mod book;
+mod sweep;
+
+pub use artifact::{CannotReplay, Failure, KeptOptions, Sameness, VERSION, outcome};
+pub use book::{Book, BookError};
+pub use sweep::{Swept, Totals, sweep};
 
 use crate::recording::HistoryReport;
 use crate::scenario::{Listeners, RunOptions, Scenario};
-use std::ops::Range;
 use wavetank_models::world::Event;
 use wavetank_sim::{
-    Digest, Divergence, EndReason, Marks, Nanos, Observer, Panicked, Record, lockstep, on_fresh_thread, run_many,
+    Digest, Divergence, EndReason, Marks, Nanos, Observer, Panicked, Record, lockstep, on_fresh_thread,
 };
 use wavetank_traces::Finding;
 
@@ -45,24 +52,6 @@ pub fn run(scenario: Scenario, seed: u64, options: &RunOptions, listeners: Liste
 /// Hands over every record, as a line, as it happens: the full trace. `each` returns `false` to end the run.
 pub fn trace(mut each: impl FnMut(String) -> bool + Send + 'static) -> Observer<Event> {
     Box::new(move |record: &Record<Event>| each(record.to_string()))
-}
-
-/// Runs a range of seeds, at most `jobs` at once, and hands over each report in the order of seeds. `each` returns
-/// `false` to start no further runs.
-pub fn sweep(
-    scenario: Scenario,
-    seeds: Range<u64>,
-    jobs: usize,
-    options: &RunOptions,
-    mut each: impl FnMut(u64, Result<RunReport, Panicked>) -> bool,
-) {
-    let seeds: Vec<u64> = seeds.collect();
-    run_many(
-        jobs,
-        &seeds,
-        |seed| scenario.run(*seed, options, Listeners::default()),
-        |seed, report| each(*seed, report),
-    );
 }
 
 /// Runs one seed twice, side by side, and names the first event in which the runs differ; `None` when they are the same.

@@ -1,13 +1,18 @@
-//! The scenarios there are, by name.
+//! The scenarios there are, by name, and those of files.
 
-use crate::cluster::{self, Purpose, Setup};
+use crate::cluster::{self, Purpose, Setup, situations};
 use crate::harbour;
 use crate::lab::RunReport;
 use crate::mutant::Mutant;
 use crate::spec::scenario::Scenario as Described;
 use crate::spec::scenario::{Platform, builtin};
+use crate::spec::{Folder, Parsed, Problem, ReadFile, Source};
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Write;
+use std::path::Path;
 use wavetank_models::world::Event;
 use wavetank_sim::Observer;
 
@@ -23,8 +28,69 @@ pub enum Scenario {
 /// A described scenario on one of its platforms.
 pub struct OnPlatform {
     name: String,
+    argument: String,
     scenario: Described,
     platform: usize,
+    is_builtin: bool,
+    warnings: Vec<Problem>,
+    text: DescribedText,
+}
+
+/// A scenario as it is kept in a file of results: with all that it was read from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScenarioText {
+    /// See [`harbour`]: written in Rust.
+    Harbour,
+    /// Described by a text.
+    Described(DescribedText),
+}
+
+impl ScenarioText {
+    /// For people: its file and platform.
+    pub fn name(&self) -> String {
+        match self {
+            ScenarioText::Harbour => "harbour".into(),
+            ScenarioText::Described(of) => format!("{}@{}", of.file, of.platform),
+        }
+    }
+}
+
+/// The text of a scenario, and of the files that it names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DescribedText {
+    /// Which of its platforms.
+    pub platform: String,
+    /// Its file, without folders.
+    pub file: String,
+    /// What the file said.
+    pub text: String,
+    /// What the files that it names said.
+    pub files: BTreeMap<String, String>,
+}
+
+/// Writes down what is read.
+struct Witness<'a> {
+    files: &'a dyn ReadFile,
+    read: RefCell<BTreeMap<String, String>>,
+}
+
+impl ReadFile for Witness<'_> {
+    fn read(&self, path: &str) -> Result<String, String> {
+        let text = self.files.read(path)?;
+        self.read.borrow_mut().insert(path.into(), text.clone());
+        Ok(text)
+    }
+}
+
+/// Files as an earlier run read them.
+struct Kept<'a>(&'a BTreeMap<String, String>);
+
+impl ReadFile for Kept<'_> {
+    fn read(&self, path: &str) -> Result<String, String> {
+        self.0.get(path).cloned().ok_or_else(|| "it was not kept with the scenario".into())
+    }
 }
 
 impl OnPlatform {
@@ -35,13 +101,93 @@ impl OnPlatform {
 }
 
 impl Scenario {
-    /// A described scenario on its platform of that place. It is kept for as long as the process lives.
-    pub fn described(scenario: Described, platform: usize) -> Scenario {
-        let name = format!("{}@{}", scenario.name, scenario.platforms[platform].kind.name());
-        Scenario::Cluster(Box::leak(Box::new(OnPlatform { name, scenario, platform })))
+    /// The scenario of a text, on one of its platforms; on its first one when none is named. It is kept for as long as the
+    /// process lives.
+    fn described(
+        source: &Source,
+        files: &dyn ReadFile,
+        platform: Option<&str>,
+        is_builtin: bool,
+    ) -> Result<Scenario, NoScenario> {
+        let files = Witness { files, read: RefCell::default() };
+        let Parsed { value: scenario, warnings } = Described::parse(source, &files).map_err(|problems| {
+            let problems: Vec<String> = problems.0.iter().map(|problem| problem.render(COLUMNS)).collect();
+            NoScenario::Wrong(problems.join("\n"))
+        })?;
+        let kinds = scenario.platforms.iter().map(|platform| platform.kind.name());
+        let place = match platform {
+            None => 0,
+            Some(on) => {
+                kinds.clone().position(|kind| kind == on).ok_or_else(|| UnknownName::new("platform", on, kinds))?
+            }
+        };
+        let platform = scenario.platforms[place].kind.name();
+        let file = Path::new(&source.name).file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
+        let text = DescribedText {
+            platform: platform.into(),
+            file,
+            text: source.text.clone(),
+            files: files.read.into_inner(),
+        };
+        let name = format!("{}@{platform}", scenario.name);
+        let argument = if is_builtin { name.clone() } else { format!("{}@{platform}", source.name) };
+        let on = OnPlatform { name, argument, scenario, platform: place, is_builtin, warnings, text };
+        Ok(Scenario::Cluster(Box::leak(Box::new(on))))
     }
 
-    /// The name on the command line.
+    /// As files of results keep it.
+    pub fn text(self) -> ScenarioText {
+        match self {
+            Scenario::Harbour => ScenarioText::Harbour,
+            Scenario::Cluster(on) => ScenarioText::Described(on.text.clone()),
+        }
+    }
+
+    /// A scenario that was kept.
+    ///
+    /// # Errors
+    /// When its text is wrong.
+    pub fn of_text(kept: &ScenarioText) -> Result<Scenario, NoScenario> {
+        match kept {
+            ScenarioText::Harbour => Ok(Scenario::Harbour),
+            ScenarioText::Described(of) => {
+                let is_builtin = builtin::ALL.iter().any(|(_, text)| *text == of.text);
+                let source = Source::new(of.file.clone(), of.text.clone());
+                Scenario::described(&source, &Kept(&of.files), Some(&of.platform), is_builtin)
+            }
+        }
+    }
+
+    /// What is odd about its file.
+    pub fn warnings(self) -> &'static [Problem] {
+        match self {
+            Scenario::Harbour => &[],
+            Scenario::Cluster(on) => &on.warnings,
+        }
+    }
+
+    /// Situations that a sweep of so many seeds must reach, and reaches: see [`situations`](crate::cluster::situations).
+    pub fn demands(self, seeds: u64) -> Vec<&'static str> {
+        match self {
+            Scenario::Harbour => harbour::demands(seeds),
+            // How often a scenario of one's own gets there, nobody has measured.
+            Scenario::Cluster(on) if !on.is_builtin => Vec::new(),
+            Scenario::Cluster(on) => {
+                let demanded = situations::of(&on.scenario, on.platform().kind);
+                demanded.filter(|situation| seeds >= situation.seeds).map(|situation| situation.mark).collect()
+            }
+        }
+    }
+
+    /// What names it on the command line.
+    pub fn argument(self) -> &'static str {
+        match self {
+            Scenario::Harbour => "harbour",
+            Scenario::Cluster(on) => &on.argument,
+        }
+    }
+
+    /// Its name and platform.
     pub fn name(self) -> &'static str {
         match self {
             Scenario::Harbour => "harbour",
@@ -57,28 +203,32 @@ impl Scenario {
         }
     }
 
-    /// The scenario of that name: `harbour`, or a built-in one with `@` and a platform; its first one without.
+    /// The scenario of that name: `harbour`, or a built-in one or a file (`.toml`) with `@` and a platform; its first one
+    /// without.
     ///
     /// # Errors
-    /// When there is none: says which there are.
-    pub fn by_name(name: &str) -> Result<Scenario, UnknownName> {
+    /// When there is none: says which there are. When the file is wrong: says what is.
+    pub fn by_name(name: &str) -> Result<Scenario, NoScenario> {
         if name == "harbour" {
             return Ok(Scenario::Harbour);
         }
-        let (scenario, platform) = name.split_once('@').map_or((name, None), |(name, on)| (name, Some(on)));
-        let Some(parsed) = builtin::scenario(scenario) else {
-            let known = std::iter::once("harbour").chain(builtin::ALL.iter().map(|(name, _)| *name));
-            return Err(UnknownName::new("scenario", scenario, known));
+        // No platform's name has a dot; folders may have an @.
+        let (scenario, platform) = match name.rsplit_once('@') {
+            Some((scenario, on)) if !on.contains(['.', '/']) => (scenario, Some(on)),
+            Some(_) | None => (name, None),
         };
-        let described = parsed.expect("a built-in scenario is right").value;
-        let kinds = described.platforms.iter().map(|platform| platform.kind.name());
-        match platform {
-            None => Ok(Scenario::described(described, 0)),
-            Some(on) => match kinds.clone().position(|kind| kind == on) {
-                Some(place) => Ok(Scenario::described(described, place)),
-                None => Err(UnknownName::new("platform", on, kinds)),
-            },
+        if let Some(source) = builtin::source(scenario) {
+            return Scenario::described(&source, &builtin::Files, platform, true);
         }
+        if !scenario.ends_with(".toml") {
+            let known = std::iter::once("harbour").chain(builtin::ALL.iter().map(|(name, _)| *name));
+            return Err(UnknownName::new("scenario", scenario, known.chain(["FILE.toml"])).into());
+        }
+        let path = Path::new(scenario);
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| NoScenario::Unreadable { path: scenario.into(), why: error.to_string() })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Scenario::described(&Source::new(scenario, text), &Folder(folder), platform, false)
     }
 
     /// Runs it on this thread.
@@ -100,6 +250,9 @@ impl fmt::Debug for Scenario {
     }
 }
 
+/// For messages.
+const COLUMNS: usize = 80;
+
 /// What can be set for a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RunOptions {
@@ -120,6 +273,25 @@ pub struct Listeners {
     pub observer: Option<Observer<Event>>,
     /// Takes the history of what clients asked and were told, a line an operation, each in one `write`.
     pub history: Option<Box<dyn Write + Send>>,
+}
+
+/// Why there is no such scenario.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoScenario {
+    /// Nobody knows it.
+    #[error(transparent)]
+    Unknown(#[from] UnknownName),
+    /// Its file cannot be read.
+    #[error("can't read {path}: {why}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// What the system says.
+        why: String,
+    },
+    /// Its text is wrong: everything that is.
+    #[error("the scenario is wrong:\n{0}")]
+    Wrong(String),
 }
 
 /// A name that nobody knows.

@@ -13,10 +13,11 @@ fn status(name: &str) -> Option<u64> {
 #[test]
 fn a_world_needs_little_and_returns_it() {
     let sweep = |from, to| {
-        lab::sweep(Scenario::Harbour, from..to, 1, &RunOptions::default(), |seed, report| {
-            assert!(report.expect("no panic").findings.is_empty(), "seed {seed}");
+        let swept = lab::sweep(Scenario::Harbour, from..to, 1, &RunOptions::default(), None, |swept| {
+            assert!(!swept.outcome.has_failed(), "seed {}", swept.seed);
             true
         });
+        swept.expect("there is no book that could fail");
     };
     sweep(0, 50);
     let (Some(peak), Some(after_50)) = (status("VmHWM"), status("VmRSS")) else {

@@ -49,16 +49,25 @@ impl Invariant for DurableIsRecovered {
             }
             Probe::WalAcquired { wal, epoch } => {
                 let log = self.logs.entry(*wal).or_default();
-                log.recovered.clear();
-                (log.owner, log.has_ended) = (*epoch, false);
+                // An earlier claim may be heard of late, and its owner recover beside a later one, who decides.
+                if *epoch >= log.owner {
+                    log.recovered.clear();
+                    (log.owner, log.has_ended) = (*epoch, false);
+                }
                 Ok(false)
             }
-            Probe::WalRecovered { wal, range, .. } => {
-                self.logs.entry(*wal).or_default().recovered.insert(key(range));
+            Probe::WalRecovered { wal, epoch, range, .. } => {
+                let log = self.logs.entry(*wal).or_default();
+                if *epoch == log.owner {
+                    log.recovered.insert(key(range));
+                }
                 Ok(false)
             }
             Probe::WalRecoveryEnded { wal, epoch } => {
                 let log = self.logs.entry(*wal).or_default();
+                if *epoch != log.owner {
+                    return Ok(false);
+                }
                 log.has_ended = true;
                 match log.held.iter().find(|(record, _)| !log.recovered.contains(record)) {
                     Some(((stream, start), (end, at))) => Err(format!(

@@ -80,7 +80,11 @@ fn each_invariant_is_broken_by_what_it_is_about() {
         ),
         ("fenced-is-silent", &[acquired(2), recovery_ended(2), durable(1, 10, r)]),
         ("fenced-is-silent", &[acquired(1), acquired(2), recovery_ended(2), durable(1, 10, r)]),
-        ("fenced-is-silent", &[acquired(2), acquired(1)]),
+        ("fenced-is-silent", &[acquired(2), acquired(1), recovered(1, 10, r), recovery_ended(2), durable(1, 10, r)]),
+        (
+            "durable-is-recovered",
+            &[durable(1, 10, r), acquired(3), acquired(2), recovered(2, 10, r), recovery_ended(3)],
+        ),
         ("trimmed-is-committed", &[durable(1, 10, r), trimmed(10)]),
         ("trimmed-is-committed", &[committed(range(1, 0, 4)), durable(1, 10, r), reset()]),
         ("commits-follow-on", &[committed(r), committed(range(1, 6, 7))]),
@@ -105,7 +109,9 @@ fn each_invariant_is_broken_by_what_it_is_about() {
 fn what_is_right_breaks_nothing() {
     let r = range(1, 0, 5);
     let elected = |id, epoch| Probe::ControllerElected { controller: ControllerId(id), epoch: ControllerEpoch(epoch) };
-    let fine: [&[Probe]; 10] = [
+    let fine: [&[Probe]; 11] = [
+        // A claim that is heard of late, beside a later one.
+        &[durable(1, 10, r), acquired(3), acquired(2), recovery_ended(2), recovered(3, 10, r), recovery_ended(3)],
         &[acquired(2), durable(1, 10, r), recovered(2, 10, r), recovery_ended(2)],
         &[acquired(2), recovered(2, 10, r), recovery_ended(2), durable(1, 10, r)],
         &[acked(0, 5, 1, 0), served(2, 5, 1, 2), served(0, 9, 1, 0), acked(9, 12, 2, 0), ready(12)],

@@ -2,6 +2,7 @@
 
 use super::admin::{Admin, NewTopic};
 use super::cloud::{CLIENT_INSTANCE, CLOUD, CONTROLLER_INSTANCE};
+use super::knobs::Knobs;
 use super::settings;
 use super::size::{Purpose, Setup, Size};
 use crate::mutant::Mutant;
@@ -135,6 +136,7 @@ pub(super) struct Builder<'a> {
     pub(super) setup: Setup<'a>,
     pub(super) size: &'a Size,
     pub(super) mutant: Option<Mutant>,
+    pub(super) knobs: Knobs,
 }
 
 impl Builder<'_> {
@@ -200,7 +202,7 @@ impl Builder<'_> {
     ) -> Vec<Member> {
         let choices = *core.choices();
         let peers: BTreeMap<ControllerId, NodeId> = (0..).map(ControllerId).zip(quorum.iter().copied()).collect();
-        let options = settings::controller(self.setup.platform);
+        let options = self.knobs.controller(settings::controller(self.setup.platform));
         let namespace = StorageOptions::for_cache(0).namespace;
         let mut members = Vec::new();
         for (n, (host, az)) in map.controllers.iter().copied().enumerate() {
@@ -254,6 +256,7 @@ impl Builder<'_> {
                 ..options
             };
         }
+        options = self.knobs.storage(options);
         if let Some(Mutant::Storage(mutant)) = self.mutant {
             options.mutant = Some(mutant);
         }
@@ -283,8 +286,8 @@ impl Builder<'_> {
 
     /// Where each broker's write-ahead log is, for itself and for whoever takes it over.
     fn wals(&self, map: &MapHosts, media: &Media) -> WalSource {
-        let object = settings::object_wal(self.setup.platform);
-        let ring = settings::ring(self.setup.platform);
+        let object = self.knobs.object_wal(settings::object_wal(self.setup.platform));
+        let ring = self.knobs.ring(settings::ring(self.setup.platform));
         let mutant = match self.mutant {
             Some(Mutant::Wal(mutant)) => Some(mutant),
             Some(Mutant::Harbour(_) | Mutant::Controller(_) | Mutant::Storage(_)) | None => None,
@@ -363,7 +366,7 @@ impl Builder<'_> {
     /// again under new sequences (`TransactionManager.canRetry`), and what was in the log already is there twice then: no
     /// platform can help that.
     fn producer_settings(&self) -> ProducerSettings {
-        let settings = settings::producer(&self.setup.scenario.workload.producer);
+        let settings = self.knobs.producer(settings::producer(&self.setup.scenario.workload.producer));
         match self.setup.purpose {
             Purpose::Measure => settings,
             Purpose::Explore => ProducerSettings { delivery_timeout: Nanos::secs(3_600), ..settings },

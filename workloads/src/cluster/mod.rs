@@ -8,14 +8,17 @@
 //! clients asked and were told; and at the end that everything became quiet.
 
 mod admin;
+pub mod budget;
 mod build;
 mod cloud;
 mod comparison;
 mod cost;
 mod faults;
+mod knobs;
 mod meter;
 mod promises;
 mod settings;
+pub mod situations;
 mod size;
 mod storm;
 
@@ -32,6 +35,7 @@ use crate::scenario::{Listeners, RunOptions};
 use build::{Builder, FIRST_TOPIC, Map};
 use cloud::CLOUD;
 use faults::Conductor;
+use knobs::Knobs;
 use meter::{Meter, SharedMeter};
 use size::Size;
 use std::sync::{Arc, Mutex};
@@ -71,8 +75,12 @@ pub fn run(setup: Setup<'_>, seed: u64, options: &RunOptions, listeners: Listene
     let meter = SharedMeter(Arc::new(Mutex::new(meter)));
     let marks = Arc::new(Mutex::new(Vec::new()));
     let is_explore = setup.purpose == Purpose::Explore;
-    let storm = is_explore.then(|| storm::Drawn::draw(&setup.scenario.storm, &Choices::new(seed)));
-    let drawn = storm.as_ref().map_or_else(Vec::new, storm::Drawn::describe);
+    let storm = is_explore.then(|| storm::Drawn::draw(setup, &Choices::new(seed)));
+    let knobs = if is_explore { Knobs::draw(&Choices::new(seed)) } else { Knobs::default() };
+    let mut drawn = storm.as_ref().map_or_else(Vec::new, storm::Drawn::describe);
+    if is_explore {
+        drawn.extend(knobs.describe());
+    }
     // Consumers are members of groups.
     let checked = Options { subscribe: true, ..Options::default() };
     let recording = is_explore.then(|| recording(options, checked, listeners.history)).flatten();
@@ -88,7 +96,7 @@ pub fn run(setup: Setup<'_>, seed: u64, options: &RunOptions, listeners: Listene
             if let Some(recording) = recording {
                 world.set_recording(recording);
             }
-            let cluster = Builder { setup, size: &size, mutant: options.mutant }.build(world, core, &hosts);
+            let cluster = Builder { setup, size: &size, mutant: options.mutant, knobs }.build(world, core, &hosts);
             let faults = if is_explore { Vec::new() } else { setup.scenario.faults.clone() };
             if let Some(storm) = storm {
                 storm.put_on_plan(world, core, &cluster, begin..size.load_ends());

@@ -3,8 +3,10 @@
 //! Each family that the scenario names is on or off for a seed (swarm), so that rare combinations get whole runs to
 //! themselves. Whatever is broken is mended when the load ends.
 
+use super::budget;
 use super::build::{Cluster, Member};
-use crate::spec::scenario::{Family, Intensity, Storm};
+use super::size::Setup;
+use crate::spec::scenario::{Family, Intensity};
 use std::ops::Range;
 use wavetank_models::anomaly::{Anomalies, AnomalyRates};
 use wavetank_models::cloud::host::HostFault;
@@ -22,9 +24,12 @@ pub(super) struct Drawn {
 }
 
 impl Drawn {
-    pub(super) fn draw(storm: &Storm, choices: &Choices) -> Drawn {
+    pub(super) fn draw(setup: Setup<'_>, choices: &Choices) -> Drawn {
         let mut stream = choices.stream(Domain::new("cluster/storm"), 0);
-        let families = storm.families.iter().copied().filter(|_| stream.ratio(1, 2)).collect();
+        let (storm, kind) = (&setup.scenario.storm, setup.platform.kind);
+        // Each takes its draw, so that a platform's budget does not shift the others.
+        let drawn = storm.families.iter().copied().filter(|_| stream.ratio(1, 2));
+        let families = drawn.filter(|(family, _)| budget::promise(kind, *family).is_drawn()).collect();
         Drawn { families, stream }
     }
 

@@ -65,7 +65,7 @@ impl Ledger {
 }
 
 /// Situations that a sweep over this scenario must reach.
-const MUST_REACH: [&str; 15] = [
+pub const MUST_REACH: [&str; 24] = [
     "pier: recovered a log after a crash",
     "pier: recovery cut off an unsynced tail",
     "pier: halted on a storage error",
@@ -81,6 +81,15 @@ const MUST_REACH: [&str; 15] = [
     "watchman: the share forgot an unstable write",
     "watchman: appended to the express store",
     "watchman: an answer was ambiguous",
+    "volume: a power loss took unsynced sectors",
+    "volume: a power loss kept unsynced sectors",
+    "volume: a power loss tore a sector",
+    "volume: a sync failed",
+    "volume: an I/O stalled",
+    "express: a request landed after its sender's death",
+    "object store: a request landed after its sender's death",
+    "object store: a request landed after its answer",
+    "object store: a precondition failed",
 ];
 
 /// Makes them known, so that one that no seed reaches is missed.

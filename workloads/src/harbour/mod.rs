@@ -93,6 +93,14 @@ impl Harbour {
     }
 }
 
+/// A sweep of fewer seeds is not expected to reach every situation.
+pub const SEEDS_FOR_SITUATIONS: u64 = 200;
+
+/// Situations that a sweep of so many seeds must reach.
+pub fn demands(seeds: u64) -> Vec<&'static str> {
+    if seeds < SEEDS_FOR_SITUATIONS { Vec::new() } else { ledger::MUST_REACH.to_vec() }
+}
+
 /// Runs one seed on this thread.
 pub fn run(seed: u64, options: &RunOptions, listeners: Listeners) -> RunReport {
     let limits = Limits { events_max: 2_000_000, time_max: STORM_ENDS + QUIESCE, ..Limits::default() };

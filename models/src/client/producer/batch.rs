@@ -3,7 +3,7 @@
 use crate::client::recorder::OpenSend;
 use crate::kafka::batch::{BATCH_HEADER_BYTES, ProducerStamp, RecordBatch};
 use crate::kafka::ids::WriterId;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, NodeId};
 
 /// What a record takes in a batch beside its value: length, attributes, deltas, empty key and headers
 /// (`DefaultRecord.sizeInBytes`: seven varints of one or two bytes).
@@ -34,8 +34,10 @@ pub(super) struct Batch {
     pub attempts: u32,
     /// Not again before.
     pub not_before: Nanos,
-    /// An earlier attempt may have put it into the log.
-    pub maybe_in_log: bool,
+    /// Where it was sent last.
+    pub sent_to: Option<NodeId>,
+    /// The first broker of which nobody knows whether it has put it into the log.
+    pub maybe_in_log: Option<NodeId>,
     /// Its sequence is another one than it was first sent with.
     pub sequence_was_reset: bool,
     /// It was given up while it was on its way; what is still said of it changes nothing.
@@ -52,7 +54,8 @@ impl Batch {
             stamp: None,
             attempts: 0,
             not_before: Nanos::ZERO,
-            maybe_in_log: false,
+            sent_to: None,
+            maybe_in_log: None,
             sequence_was_reset: false,
             is_done: false,
             send: None,
@@ -65,6 +68,16 @@ impl Batch {
         mine.count += piece.count;
         (mine.due.1, mine.sent.1) = (piece.due.1, piece.sent.1);
         self.records_bytes += piece.count * record_bytes;
+    }
+
+    /// Its last attempt may have put it into the log.
+    pub fn doubt(&mut self) {
+        self.maybe_in_log = self.maybe_in_log.or(self.sent_to);
+    }
+
+    /// Whether an attempt of unknown fate was at another broker than its last one.
+    pub fn outlived_a_leader(&self) -> bool {
+        self.maybe_in_log.is_some() && self.maybe_in_log != self.sent_to
     }
 
     /// When its first record was given to the producer: from then its linger and its delivery timeout count.

@@ -63,6 +63,9 @@ impl Producer {
         if batch.is_done {
             return;
         }
+        if batch.outlived_a_leader() {
+            cx.mark("producer: a batch of unknown fate was acknowledged by another leader");
+        }
         let (first, count, base) = (batch.piece.first, batch.piece.count, appended.base_offset);
         if let (Some(sends), Some(send)) = (&mut partition.sends, batch.send) {
             sends.ok(cx, send, first, count, Some(base));
@@ -91,10 +94,10 @@ impl Producer {
     fn lost(&mut self, cx: &mut Cx<'_>, place: usize, mut batch: Batch, why: Lost) {
         self.partitions[place].on_wire -= 1;
         self.metadata.request_update();
-        batch.maybe_in_log |= match why {
-            Lost::NotSent => false,
-            Lost::Disconnected | Lost::TimedOut => true,
-        };
+        match why {
+            Lost::NotSent => (),
+            Lost::Disconnected | Lost::TimedOut => batch.doubt(),
+        }
         self.again_or_never(cx, place, batch);
     }
 
@@ -106,7 +109,7 @@ impl Producer {
         match self.verdict(place, &batch, error) {
             Verdict::Again => self.again_or_never(cx, place, batch),
             Verdict::Unknown => {
-                batch.maybe_in_log = true;
+                batch.doubt();
                 self.again_or_never(cx, place, batch);
             }
             Verdict::Refused => self.refused(cx, place, batch, error),
@@ -168,7 +171,7 @@ impl Producer {
             self.bump.insert(place);
         }
         let why = name(error);
-        let ended = if batch.maybe_in_log { Ended::Info(why) } else { Ended::Fail(why) };
+        let ended = if batch.maybe_in_log.is_some() { Ended::Info(why) } else { Ended::Fail(why) };
         self.give_up(cx, place, &batch, ended);
     }
 

@@ -104,8 +104,9 @@ impl Producer {
         batch
     }
 
-    fn send(&mut self, cx: &mut Cx<'_>, node: NodeId, batches: Vec<(usize, Batch)>) {
+    fn send(&mut self, cx: &mut Cx<'_>, node: NodeId, mut batches: Vec<(usize, Batch)>) {
         let writer = self.identity.writer;
+        batches.iter_mut().for_each(|(_, batch)| batch.sent_to = Some(node));
         let wired = batches.iter().map(|(place, batch)| (self.partitions[*place].tp, batch.as_record_batch(writer)));
         let request = Request::Produce(ProduceRequest {
             acks: self.settings.acks,

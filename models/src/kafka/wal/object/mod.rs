@@ -646,7 +646,9 @@ impl Wal for ObjectWal {
         let bytes = logged_bytes(&record);
         let full = self.unflushed > 0 && self.unflushed + bytes > self.options.unflushed_bytes_max;
         if full || self.phase != Phase::Open || self.voice.is_over() {
-            cx.mark("wal: over capacity");
+            if full {
+                cx.mark("wal: over capacity");
+            }
             self.refused = true;
             return Err(OverCapacity(record));
         }

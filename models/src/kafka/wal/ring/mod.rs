@@ -365,7 +365,9 @@ impl Ring {
         let (_, end) = self.place(self.current_bytes + bytes);
         let full = end - self.durable.trim_offset.unwrap_or(0) > self.len();
         if full || self.phase != Phase::Open || self.voice.is_over() {
-            cx.mark("wal: over capacity");
+            if full {
+                cx.mark("wal: over capacity");
+            }
             self.refused = true;
             return Err(OverCapacity(record));
         }

@@ -1,0 +1,105 @@
+//! Knobs of exploring runs: settings that a seed draws, so that rare paths become common in some runs and stay rare in
+//! others. A measured run has none.
+//!
+//! Each is off in most seeds: the platform then is as its scenario describes it.
+
+use wavetank_models::client::ProducerSettings;
+use wavetank_models::kafka::controller::ControllerOptions;
+use wavetank_models::kafka::shared_storage::StorageOptions;
+use wavetank_models::kafka::wal::object::ObjectWalOptions;
+use wavetank_models::kafka::wal::ring::{HEADERS, RingOptions};
+use wavetank_sim::{Choices, Domain, Nanos};
+
+/// What was drawn for a seed; the default: nothing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Knobs {
+    /// A write-ahead log that is full after seconds without an upload.
+    small_log: bool,
+    /// Keys in a page of a list (1,000).
+    page_keys: Option<u32>,
+    /// How long a dropped object stays (60 s): shorter than a read of it may take.
+    object_retention: Option<Nanos>,
+    /// How often what is in the log is uploaded and committed (7 s): so that commits are lost, and objects many.
+    upload_interval: Option<Nanos>,
+    /// A broker younger than this is not failed over (60 s): shorter, so that logs change hands under load, again and again.
+    failover_min_age: Option<Nanos>,
+}
+
+/// Bytes of a small ring: twelve seconds of a third of 40 records a second, in blocks of 4 KiB.
+const SMALL_RING_BYTES: u64 = 512 << 10;
+/// Appended and not yet uploaded to a small log of objects.
+const SMALL_UNFLUSHED_BYTES: u64 = 32 << 10;
+/// Whatever is appended to a small log must fit it.
+const SMALL_BATCH_BYTES: u32 = 16 << 10;
+
+impl Knobs {
+    pub(super) fn draw(choices: &Choices) -> Knobs {
+        let mut stream = choices.stream(Domain::new("cluster/knobs"), 0);
+        // All are drawn, so that none shifts another.
+        let small_log = stream.ratio(1, 3);
+        let (pages, page_keys) = (stream.ratio(1, 3), stream.range(2..8) as u32);
+        let (dropped, object_retention) = (stream.ratio(1, 2), stream.nanos(Nanos::ZERO..Nanos::millis(100)));
+        let (quick, upload_interval) = (stream.ratio(1, 3), stream.nanos(Nanos::millis(300)..Nanos::secs(2)));
+        let (young, failover_min_age) = (stream.ratio(1, 2), stream.nanos(Nanos::ZERO..Nanos::secs(10)));
+        Knobs {
+            small_log,
+            page_keys: pages.then_some(page_keys),
+            object_retention: dropped.then_some(object_retention),
+            upload_interval: quick.then_some(upload_interval),
+            failover_min_age: young.then_some(failover_min_age),
+        }
+    }
+
+    /// One line, of what is not as the scenario says.
+    pub(super) fn describe(&self) -> Vec<String> {
+        let mut set = Vec::new();
+        if self.small_log {
+            set.push("a small log".to_owned());
+        }
+        set.extend(self.page_keys.map(|keys| format!("{keys} keys a page")));
+        set.extend(self.object_retention.map(|time| format!("objects kept {time} s")));
+        set.extend(self.upload_interval.map(|time| format!("uploads every {time} s")));
+        set.extend(self.failover_min_age.map(|time| format!("failover from an age of {time} s")));
+        vec![format!("knobs: {}", if set.is_empty() { "none".into() } else { set.join(", ") })]
+    }
+
+    pub(super) fn ring(&self, of: RingOptions) -> RingOptions {
+        match self.small_log {
+            false => of,
+            true => RingOptions {
+                capacity_bytes: HEADERS + SMALL_RING_BYTES,
+                window_initial_bytes: 64 << 10,
+                window_unit_bytes: 64 << 10,
+                window_max_bytes: SMALL_RING_BYTES / 2,
+                ..of
+            },
+        }
+    }
+
+    pub(super) fn object_wal(&self, mut of: ObjectWalOptions) -> ObjectWalOptions {
+        if self.small_log {
+            of.unflushed_bytes_max = SMALL_UNFLUSHED_BYTES;
+        }
+        of.client.page_keys = self.page_keys.unwrap_or(of.client.page_keys);
+        of
+    }
+
+    pub(super) fn storage(&self, of: StorageOptions) -> StorageOptions {
+        StorageOptions { upload_interval: self.upload_interval.unwrap_or(of.upload_interval), ..of }
+    }
+
+    pub(super) fn producer(&self, mut of: ProducerSettings) -> ProducerSettings {
+        if self.small_log {
+            of.batch_size = of.batch_size.min(SMALL_BATCH_BYTES);
+        }
+        of
+    }
+
+    pub(super) fn controller(&self, of: ControllerOptions) -> ControllerOptions {
+        ControllerOptions {
+            object_retention: self.object_retention.unwrap_or(of.object_retention),
+            failover_min_age: self.failover_min_age.unwrap_or(of.failover_min_age),
+            ..of
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! A failure in a file, and the file run again.
+
+use super::{RunReport, run};
+use crate::mutant::Mutant;
+use crate::scenario::{Listeners, NoScenario, RunOptions, Scenario, ScenarioText, UnknownName};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use wavetank_sim::Panicked;
+use wavetank_traces::artifact::{Artifact, Ended, NoArtifact, Outcome, Panic};
+
+/// The version of wavetank that this is.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Options of a run, as files keep them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeptOptions {
+    /// The mutant's name.
+    pub mutant: Option<String>,
+    /// See [`RunOptions`].
+    pub keep_going: bool,
+    /// See [`RunOptions`].
+    pub no_check: bool,
+}
+
+impl KeptOptions {
+    /// Those of a run. A planted divergence cannot be run again, and is left out.
+    pub fn of(options: &RunOptions) -> KeptOptions {
+        let RunOptions { mutant, keep_going, no_check, planted_divergence: _ } = *options;
+        KeptOptions { mutant: mutant.map(|mutant| mutant.name().into()), keep_going, no_check }
+    }
+
+    /// Those for a run.
+    ///
+    /// # Errors
+    /// When there is no such mutant any more.
+    pub fn options(&self) -> Result<RunOptions, UnknownName> {
+        let mutant = self.mutant.as_deref().map(Mutant::by_name).transpose()?;
+        Ok(RunOptions { mutant, keep_going: self.keep_going, no_check: self.no_check, planted_divergence: false })
+    }
+}
+
+/// What came of a run, as files keep it.
+pub fn outcome(result: &Result<RunReport, Panicked>) -> Outcome {
+    match result {
+        Ok(report) => Outcome::Ended(Ended {
+            reason: report.reason.to_string(),
+            end_ns: report.now.0,
+            events: report.events,
+            digest: report.digest.to_string(),
+            drawn: report.drawn.clone(),
+            marks: report.marks.iter().map(|(name, count)| (name.to_owned(), count)).collect(),
+            findings: report.findings.clone(),
+        }),
+        Err(panic) => Outcome::Panicked(Panic { message: panic.message.clone() }),
+    }
+}
+
+/// A failure, ready to be run again.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What ran.
+    pub scenario: Scenario,
+    /// From which seed.
+    pub seed: u64,
+    /// How.
+    pub options: RunOptions,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Which wavetank saw it.
+    pub wavetank: String,
+}
+
+/// Why a failure cannot be run again.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {why}", path.display())]
+pub struct CannotReplay {
+    path: PathBuf,
+    why: WhyNot,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum WhyNot {
+    #[error("can't read it: {0}")]
+    Unreadable(std::io::Error),
+    #[error(transparent)]
+    NoArtifact(NoArtifact),
+    #[error("its scenario means nothing to wavetank {VERSION}, and wavetank {wavetank} wrote it: {why}")]
+    Scenario { wavetank: String, why: NoScenario },
+    #[error("its options mean nothing to wavetank {VERSION}, and wavetank {wavetank} wrote it: {why}")]
+    Options { wavetank: String, why: UnknownName },
+}
+
+/// How a replay compares with what it replays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sameness {
+    /// The same digest and the same first finding; the same panic.
+    Same,
+    /// The same first finding (by whom, and of what kind) on another way there: another digest.
+    OtherWay,
+    /// Something else, or nothing at all, is wrong.
+    Different,
+}
+
+impl Failure {
+    /// Of a run by this wavetank.
+    pub fn new(scenario: Scenario, seed: u64, options: &RunOptions, outcome: Outcome) -> Failure {
+        Failure { scenario, seed, options: *options, outcome, wavetank: VERSION.into() }
+    }
+
+    /// The name of its file: the same for the same scenario, options and seed.
+    pub fn file_name(&self) -> String {
+        let mutant = self.options.mutant.map(|mutant| format!("-{}", mutant.name())).unwrap_or_default();
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "@-_.".contains(c);
+        let name = self.scenario.name().replace(|c| !is_plain(c), "-");
+        format!("{name}{mutant}-seed-{}.json", self.seed)
+    }
+
+    /// Writes it into a folder, which is made when it is missing.
+    ///
+    /// # Errors
+    /// What the system says, with the path.
+    pub fn write(&self, folder: &Path) -> Result<PathBuf, String> {
+        let path = folder.join(self.file_name());
+        let (scenario, options) = (self.scenario.text(), KeptOptions::of(&self.options));
+        let artifact = Artifact::new(&self.wavetank, scenario, self.seed, options, self.outcome.clone());
+        let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, artifact.to_json()));
+        written.map_err(|error| format!("can't write the failure to {}: {error}", path.display()))?;
+        Ok(path)
+    }
+
+    /// Reads its file.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no artifact, or is of a wavetank that knew what this one does not.
+    pub fn read(path: &Path) -> Result<Failure, CannotReplay> {
+        Failure::read_it(path).map_err(|why| CannotReplay { path: path.into(), why })
+    }
+
+    fn read_it(path: &Path) -> Result<Failure, WhyNot> {
+        let text = std::fs::read_to_string(path).map_err(WhyNot::Unreadable)?;
+        let artifact: Artifact<ScenarioText, KeptOptions> = Artifact::from_json(&text).map_err(WhyNot::NoArtifact)?;
+        let Artifact { wavetank, scenario, seed, options, outcome, .. } = artifact;
+        let scenario =
+            Scenario::of_text(&scenario).map_err(|why| WhyNot::Scenario { wavetank: wavetank.clone(), why })?;
+        let options = options.options().map_err(|why| WhyNot::Options { wavetank: wavetank.clone(), why })?;
+        Ok(Failure { scenario, seed, options, outcome, wavetank })
+    }
+
+    /// Runs it again, on a fresh thread.
+    ///
+    /// # Errors
+    /// When it panics.
+    pub fn replay(&self, listeners: Listeners) -> Result<RunReport, Panicked> {
+        run(self.scenario, self.seed, &self.options, listeners)
+    }
+
+    /// How another outcome compares with it.
+    pub fn compare(&self, now: &Outcome) -> Sameness {
+        let (then, now) = match (&self.outcome, now) {
+            (Outcome::Ended(then), Outcome::Ended(now)) => (then, now),
+            (then, now) if then == now => return Sameness::Same,
+            (Outcome::Ended(_) | Outcome::Panicked(_), Outcome::Ended(_) | Outcome::Panicked(_)) => {
+                return Sameness::Different;
+            }
+        };
+        let kind = |of: &Ended| of.findings.first().map(|first| (first.severity, first.by.clone()));
+        if then.digest == now.digest && then.findings.first() == now.findings.first() {
+            Sameness::Same
+        } else if kind(then) == kind(now) {
+            Sameness::OtherWay
+        } else {
+            Sameness::Different
+        }
+    }
+}

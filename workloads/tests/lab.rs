@@ -1,0 +1,246 @@
+//! The lab's files: failures that are run again, and books of sweeps.
+
+use std::path::{Path, PathBuf};
+use wavetank_models::world::Event;
+use wavetank_sim::Observer;
+use wavetank_traces::artifact::Outcome;
+use wavetank_workloads::lab::{self, Book, Failure, Sameness, Totals};
+use wavetank_workloads::mutant::Mutant;
+use wavetank_workloads::scenario::{Listeners, RunOptions, Scenario};
+
+/// A folder of a test's own, gone when the test is over.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("wavetank-lab-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder can be made");
+        Folder(path)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn options(mutant: &str) -> RunOptions {
+    RunOptions { mutant: Some(Mutant::by_name(mutant).expect("it is known")), ..RunOptions::default() }
+}
+
+/// A pier that doubles records.
+fn failure() -> Failure {
+    let (seed, options) = (8, options("append-resent"));
+    let result = lab::run(Scenario::Harbour, seed, &options, Listeners::default());
+    let outcome = lab::outcome(&result);
+    assert!(outcome.has_failed());
+    Failure::new(Scenario::Harbour, seed, &options, outcome)
+}
+
+fn replayed(failure: &Failure) -> Sameness {
+    failure.compare(&lab::outcome(&failure.replay(Listeners::default())))
+}
+
+#[test]
+fn a_failure_is_the_same_when_it_is_read_and_run_again() {
+    let folder = Folder::new("failure");
+    let failure = failure();
+    let path = failure.write(&folder.0.join("made/on/the/way")).expect("it can be written");
+    assert_eq!(path.file_name().expect("a file"), "harbour-append-resent-seed-8.json");
+    let read = Failure::read(&path).expect("it can be read");
+    assert_eq!(
+        (read.seed, read.options.mutant, &read.outcome),
+        (failure.seed, failure.options.mutant, &failure.outcome)
+    );
+    assert_eq!(replayed(&read), Sameness::Same);
+}
+
+#[test]
+fn a_replay_tells_another_way_from_another_failure() {
+    let mut failure = failure();
+    let Outcome::Ended(ended) = &mut failure.outcome else { panic!("it ends") };
+    ended.digest = "0".repeat(32);
+    assert_eq!(replayed(&failure), Sameness::OtherWay);
+    let Outcome::Ended(ended) = &mut failure.outcome else { panic!("it ends") };
+    ended.findings[0].by = "somebody else".into();
+    assert_eq!(replayed(&failure), Sameness::Different);
+    failure.options.mutant = None;
+    assert_eq!(replayed(&failure), Sameness::Different, "without its mutant nothing is wrong");
+}
+
+#[test]
+fn a_panic_is_a_failure_too() {
+    let outcome = lab::outcome(&Err(wavetank_sim::Panicked { message: "a bug".into() }));
+    let failure = Failure::new(Scenario::Harbour, 1, &RunOptions::default(), outcome.clone());
+    let folder = Folder::new("panic");
+    let read = Failure::read(&failure.write(&folder.0).expect("it can be written")).expect("it can be read");
+    assert_eq!((read.compare(&outcome), replayed(&read)), (Sameness::Same, Sameness::Different));
+}
+
+#[test]
+fn a_described_scenario_is_kept_with_all_that_it_names() {
+    let scenario = Scenario::by_name("broker-failover@ebs-wal").expect("it is built in");
+    let again = Scenario::of_text(&scenario.text()).expect("it was right");
+    assert_eq!((again.name(), again.text()), (scenario.name(), scenario.text()));
+    assert_eq!(again.demands(u64::MAX), scenario.demands(u64::MAX));
+    let digest =
+        |scenario| lab::run(scenario, 3, &RunOptions::default(), Listeners::default()).expect("no panic").digest;
+    assert_eq!(digest(again), digest(scenario));
+}
+
+#[test]
+fn a_scenario_of_a_file_runs_as_the_built_in_one_does_and_demands_nothing() {
+    let folder = Folder::new("file@home");
+    let built_in = Scenario::by_name("steady@nfs-wal").expect("it is built in");
+    let path = folder.file("mine.toml");
+    let text = include_str!("../scenarios/steady.toml");
+    std::fs::write(&path, text).expect("it can be written");
+    let path = path.to_str().expect("a path of text");
+    let own = Scenario::by_name(&format!("{path}@nfs-wal")).expect("it is right");
+    assert_eq!((own.name(), own.argument()), (built_in.name(), &*format!("{path}@nfs-wal")));
+    assert_eq!(own.demands(u64::MAX), Vec::<&str>::new());
+    let no_such = Scenario::by_name(&format!("{path}@floppy")).expect_err("there is none").to_string();
+    assert!(no_such.contains("unknown platform 'floppy': there is s3-wal"), "{no_such}");
+    std::fs::write(path, text.replace("rate = 60", "rat = 60")).expect("it can be written");
+    let wrong = Scenario::by_name(path).expect_err("a key is unknown").to_string();
+    assert!(wrong.contains("mine.toml:") && wrong.contains("rate"), "{wrong}");
+    let nowhere = Scenario::by_name("nowhere.toml@s3-wal").expect_err("it is not there").to_string();
+    assert!(nowhere.contains("can't read nowhere.toml"), "{nowhere}");
+}
+
+#[test]
+fn what_cannot_be_replayed_says_why() {
+    let folder = Folder::new("bad");
+    let path = folder.file("it.json");
+    let good = std::fs::read_to_string(failure().write(&folder.0).expect("it can be written")).expect("it is text");
+    for (text, said) in [
+        ("hello".to_owned(), "it.json: line 1, .: expected value"),
+        (good.replace("append-resent", "gone"), "unknown mutant 'gone'"),
+        (good.replace("\"harbour\"", "\"marina\""), "scenario: unknown variant `marina`"),
+        (good.replace("\"keep_going\"", "\"keep\""), "options.keep: unknown field `keep`"),
+    ] {
+        std::fs::write(&path, text).expect("it can be written");
+        let error = Failure::read(&path).expect_err(said).to_string();
+        assert!(error.contains(said), "{said}: {error}");
+    }
+    let missing = Failure::read(&folder.file("none.json")).expect_err("it is not there").to_string();
+    assert!(missing.contains("none.json: can't read it"), "{missing}");
+}
+
+const SEEDS: std::ops::Range<u64> = 3..15;
+
+/// Sweeps the harbour into a book, up to so many seeds; how many were run, and what they add up to.
+fn sweep(path: &Path, jobs: usize, most: usize) -> (usize, Totals) {
+    let options = RunOptions::default();
+    let mut book = Book::open(path, Scenario::Harbour, &options).expect("a good book");
+    let (mut new, mut seen, mut all) = (0, 0, Totals::new(Scenario::Harbour));
+    lab::sweep(Scenario::Harbour, SEEDS, jobs, &options, Some(&mut book), |swept| {
+        all.add(swept.outcome);
+        (new, seen) = (new + usize::from(swept.is_new), seen + 1);
+        seen < most
+    })
+    .expect("the book holds");
+    (new, all)
+}
+
+#[test]
+fn a_sweep_that_goes_on_writes_the_bytes_of_one_that_was_not_interrupted() {
+    let folder = Folder::new("book");
+    let (whole, parts) = (folder.file("whole"), folder.file("parts"));
+    let (new, at_once) = sweep(&whole, 1, usize::MAX);
+    assert_eq!(new, 12);
+    let bytes = std::fs::read(&whole).expect("it was written");
+
+    assert_eq!(sweep(&parts, 2, 5).0, 5);
+    let half = std::fs::read(&parts).expect("it was written");
+    assert!(bytes.starts_with(&half) && half.len() < bytes.len());
+    // Killed in the middle of a line: that seed is run again.
+    std::fs::write(&parts, &half[..half.len() - 7]).expect("it can be written");
+    let (new, in_parts) = sweep(&parts, 2, usize::MAX);
+    assert_eq!((new, std::fs::read(&parts).expect("it was written")), (8, bytes.clone()));
+    assert_eq!(
+        (in_parts.digest, in_parts.events, &in_parts.marks, in_parts.seeds),
+        (at_once.digest, at_once.events, &at_once.marks, 12)
+    );
+    let (new, from_the_book) = sweep(&parts, 1, usize::MAX);
+    assert_eq!((new, from_the_book.digest), (0, at_once.digest));
+
+    // Killed in the middle of the header.
+    std::fs::write(&parts, &bytes[..20]).expect("it can be written");
+    sweep(&parts, 2, usize::MAX);
+    assert_eq!(std::fs::read(&parts).expect("it was written"), bytes);
+}
+
+#[test]
+fn a_book_of_another_sweep_is_refused_and_left_alone() {
+    let folder = Folder::new("other-book");
+    let path = folder.file("book");
+    sweep(&path, 1, 2);
+    let good = std::fs::read_to_string(&path).expect("it is text");
+    let refused = |scenario, options: &RunOptions| {
+        let before = std::fs::read(&path).expect("it is there");
+        let error = Book::open(&path, scenario, options).expect_err("it is of another sweep").to_string();
+        assert_eq!(std::fs::read(&path).expect("it is there"), before);
+        error
+    };
+    let plain = RunOptions::default();
+    for (scenario, options, said) in [
+        (Scenario::Harbour, options("append-resent"), "its --mutant is none, and this sweep's append-resent"),
+        (Scenario::Harbour, RunOptions { no_check: true, ..plain }, "its --no-check is false, and this sweep's true"),
+        (
+            Scenario::by_name("steady@s3-wal").expect("it is built in"),
+            plain,
+            "its scenario is harbour, and this sweep's",
+        ),
+    ] {
+        let error = refused(scenario, &options);
+        assert!(error.contains(said) && error.contains("name another file"), "{error}");
+    }
+    let (header, rest) = good.split_once('\n').expect("lines");
+    for (text, said) in [
+        (good.replace(lab::VERSION, "0.0.7"), "its version of wavetank is 0.0.7"),
+        (rest.to_owned(), "line 1 is no header of a sweep: seed"),
+        ("a letter to a friend".to_owned(), "line 1 is no header of a sweep"),
+        (format!("{header}\n{{\"seed\":3}}\n{rest}"), "line 2, .: missing field `outcome`"),
+        (format!("{header}\n{rest}{rest}"), "line 4: seed 3 has a line already"),
+        (good.replace("\"events\":", "\"event\":"), "line 2, outcome.ended.event: unknown field"),
+    ] {
+        std::fs::write(&path, text).expect("it can be written");
+        let error = refused(Scenario::Harbour, &plain);
+        assert!(error.contains(said), "{said}: {error}");
+    }
+}
+
+#[test]
+fn a_situation_that_no_seed_reached_is_missing_once_there_are_seeds_enough() {
+    let mark = "pier: halted on a storage error";
+    let outcome = |reached: bool| {
+        let result = lab::run(Scenario::Harbour, 1, &RunOptions::default(), Listeners::default());
+        let mut outcome = lab::outcome(&result);
+        let Outcome::Ended(ended) = &mut outcome else { panic!("it ends") };
+        let demanded = Scenario::Harbour.demands(u64::MAX).into_iter().map(|mark| (mark.to_owned(), 1));
+        ended.marks = demanded.filter(|(name, _)| reached || name != mark).collect();
+        outcome
+    };
+    let (without, with) = (outcome(false), outcome(true));
+    let mut all = Totals::new(Scenario::Harbour);
+    (0..199).for_each(|_| all.add(&without));
+    assert_eq!(all.missing(Scenario::Harbour), Vec::<&str>::new(), "too few seeds to tell");
+    all.add(&without);
+    assert_eq!(all.missing(Scenario::Harbour), [mark]);
+    all.add(&with);
+    assert_eq!((all.missing(Scenario::Harbour), all.seeds_of_marks[mark]), (Vec::new(), 1));
+}
+
+#[test]
+fn a_listener_hears_a_replay() {
+    let (send, receive) = std::sync::mpsc::channel();
+    let observer: Observer<Event> = lab::trace(move |line| send.send(line).is_ok());
+    let heard = failure().replay(Listeners { observer: Some(observer), history: None });
+    assert!(heard.is_ok() && receive.iter().count() > 100);
+}
