@@ -67,7 +67,7 @@ fn broken_by(probes: &[Probe]) -> Option<&'static str> {
 #[test]
 fn each_invariant_is_broken_by_what_it_is_about() {
     let r = range(1, 0, 5);
-    let cases: [(&str, &[Probe]); 18] = [
+    let cases: [(&str, &[Probe]); 19] = [
         ("acked-is-kept", &[acked(0, 5, 1, 0), ready(4)]),
         ("one-record-an-offset", &[acked(0, 5, 1, 0), served(3, 6, 1, 4)]),
         ("one-record-an-offset", &[acked(0, 5, 1, 0), acked(4, 9, 2, 0)]),

@@ -47,8 +47,7 @@ pub(in super::super) fn commit_stream_set_object(
     check_commit_node(draft, who)?;
     let result = commit_checked(draft, who, commit);
     let objects = commit.object.iter().chain(commit.stream_objects.iter().map(|(object, _)| object));
-    // When one of its objects was compacted between, AutoMQ too answers OBJECT_NOT_EXIST, though another is still there.
-    if result.as_ref().is_err_and(|error| *error != ErrorCode::ObjectNotExist) {
+    if result.is_err() {
         tell_refused_after_applied(draft, objects.map(|object| object.id));
     }
     result
