@@ -15,7 +15,8 @@ use super::message::{Deployment, FlinkMessage};
 use super::sink::Sink;
 use super::source_task::SourceTask;
 use super::state::{Attempt, CheckpointId, CheckpointMetadata, GroupState, SplitState};
-use super::{FlinkMutant, JobSpec};
+use super::{FlinkMutant, JobSpec, Startup};
+use crate::client::AutoOffsetReset;
 use crate::cloud::network::ConnId;
 use crate::kafka::ids::TopicIdPartition;
 use crate::kafka::protocol::group::CommittedOffsets;
@@ -67,7 +68,7 @@ pub(super) struct Execution {
     upstream: BTreeMap<NodeId, ConnId>,
     /// Connections of consumers.
     downstream: BTreeMap<NodeId, ConnId>,
-    /// Splits of sources that wait for committed offsets (a mutant's).
+    /// Splits of sources that wait for committed offsets.
     waiting: BTreeMap<u32, Vec<SplitState>>,
     told_restored: bool,
     failed: bool,
@@ -134,22 +135,31 @@ impl Execution {
             splits.copied().find(|split| split.tp == tp).unwrap_or(SplitState { tp, read: None })
         };
         let splits: Vec<SplitState> = self.spec.sources.iter().copied().filter(mine).map(restored).collect();
-        if self.spec.has(FlinkMutant::RestoreFromCommittedOffsets) && self.deployment.restore.is_some() {
+        let is_mutant = self.spec.has(FlinkMutant::RestoreFromCommittedOffsets) && self.deployment.restore.is_some();
+        let is_new = splits.iter().any(|split| split.read.is_none());
+        if is_mutant || (self.spec.startup == Startup::GroupOffsets && is_new) {
             self.waiting.insert(subtask, splits);
             let all = self.waiting.values().flatten().map(|split| split.tp).collect();
             return committer.ask(all);
         }
-        self.sources.get_mut(&subtask).expect("it is here").assign(&splits);
+        self.sources.get_mut(&subtask).expect("it is here").assign(&splits, self.spec.startup);
     }
 
-    /// Committed offsets, for the mutant that begins there.
-    pub fn begin_at(&mut self, committed: &CommittedOffsets) {
+    /// Committed offsets: where sources without state begin at them, and for the mutant that always does.
+    pub fn begin_at(&mut self, cx: &mut Cx<'_>, committed: &CommittedOffsets) {
+        let is_mutant = self.spec.has(FlinkMutant::RestoreFromCommittedOffsets);
         for (subtask, mut splits) in std::mem::take(&mut self.waiting) {
-            for split in &mut splits {
+            for split in splits.iter_mut().filter(|split| split.read.is_none() || is_mutant) {
                 let offset = committed.iter().find(|(tp, _)| *tp == split.tp).and_then(|(_, offset)| *offset);
                 split.read = offset.map(|offset| (split.read.map_or(offset, |(start, _)| start), offset));
             }
-            self.sources.get_mut(&subtask).expect("it is here").assign(&splits);
+            let has_no_place = splits.iter().any(|split| split.read.is_none());
+            if has_no_place && self.spec.startup == Startup::GroupOffsets {
+                cx.mark("flink: a group has no committed offset to begin at");
+                // `NoOffsetForPartitionException`.
+                self.failed |= self.spec.consumer.auto_offset_reset == AutoOffsetReset::None;
+            }
+            self.sources.get_mut(&subtask).expect("it is here").assign(&splits, self.spec.startup);
         }
     }
 

@@ -47,6 +47,6 @@ pub mod task_manager;
 pub use job_manager::JobManager;
 pub use message::FlinkMessage;
 pub use mutant::FlinkMutant;
-pub use options::{FlinkSettings, JobSpec};
+pub use options::{FlinkSettings, JobSpec, Startup};
 pub use table::{Table, TableRows, TableStore};
 pub use task_manager::TaskManager;

@@ -4,11 +4,10 @@
 //! subtask's is arithmetic (`keys.rs`). A barrier lies between two polls, so the position of the consumer is the split's
 //! state. Restored splits are sought to; the group's committed offsets are not asked for.
 
-use super::JobSpec;
+use super::{JobSpec, Startup};
 use super::keys::GroupKeys;
 use super::message::{Element, RecordSpan};
 use super::state::{CheckpointId, SplitState};
-use crate::client::ConsumerSettings;
 use crate::client::consumer::{Consumer, ConsumerEvent, StartAt};
 use crate::kafka::ids::TopicIdPartition;
 use crate::kafka::token::TokenSpace;
@@ -57,10 +56,9 @@ pub(super) struct SourceTask {
 impl SourceTask {
     /// A source that reads nothing before [`assign`](SourceTask::assign).
     pub fn new(spec: &JobSpec, spaces: [TokenSpace; 2], keys: Arc<[GroupKeys]>, lag_goal: u64) -> SourceTask {
-        let settings = ConsumerSettings { enable_auto_commit: false, ..spec.consumer.clone() };
         let credit = spec.settings.buffers_per_channel;
         SourceTask {
-            consumer: Consumer::new(spaces, spec.directory.clone(), settings),
+            consumer: Consumer::new(spaces, spec.directory.clone(), spec.source()),
             channels: (0..spec.parallelism).map(|_| Outgoing { queue: VecDeque::new(), credit }).collect(),
             splits: BTreeMap::new(),
             keys,
@@ -69,12 +67,17 @@ impl SourceTask {
         }
     }
 
-    /// Begins to read: where it was, or with the earliest offset.
-    pub fn assign(&mut self, splits: &[SplitState]) {
+    /// Begins to read: where it was, or where sources without state begin.
+    pub fn assign(&mut self, splits: &[SplitState], startup: Startup) {
         self.splits = splits.iter().map(|split| (split.tp, split.read)).collect();
+        let fresh = match startup {
+            Startup::Earliest => StartAt::Earliest,
+            Startup::Latest => StartAt::Latest,
+            Startup::GroupOffsets => StartAt::Reset,
+        };
         let start = |split: &SplitState| match split.read {
             Some((_, next)) => (split.tp, StartAt::Offset(next)),
-            None => (split.tp, StartAt::Earliest),
+            None => (split.tp, fresh),
         };
         self.consumer.assign(splits.iter().map(start));
     }

@@ -21,8 +21,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 struct Row {
     attempt: Attempt,
     applied: Applied,
-    /// Up to there output has been visible before.
-    shown: u64,
+    /// Up to there output has been visible before, and so many records.
+    shown: (u64, u64),
 }
 
 /// What is in the table.
@@ -54,7 +54,7 @@ impl Table {
     }
 
     fn upsert(&self, cx: &mut Cx<'_>, upsert: Upsert) {
-        let Upsert { attempt, groups, tp, applied, due, records } = upsert;
+        let Upsert { attempt, groups, tp, applied, due, .. } = upsert;
         let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         let row = store.rows.entry((groups, tp)).or_default();
         if attempt < row.attempt {
@@ -63,8 +63,9 @@ impl Table {
         if let Err(why) = check_row(tp, &applied) {
             cx.fail(format!("flink: {why}"));
         }
-        if applied.end() > row.shown {
-            row.shown = applied.end();
+        if applied.end() > row.shown.0 {
+            let records = applied.records.saturating_sub(row.shown.1);
+            row.shown = (applied.end(), applied.records);
             cx.probe(Probe::Emitted { job: self.job, due, records });
         }
         (row.attempt, row.applied) = (attempt, applied);
