@@ -5,8 +5,9 @@
 //! `buffers-per-channel` buffers at its receiver; one that is used up gives its credit back when it has been applied, so a
 //! slow operator stops its sources, and a blocked channel fills. When a connection breaks, tasks at both ends fail.
 //!
-//! Simpler than reality: a buffer holds one poll's records of one batch, whatever its size; there are no floating buffers and
-//! no flush timeout; tasks take no time but what `records_per_sec` says.
+//! Simpler than reality: a buffer holds whole polls, so it can be larger than 32 KiB, and all channels of a source send theirs
+//! together; the timeout counts from a buffer's first record (Flink's flusher has a beat of its own); there are no floating
+//! buffers; tasks take no time but what `records_per_sec` says.
 
 use super::committer::Committer;
 use super::keyed_task::{KeyedTask, Turn};
@@ -26,6 +27,9 @@ use crate::world::{Cx, Input};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wavetank_sim::{Nanos, NodeId};
+
+/// A timer of a source: its buffers are sent. Without it a timer is a keyed subtask's.
+const FLUSH: u64 = 1 << 32;
 
 /// A keyed subtask's state at a barrier.
 #[derive(Debug)]
@@ -97,7 +101,7 @@ impl Execution {
             me,
             sources: BTreeMap::new(),
             keyed: BTreeMap::new(),
-            sink: Sink::new(cx, spec.table, sink, spec.settings.sink_in_flight_max),
+            sink: Sink::new(cx, spec.table, sink, &spec.settings),
             timers,
             upstream: BTreeMap::new(),
             downstream: BTreeMap::new(),
@@ -246,8 +250,15 @@ impl Execution {
         }
         match input {
             Input::Timer { token, .. } if TokenSpace::split(token).0 == self.timers => {
-                let subtask = TokenSpace::split(token).1 as u32;
-                self.keyed.get_mut(&subtask).expect("it is here").is_busy = false;
+                let local = TokenSpace::split(token).1;
+                let subtask = (local & !FLUSH) as u32;
+                if local & FLUSH == 0 {
+                    self.keyed.get_mut(&subtask).expect("it is here").is_busy = false;
+                } else {
+                    let source = self.sources.get_mut(&subtask).expect("it is here");
+                    source.has_timer = false;
+                    source.flush();
+                }
                 None
             }
             Input::Message { conn, message: Message::Flink(message) } if self.is_mine(conn) => {
@@ -296,6 +307,10 @@ impl Execution {
         }
         for (subtask, source) in &mut self.sources {
             source.consumer.run(cx);
+            if source.is_filling() && !source.has_timer {
+                source.has_timer = true;
+                self.timers.set_timer(cx, self.spec.settings.buffer_timeout, FLUSH | u64::from(*subtask));
+            }
             if source.has_caught_up() {
                 done.caught_up.push(*subtask);
             }
@@ -347,6 +362,7 @@ impl Execution {
                 Turn::Aligned(checkpoint) => {
                     // The state is copied before anything else is applied.
                     let (states, keys) = task.snapshot();
+                    self.sink.flush(cx);
                     let flush_to = self.sink.written();
                     done.aligned.push(Aligned { subtask: *subtask, checkpoint, states, keys, flush_to });
                 }

@@ -144,6 +144,12 @@ pub struct FlinkSettings {
     pub task_slots: u32,
     /// `taskmanager.network.memory.buffers-per-channel`: exclusive buffers, the credit of a channel.
     pub buffers_per_channel: u32,
+    /// `execution.buffer-timeout.interval`: a buffer that is not full is sent after that; zero: after each poll.
+    pub buffer_timeout: Nanos,
+    /// `sink.buffer-flush.interval` (of the JDBC sink): rows that wait are written after that.
+    pub sink_flush_interval: Nanos,
+    /// `sink.buffer-flush.max-rows`: rows that are written without waiting longer.
+    pub sink_flush_rows: u32,
     /// Batches of upserts that a sink has on its way at most; JDBC and Cassandra sinks name it differently.
     pub sink_in_flight_max: usize,
 }
@@ -166,6 +172,9 @@ impl Default for FlinkSettings {
             restart_reset_backoff_threshold: Nanos::secs(3600),
             task_slots: 1,
             buffers_per_channel: 2,
+            buffer_timeout: Nanos::millis(100),
+            sink_flush_interval: Nanos::secs(1),
+            sink_flush_rows: 100,
             sink_in_flight_max: 16,
         }
     }
@@ -194,6 +203,7 @@ impl FlinkSettings {
         check(self.restart_jitter_percent < 100, key, self.restart_jitter_percent, "less than 1 (100 percent)")?;
         check(self.task_slots > 0, "taskmanager.numberOfTaskSlots", 0, "at least 1")?;
         check(self.buffers_per_channel > 0, "taskmanager.network.memory.buffers-per-channel", 0, "at least 1")?;
+        check(self.sink_flush_rows > 0, "sink.buffer-flush.max-rows", 0, "at least 1")?;
         check(self.sink_in_flight_max > 0, "job.sink.in-flight-max", 0, "at least 1")
     }
 }

@@ -8,11 +8,11 @@
 //!
 //! An offset stands for a record: that a log never shows two records at one offset is other checkers' business.
 
-use super::{JobSpec, Startup};
 use super::checkpoint_store::pointer_key;
 use super::keys::{GroupKeys, KeyGroupRange};
 use super::state::{Applied, CheckpointMetadata, GroupState, HaPointer, SplitState, decode};
 use super::table::TableRows;
+use super::{JobSpec, Startup};
 use crate::blob::Blob;
 use crate::kafka::ids::{TopicIdPartition, WriterId};
 use std::collections::BTreeMap;
@@ -114,7 +114,10 @@ pub fn judge<'a>(
     for (tp, input) in inputs {
         let read = splits.iter().find(|split| split.tp == *tp).and_then(|split| split.read);
         if spec.startup == Startup::Earliest && read.is_some_and(|(start, _)| start != input.start) {
-            return Verdict::Wrong(format!("partition {tp} was read from {read:?}, but its log begins at {}", input.start));
+            return Verdict::Wrong(format!(
+                "partition {tp} was read from {read:?}, but its log begins at {}",
+                input.start
+            ));
         }
         let next = read.map_or(0, |(_, next)| next);
         if next < input.end {

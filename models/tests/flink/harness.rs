@@ -11,7 +11,9 @@ use wavetank_models::client::{
 use wavetank_models::cloud::object_store::ObjectStoreFault;
 use wavetank_models::fault::Fault;
 use wavetank_models::flink::oracle::{InputLog, Verdict, judge};
-use wavetank_models::flink::{FlinkMutant, FlinkSettings, JobManager, JobSpec, Startup, Table, TableStore, TaskManager};
+use wavetank_models::flink::{
+    FlinkMutant, FlinkSettings, JobManager, JobSpec, Startup, Table, TableStore, TaskManager,
+};
 use wavetank_models::invariants::Invariants;
 use wavetank_models::kafka::group_coordinator::GroupRecord;
 use wavetank_models::kafka::ids::{BrokerId, GroupId};
