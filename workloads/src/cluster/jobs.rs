@@ -178,7 +178,7 @@ impl Builder<'_> {
             max_parallelism: None,
             keys: u32::try_from(keys).unwrap_or(u32::MAX),
             bytes_per_key: pipeline.state_bytes_per_key,
-            records_per_sec: None,
+            records_per_sec: self.pace(purpose),
             checkpoints,
             objects: ObjectClientOptions::default(),
             job_manager,
@@ -190,6 +190,11 @@ impl Builder<'_> {
                 Some(Mutant::Harbour(_) | Mutant::Wal(_) | Mutant::Storage(_) | Mutant::Controller(_)) | None => None,
             },
         }
+    }
+
+    /// Exploring runs' operators are slow, each thrice as fast as all input: so barriers wait behind records, and channels fill.
+    fn pace(&self, purpose: Purpose) -> Option<u64> {
+        (purpose == Purpose::Explore).then_some(3 * self.size.rate)
     }
 
     /// The partitions of its topics; a run that has fewer topics than the scenario has the first of them alone.
