@@ -282,6 +282,13 @@ pub enum Probe {
         /// From its trigger.
         took: Nanos,
     },
+    /// A checkpoint was given up: it expired, a task declined, or the job restarts.
+    CheckpointFailed {
+        /// Which job.
+        job: u32,
+        /// Its number.
+        checkpoint: u64,
+    },
     /// A job is deployed, and begins from there.
     CheckpointChosen {
         /// Which job.
@@ -315,8 +322,8 @@ pub enum Probe {
         job: u32,
         /// Event time of the first and the last record.
         due: (Nanos, Nanos),
-        /// How many.
-        records: u32,
+        /// How many that were not visible before.
+        records: u64,
     },
 }
 

@@ -37,7 +37,7 @@ const FAULTS: [(&str, &str); 18] = [
     ("clock-jump", "a host's wall clock jumps"),
     ("volume-stall", "a broker's volume answers nothing for a while"),
     ("kill-controller", "a controller's process dies, and starts again afterwards"),
-    ("kill-task-manager", "a task manager's process dies (read, not simulated yet)"),
+    ("kill-task-manager", "a task manager's process dies, and starts again afterwards"),
 ];
 
 fn items<'a>(of: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<(String, String)> {

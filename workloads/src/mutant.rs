@@ -2,6 +2,7 @@
 
 use crate::harbour;
 use crate::scenario::UnknownName;
+use wavetank_models::flink::FlinkMutant;
 use wavetank_models::kafka::controller::ControllerMutant;
 use wavetank_models::kafka::shared_storage::mutant::StorageMutant;
 use wavetank_models::kafka::wal::WalMutant;
@@ -17,6 +18,8 @@ pub enum Mutant {
     Storage(StorageMutant),
     /// Of controllers.
     Controller(ControllerMutant),
+    /// Of Flink-style jobs.
+    Flink(FlinkMutant),
 }
 
 impl Mutant {
@@ -26,7 +29,8 @@ impl Mutant {
         let wal = WalMutant::ALL.into_iter().map(Mutant::Wal);
         let controller = ControllerMutant::ALL.into_iter().map(Mutant::Controller);
         let storage = StorageMutant::ALL.into_iter().map(Mutant::Storage);
-        harbour.chain(wal).chain(storage).chain(controller)
+        let flink = FlinkMutant::ALL.into_iter().map(Mutant::Flink);
+        harbour.chain(wal).chain(storage).chain(controller).chain(flink)
     }
 
     /// The name on the command line.
@@ -36,6 +40,7 @@ impl Mutant {
             Mutant::Wal(mutant) => mutant.name(),
             Mutant::Storage(mutant) => mutant.name(),
             Mutant::Controller(mutant) => mutant.name(),
+            Mutant::Flink(mutant) => mutant.name(),
         }
     }
 
@@ -46,6 +51,7 @@ impl Mutant {
             Mutant::Wal(mutant) => mutant.summary(),
             Mutant::Storage(mutant) => mutant.summary(),
             Mutant::Controller(mutant) => mutant.summary(),
+            Mutant::Flink(mutant) => mutant.summary(),
         }
     }
 
@@ -56,6 +62,7 @@ impl Mutant {
             Mutant::Wal(_) => "write-ahead log",
             Mutant::Storage(_) => "streams",
             Mutant::Controller(_) => "controller",
+            Mutant::Flink(_) => "Flink-style job",
         }
     }
 

@@ -81,7 +81,7 @@ fn figures(out: &mut String, summary: &Summary, columns: &[usize]) {
 /// A figure's name with its unit; without one where the number stands for itself.
 fn label(name: &str, unit: Unit) -> String {
     match unit {
-        Unit::Records => name.to_owned(),
+        Unit::Records | Unit::Count => name.to_owned(),
         Unit::Millis | Unit::Seconds | Unit::MegabytesPerSecond | Unit::Usd => format!("{name} {}", unit.name()),
     }
 }

@@ -12,7 +12,7 @@ pub(super) fn value(unit: Unit, value: f64) -> String {
         Unit::Seconds => number::time(value),
         Unit::Usd => number::usd(value),
         Unit::MegabytesPerSecond => format!("{} MB/s", number::amount(value)),
-        Unit::Records => number::amount(value),
+        Unit::Records | Unit::Count => number::amount(value),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Offsets committed to Kafka for others to see (`KafkaSourceReader.notifyCheckpointComplete`): asynchronous, and a failure
 //! is only logged. The group has no members: a commit carries no member id.
 //!
-//! Flink never reads them on restore. Only a mutant does, through [`Committer::ask`].
+//! A source reads them ([`Committer::ask`]) where it has no state and is to begin at them; never on restore, but for a
+//! mutant.
 
 use super::JobSpec;
 use crate::kafka::ids::TopicIdPartition;

@@ -36,6 +36,16 @@ impl Coordinator {
         self.pending.is_some()
     }
 
+    /// The checkpoint that is being taken.
+    pub fn pending(&self) -> Option<CheckpointId> {
+        self.pending.as_ref().map(|pending| pending.id)
+    }
+
+    /// Whether that checkpoint is being taken.
+    pub fn is_pending(&self, id: CheckpointId) -> bool {
+        self.pending() == Some(id)
+    }
+
     /// Begins a checkpoint.
     pub fn begin(&mut self, now: Nanos, attempt: Attempt) -> CheckpointId {
         self.last += 1;

@@ -5,8 +5,9 @@
 //! `buffers-per-channel` buffers at its receiver; one that is used up gives its credit back when it has been applied, so a
 //! slow operator stops its sources, and a blocked channel fills. When a connection breaks, tasks at both ends fail.
 //!
-//! Simpler than reality: a buffer holds one poll's records of one batch, whatever its size; there are no floating buffers and
-//! no flush timeout; tasks take no time but what `records_per_sec` says.
+//! Simpler than reality: a buffer holds whole polls, so it can be larger than 32 KiB, and all channels of a source send theirs
+//! together; the timeout counts from a buffer's first record (Flink's flusher has a beat of its own); there are no floating
+//! buffers; tasks take no time but what `records_per_sec` says.
 
 use super::committer::Committer;
 use super::keyed_task::{KeyedTask, Turn};
@@ -15,7 +16,8 @@ use super::message::{Deployment, FlinkMessage};
 use super::sink::Sink;
 use super::source_task::SourceTask;
 use super::state::{Attempt, CheckpointId, CheckpointMetadata, GroupState, SplitState};
-use super::{FlinkMutant, JobSpec};
+use super::{FlinkMutant, JobSpec, Startup};
+use crate::client::AutoOffsetReset;
 use crate::cloud::network::ConnId;
 use crate::kafka::ids::TopicIdPartition;
 use crate::kafka::protocol::group::CommittedOffsets;
@@ -25,6 +27,9 @@ use crate::world::{Cx, Input};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wavetank_sim::{Nanos, NodeId};
+
+/// A timer of a source: its buffers are sent. Without it a timer is a keyed subtask's.
+const FLUSH: u64 = 1 << 32;
 
 /// A keyed subtask's state at a barrier.
 #[derive(Debug)]
@@ -67,7 +72,7 @@ pub(super) struct Execution {
     upstream: BTreeMap<NodeId, ConnId>,
     /// Connections of consumers.
     downstream: BTreeMap<NodeId, ConnId>,
-    /// Splits of sources that wait for committed offsets (a mutant's).
+    /// Splits of sources that wait for committed offsets.
     waiting: BTreeMap<u32, Vec<SplitState>>,
     told_restored: bool,
     failed: bool,
@@ -96,7 +101,7 @@ impl Execution {
             me,
             sources: BTreeMap::new(),
             keyed: BTreeMap::new(),
-            sink: Sink::new(cx, spec.table, sink, spec.settings.sink_in_flight_max),
+            sink: Sink::new(cx, spec.table, sink, &spec.settings),
             timers,
             upstream: BTreeMap::new(),
             downstream: BTreeMap::new(),
@@ -134,22 +139,31 @@ impl Execution {
             splits.copied().find(|split| split.tp == tp).unwrap_or(SplitState { tp, read: None })
         };
         let splits: Vec<SplitState> = self.spec.sources.iter().copied().filter(mine).map(restored).collect();
-        if self.spec.has(FlinkMutant::RestoreFromCommittedOffsets) && self.deployment.restore.is_some() {
+        let is_mutant = self.spec.has(FlinkMutant::RestoreFromCommittedOffsets) && self.deployment.restore.is_some();
+        let is_new = splits.iter().any(|split| split.read.is_none());
+        if is_mutant || (self.spec.startup == Startup::GroupOffsets && is_new) {
             self.waiting.insert(subtask, splits);
             let all = self.waiting.values().flatten().map(|split| split.tp).collect();
             return committer.ask(all);
         }
-        self.sources.get_mut(&subtask).expect("it is here").assign(&splits);
+        self.sources.get_mut(&subtask).expect("it is here").assign(&splits, self.spec.startup);
     }
 
-    /// Committed offsets, for the mutant that begins there.
-    pub fn begin_at(&mut self, committed: &CommittedOffsets) {
+    /// Committed offsets: where sources without state begin at them, and for the mutant that always does.
+    pub fn begin_at(&mut self, cx: &mut Cx<'_>, committed: &CommittedOffsets) {
+        let is_mutant = self.spec.has(FlinkMutant::RestoreFromCommittedOffsets);
         for (subtask, mut splits) in std::mem::take(&mut self.waiting) {
-            for split in &mut splits {
+            for split in splits.iter_mut().filter(|split| split.read.is_none() || is_mutant) {
                 let offset = committed.iter().find(|(tp, _)| *tp == split.tp).and_then(|(_, offset)| *offset);
                 split.read = offset.map(|offset| (split.read.map_or(offset, |(start, _)| start), offset));
             }
-            self.sources.get_mut(&subtask).expect("it is here").assign(&splits);
+            let has_no_place = splits.iter().any(|split| split.read.is_none());
+            if has_no_place && self.spec.startup == Startup::GroupOffsets {
+                cx.mark("flink: a group has no committed offset to begin at");
+                // `NoOffsetForPartitionException`.
+                self.failed |= self.spec.consumer.auto_offset_reset == AutoOffsetReset::None;
+            }
+            self.sources.get_mut(&subtask).expect("it is here").assign(&splits, self.spec.startup);
         }
     }
 
@@ -236,8 +250,15 @@ impl Execution {
         }
         match input {
             Input::Timer { token, .. } if TokenSpace::split(token).0 == self.timers => {
-                let subtask = TokenSpace::split(token).1 as u32;
-                self.keyed.get_mut(&subtask).expect("it is here").is_busy = false;
+                let local = TokenSpace::split(token).1;
+                let subtask = (local & !FLUSH) as u32;
+                if local & FLUSH == 0 {
+                    self.keyed.get_mut(&subtask).expect("it is here").is_busy = false;
+                } else {
+                    let source = self.sources.get_mut(&subtask).expect("it is here");
+                    source.has_timer = false;
+                    source.flush();
+                }
                 None
             }
             Input::Message { conn, message: Message::Flink(message) } if self.is_mine(conn) => {
@@ -286,6 +307,10 @@ impl Execution {
         }
         for (subtask, source) in &mut self.sources {
             source.consumer.run(cx);
+            if source.is_filling() && !source.has_timer {
+                source.has_timer = true;
+                self.timers.set_timer(cx, self.spec.settings.buffer_timeout, FLUSH | u64::from(*subtask));
+            }
             if source.has_caught_up() {
                 done.caught_up.push(*subtask);
             }
@@ -337,6 +362,7 @@ impl Execution {
                 Turn::Aligned(checkpoint) => {
                     // The state is copied before anything else is applied.
                     let (states, keys) = task.snapshot();
+                    self.sink.flush(cx);
                     let flush_to = self.sink.written();
                     done.aligned.push(Aligned { subtask: *subtask, checkpoint, states, keys, flush_to });
                 }

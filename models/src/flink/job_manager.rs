@@ -2,7 +2,7 @@
 //!
 //! Order of steps of a job's life:
 //! 1. *Recover*: read the pointer, become the leader, read the latest checkpoint (`checkpoint_store.rs`).
-//! 2. *Wait* until registered task managers have a slot for each subtask.
+//! 2. *Wait* until the job is submitted and registered task managers have a slot for each subtask.
 //! 3. *Deploy*: every task manager gets its tasks, and with them what to restore. When all have their state, the job runs.
 //! 4. *Run*: every `execution.checkpointing.interval` sources are triggered (`coordinator.rs`).
 //! 5. *Fail*: a task fails, a task manager is lost, or too many checkpoints fail. All tasks are cancelled; a task manager
@@ -42,6 +42,7 @@ const HEARTBEAT: u64 = 1;
 const TRIGGER: u64 = 2;
 const EXPIRE: u64 = 3;
 const RESTART: u64 = 4;
+const BEGIN: u64 = 5;
 /// A timer's kind has so many bits; above them lies what it is for.
 const KIND_BITS: u32 = 3;
 
@@ -221,7 +222,7 @@ impl JobManager {
 
     /// Deploys, if the job waits for nothing but slots and there are enough.
     fn deploy(&mut self, cx: &mut Cx<'_>) {
-        if !matches!(self.phase, Phase::Waiting) || self.store.is_busy() {
+        if !matches!(self.phase, Phase::Waiting) || self.store.is_busy() || cx.monotonic() < self.spec.begins_at {
             return;
         }
         let mut slots = Vec::new();
@@ -278,6 +279,9 @@ impl JobManager {
         }
         cx.probe(Probe::JobFailed { job: self.spec.job });
         self.is_restart = true;
+        if let Some(checkpoint) = self.coordinator.pending() {
+            cx.probe(Probe::CheckpointFailed { job: self.spec.job, checkpoint: checkpoint.0 });
+        }
         self.coordinator.stop(self.latest.as_ref().map_or(0, |latest| latest.id.0));
         self.tell_assigned(cx, &FlinkMessage::Cancel { attempt: self.attempt });
         let missing: BTreeSet<_> = self.assigned.iter().copied().filter(|id| self.workers.contains_key(id)).collect();
@@ -340,6 +344,9 @@ impl JobManager {
 
     fn checkpoint_failed(&mut self, cx: &mut Cx<'_>, checkpoint: CheckpointId) {
         self.ended = cx.monotonic();
+        if self.coordinator.is_pending(checkpoint) {
+            cx.probe(Probe::CheckpointFailed { job: self.spec.job, checkpoint: checkpoint.0 });
+        }
         if self.coordinator.failed(checkpoint) {
             cx.mark("flink: the job fails for a checkpoint that failed");
             self.fail(cx);
@@ -433,6 +440,10 @@ impl Process for JobManager {
             Input::Boot => {
                 self.store.boot(cx);
                 Self::set_timer(cx, self.spec.settings.heartbeat_interval, HEARTBEAT, 0);
+                let left = self.spec.begins_at.saturating_sub(cx.monotonic());
+                if left > Nanos::ZERO {
+                    Self::set_timer(cx, left, BEGIN, 0);
+                }
             }
             Input::Accepted { conn, from } => drop(self.conns.insert(conn, (from, None))),
             Input::Message { conn, message: Message::Flink(message) } => self.message(cx, conn, *message),

@@ -6,10 +6,12 @@
 //! first barrier.
 
 use super::keys::{GroupKeys, KeyGroupRange};
-use super::message::{Element, RecordSpan, Upsert};
-use super::state::{Applied, Attempt, CheckpointId, GroupState};
+use super::message::{Buffer, Element, RecordSpan, Upsert};
+use super::state::{Attempt, CheckpointId, GroupState};
 use super::{FlinkMutant, JobSpec};
+use crate::kafka::ids::TopicIdPartition;
 use std::collections::{BTreeMap, VecDeque};
+use wavetank_sim::Nanos;
 
 /// A channel's receiving end.
 #[derive(Debug, Default)]
@@ -120,7 +122,7 @@ impl KeyedTask {
             let Some(element) = input.queue.pop_front() else { continue };
             self.next_input = (place + 1) % all;
             return match element {
-                Element::Records(span) => self.apply(attempt, place as u32, &span),
+                Element::Records(buffer) => self.apply(attempt, place as u32, &buffer),
                 Element::Barrier(checkpoint) => self.barrier(place, checkpoint),
             };
         }
@@ -145,22 +147,26 @@ impl KeyedTask {
         Turn::Aligned(checkpoint)
     }
 
-    fn apply(&mut self, attempt: Attempt, from: u32, span: &RecordSpan) -> Turn {
-        let RecordSpan { tp, base, count, first, due, .. } = *span;
+    /// Applies a buffer: one upsert for each partition that is in it.
+    fn apply(&mut self, attempt: Attempt, from: u32, buffer: &Buffer) -> Turn {
         let mut turn = (0, Vec::new());
         for part in &mut self.parts {
-            let records = part.keys.count(first.0, tp, first.1, u64::from(count));
-            let applied: &mut Applied = part.state.inputs.entry(tp).or_default();
-            applied.apply(base, base + u64::from(count), records);
-            turn.0 += records;
-            turn.1.push(Upsert {
+            let mut touched: BTreeMap<TopicIdPartition, ((Nanos, Nanos), u64)> = BTreeMap::new();
+            for RecordSpan { tp, base, count, first, due } in buffer.spans.iter().copied() {
+                let records = part.keys.count(first.0, tp, first.1, u64::from(count));
+                part.state.inputs.entry(tp).or_default().apply(base, base + u64::from(count), records);
+                let (span, sum) = touched.entry(tp).or_insert((due, 0));
+                (span.1, *sum) = (due.1, *sum + records);
+                turn.0 += records;
+            }
+            turn.1.extend(touched.into_iter().map(|(tp, (due, records))| Upsert {
                 attempt,
                 groups: part.state.groups,
                 tp,
-                applied: applied.clone(),
+                applied: part.state.inputs[&tp].clone(),
                 due,
                 records: u32::try_from(records).unwrap_or(u32::MAX),
-            });
+            }));
         }
         Turn::Applied { from, records: turn.0, upserts: turn.1 }
     }

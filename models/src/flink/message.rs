@@ -52,15 +52,38 @@ pub struct RecordSpan {
     pub first: (WriterId, u64),
     /// Event times of the first and the last one.
     pub due: (Nanos, Nanos),
+}
+
+impl RecordSpan {
+    /// Goes on with these, if they follow in the log and are the same writer's next ones. Whether they do.
+    pub fn extend(&mut self, next: &RecordSpan) -> bool {
+        let (writer, first) = self.first;
+        let follows = self.tp == next.tp
+            && self.base + u64::from(self.count) == next.base
+            && (writer, first + u64::from(self.count)) == next.first;
+        if let (true, Some(count)) = (follows, self.count.checked_add(next.count)) {
+            self.count = count;
+            self.due.1 = next.due.1;
+            return true;
+        }
+        false
+    }
+}
+
+/// A buffer of records.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Buffer {
+    /// Whole ranges, in order: the same for all receivers, who know which of the records are theirs.
+    pub spans: Arc<[RecordSpan]>,
     /// Bytes of those that are for the receiver.
     pub bytes: u32,
 }
 
 /// What travels on a channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Element {
     /// Records: one buffer, one credit.
-    Records(RecordSpan),
+    Records(Buffer),
     /// A barrier: costs no credit, overtakes nothing.
     Barrier(CheckpointId),
 }
@@ -192,14 +215,14 @@ pub enum FlinkMessage {
         to: u32,
     },
     // ---- sink and table ----
-    /// Write a row.
+    /// Write rows.
     Upsert {
-        /// Counts the writer's upserts.
+        /// Counts the writer's batches.
         sequence: u64,
-        /// The row.
-        row: Upsert,
+        /// The rows.
+        rows: Arc<[Upsert]>,
     },
-    /// It is written, and durable.
+    /// They are written, and durable.
     Upserted {
         /// Which.
         sequence: u64,
@@ -250,11 +273,13 @@ impl FlinkMessage {
                     ENTRY_BYTES * (deployment.placement.len() + restored) as u64
                 }
                 FlinkMessage::Data { element, .. } => match element {
-                    Element::Records(span) => u64::from(span.bytes),
+                    Element::Records(buffer) => u64::from(buffer.bytes),
                     Element::Barrier(_) => 0,
                 },
                 // A row a record: what a database would be sent.
-                FlinkMessage::Upsert { row, .. } => ENTRY_BYTES * u64::from(row.records),
+                FlinkMessage::Upsert { rows, .. } => {
+                    ENTRY_BYTES * rows.iter().map(|row| u64::from(row.records)).sum::<u64>()
+                }
                 FlinkMessage::Register { .. }
                 | FlinkMessage::Restored { .. }
                 | FlinkMessage::CaughtUp { .. }

@@ -21,11 +21,19 @@
 //! subtask's is arithmetic (`keys.rs`). State says per key groups and input partition which offsets were applied, so the
 //! oracle (`oracle.rs`) can tell exactly-once from anything else; the values of keys are virtual bytes.
 //!
-//! Simpler than reality, and what that can hide: one job, one keyed operator, no watermarks, timers or windows (freshness is
+//! Where sources begin without state is the settings' (`scan.startup.mode`: the start of the log, its end, or the group's
+//! committed offsets); with state they begin where it says, whatever is committed. A job may be submitted late
+//! ([`JobSpec::begins_at`]).
+//!
+//! What a job costs a simulation follows its buffers, not its records: sources fill buffers of 32 KiB or 100 ms
+//! (`source_task.rs`), sinks write batches of 100 rows or a second (`sink.rs`), as Flink and its JDBC sink do.
+//!
+//! Simpler than reality, and what that can hide: one keyed operator a job, no watermarks, timers or windows (freshness is
 //! event time to visible output; `pipeline.auto-watermark-interval` has nothing to set); state on the heap, full snapshots
-//! (no shared incremental files: L14 cannot happen); copying state takes no time; no partition discovery; tasks' CPU is not
-//! their host's. The job fails over as one region. Transactions, unaligned checkpoints and rescaling are not here yet:
-//! `job_manager.rs` says where they belong.
+//! (no shared incremental files: L14 cannot happen; `execution.checkpointing.incremental` changes nothing, so checkpoints of
+//! large states are larger than with it); copying state takes no time; no partition discovery; tasks' CPU is not their
+//! host's. The job fails over as one region; of the restart strategies there is the exponential delay alone.
+//! Transactions, unaligned checkpoints and rescaling are not here yet: `job_manager.rs` says where they belong.
 
 mod checkpoint_store;
 mod committer;
@@ -47,6 +55,6 @@ pub mod task_manager;
 pub use job_manager::JobManager;
 pub use message::FlinkMessage;
 pub use mutant::FlinkMutant;
-pub use options::{FlinkSettings, JobSpec};
+pub use options::{FlinkSettings, JobSpec, Startup};
 pub use table::{Table, TableRows, TableStore};
 pub use task_manager::TaskManager;

@@ -2,10 +2,22 @@
 
 use super::FlinkMutant;
 use super::keys::{KeyGroupRange, default_max_parallelism};
-use crate::client::{ConsumerSettings, Directory, SettingsError};
+use crate::client::{AutoOffsetReset, ConsumerSettings, Directory, SettingsError};
 use crate::kafka::ids::{GroupId, TopicIdPartition};
 use crate::kafka::object_client::{ObjectClientOptions, ObjectPlace};
 use wavetank_sim::{Nanos, NodeId};
+
+/// Where a source without state begins (`scan.startup.mode`, `OffsetsInitializer`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Startup {
+    /// `earliest-offset`: at the start of the log.
+    #[default]
+    Earliest,
+    /// `latest-offset`: at its end.
+    Latest,
+    /// `group-offsets`: at the group's committed offsets; where there are none, as `auto.offset.reset` says.
+    GroupOffsets,
+}
 
 /// A job: source -> keyBy -> keyed operator -> sink.
 #[derive(Clone, Debug)]
@@ -18,6 +30,10 @@ pub struct JobSpec {
     pub sources: Vec<TopicIdPartition>,
     /// `group.id`: offsets are committed under it, and never read on restore.
     pub group: GroupId,
+    /// When it is submitted to its cluster, by the job manager's monotonic clock.
+    pub begins_at: Nanos,
+    /// Where its sources begin without state.
+    pub startup: Startup,
     /// Subtasks of each operator (`parallelism.default`).
     pub parallelism: u32,
     /// Key groups (`pipeline.max-parallelism`); `None`: Flink's default for the parallelism.
@@ -36,7 +52,7 @@ pub struct JobSpec {
     pub job_manager: NodeId,
     /// The node of the table that the sink writes to.
     pub table: NodeId,
-    /// Of the source's consumers. `enable.auto.commit` is forced to false, as `KafkaSourceBuilder` does.
+    /// Of the source's consumers. Two of them are overridden, as `KafkaSourceBuilder` does: see [`JobSpec::source`].
     pub consumer: ConsumerSettings,
     /// Of the job.
     pub settings: FlinkSettings,
@@ -60,6 +76,17 @@ impl JobSpec {
     pub fn reader_of(&self, tp: TopicIdPartition) -> u32 {
         let start = (u64::from(tp.topic.0) * 31) & 0x7fff_ffff;
         ((start + u64::from(tp.partition)) % u64::from(self.parallelism)) as u32
+    }
+
+    /// What its sources' consumers are told: `enable.auto.commit` is forced to false, and `auto.offset.reset` follows from
+    /// where sources begin (L23: a restored offset that is out of range is reset so).
+    pub fn source(&self) -> ConsumerSettings {
+        let auto_offset_reset = match self.startup {
+            Startup::Earliest => AutoOffsetReset::Earliest,
+            Startup::Latest => AutoOffsetReset::Latest,
+            Startup::GroupOffsets => self.consumer.auto_offset_reset,
+        };
+        ConsumerSettings { enable_auto_commit: false, auto_offset_reset, ..self.consumer.clone() }
     }
 
     /// Whether that bug is on.
@@ -117,6 +144,12 @@ pub struct FlinkSettings {
     pub task_slots: u32,
     /// `taskmanager.network.memory.buffers-per-channel`: exclusive buffers, the credit of a channel.
     pub buffers_per_channel: u32,
+    /// `execution.buffer-timeout.interval`: a buffer that is not full is sent after that; zero: after each poll.
+    pub buffer_timeout: Nanos,
+    /// `sink.buffer-flush.interval` (of the JDBC sink): rows that wait are written after that.
+    pub sink_flush_interval: Nanos,
+    /// `sink.buffer-flush.max-rows`: rows that are written without waiting longer.
+    pub sink_flush_rows: u32,
     /// Batches of upserts that a sink has on its way at most; JDBC and Cassandra sinks name it differently.
     pub sink_in_flight_max: usize,
 }
@@ -139,6 +172,9 @@ impl Default for FlinkSettings {
             restart_reset_backoff_threshold: Nanos::secs(3600),
             task_slots: 1,
             buffers_per_channel: 2,
+            buffer_timeout: Nanos::millis(100),
+            sink_flush_interval: Nanos::secs(1),
+            sink_flush_rows: 100,
             sink_in_flight_max: 16,
         }
     }
@@ -167,6 +203,7 @@ impl FlinkSettings {
         check(self.restart_jitter_percent < 100, key, self.restart_jitter_percent, "less than 1 (100 percent)")?;
         check(self.task_slots > 0, "taskmanager.numberOfTaskSlots", 0, "at least 1")?;
         check(self.buffers_per_channel > 0, "taskmanager.network.memory.buffers-per-channel", 0, "at least 1")?;
+        check(self.sink_flush_rows > 0, "sink.buffer-flush.max-rows", 0, "at least 1")?;
         check(self.sink_in_flight_max > 0, "job.sink.in-flight-max", 0, "at least 1")
     }
 }

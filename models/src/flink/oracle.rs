@@ -3,15 +3,16 @@
 //! * *At each restore* ([`check_cut`]): for the checkpoint's vector of source offsets, what each key group has applied equals
 //!   the input from where reading began up to it, each offset once.
 //! * *At each write* ([`check_row`]): a row is the pipeline's function of a prefix of the input, whatever was killed.
-//! * *At quiesce* ([`judge`]): the latest checkpoint is a consistent cut, and every row equals the function of all input.
+//! * *At any moment, and at quiesce* ([`judge`]): the latest checkpoint is a consistent cut, every row equals the function of
+//!   a prefix of the input that holds the checkpoint's; when all is quiet that prefix is all of it.
 //!
 //! An offset stands for a record: that a log never shows two records at one offset is other checkers' business.
 
-use super::JobSpec;
 use super::checkpoint_store::pointer_key;
-use super::keys::GroupKeys;
+use super::keys::{GroupKeys, KeyGroupRange};
 use super::state::{Applied, CheckpointMetadata, GroupState, HaPointer, SplitState, decode};
 use super::table::TableRows;
+use super::{JobSpec, Startup};
 use crate::blob::Blob;
 use crate::kafka::ids::{TopicIdPartition, WriterId};
 use std::collections::BTreeMap;
@@ -57,30 +58,93 @@ pub fn check_row(tp: TopicIdPartition, applied: &Applied) -> Result<(), String> 
     Ok(())
 }
 
-/// The input of a partition: where its log begins, and whose records are in it, in order.
+/// The input of a partition, as far as it is known.
 #[derive(Clone, Debug, Default)]
-pub struct Input {
+pub struct InputLog {
     /// Log start offset when the job began.
     pub start: u64,
-    /// Writer, first index, how many.
-    pub records: Vec<(WriterId, u64, u32)>,
+    /// Writer, first index, how many: from the log's start on, in order.
+    pub records: Vec<(WriterId, u64, u64)>,
+    /// Offset after the last record that must come out some time.
+    pub end: u64,
 }
 
-/// Judges a job at quiesce: everything was read, and a checkpoint was taken since.
+impl InputLog {
+    /// How many of the records at offsets `from..to` have such keys; `None` where not all of them are known.
+    fn count(&self, keys: &GroupKeys, tp: TopicIdPartition, from: u64, to: u64) -> Option<u64> {
+        let (mut at, mut sum) = (self.start, 0);
+        for (writer, first, count) in &self.records {
+            let (begin, end) = (at.max(from), (at + count).min(to));
+            if begin < end {
+                sum += keys.count(*writer, tp, first + (begin - at), end - begin);
+            }
+            at += count;
+        }
+        (at >= to && from >= self.start).then_some(sum)
+    }
+}
+
+/// What can be said of a job's output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All input is in its latest checkpoint and in its output, each record once.
+    Whole,
+    /// What there is is right; this is still missing.
+    Behind(String),
+    /// Something is wrong.
+    Wrong(String),
+}
+
+/// Judges a job at any moment: whether its latest checkpoint is a consistent cut, whether every row is the pipeline's
+/// function of a prefix of the input that holds the checkpoint's, and whether all input is in both.
 ///
 /// `object` reads an object of the job's bucket.
-///
-/// # Errors
-/// What is wrong.
 pub fn judge<'a>(
     spec: &JobSpec,
-    inputs: &BTreeMap<TopicIdPartition, Input>,
+    inputs: &BTreeMap<TopicIdPartition, InputLog>,
     table: &TableRows,
     object: impl Fn(&str) -> Option<&'a Blob>,
-) -> Result<(), String> {
+) -> Verdict {
+    let (splits, states) = match latest(spec, object) {
+        Ok(Some(latest)) => latest,
+        Ok(None) => return Verdict::Behind("no checkpoint was ever completed".into()),
+        Err(why) => return Verdict::Wrong(why),
+    };
+    let mut behind = None;
+    for (tp, input) in inputs {
+        let read = splits.iter().find(|split| split.tp == *tp).and_then(|split| split.read);
+        if spec.startup == Startup::Earliest && read.is_some_and(|(start, _)| start != input.start) {
+            return Verdict::Wrong(format!(
+                "partition {tp} was read from {read:?}, but its log begins at {}",
+                input.start
+            ));
+        }
+        let next = read.map_or(0, |(_, next)| next);
+        if next < input.end {
+            behind = Some(format!("the latest checkpoint has read {next} of {} records of {tp}", input.end));
+        }
+        let Some((start, next)) = read else { continue };
+        for state in &states {
+            match judge_row(spec, (*tp, input), state.groups, (start, next), table) {
+                Ok(shown) if shown < input.end => {
+                    behind = Some(format!("the table shows {shown} of {} records of {tp}", input.end));
+                }
+                Ok(_) => {}
+                Err(why) => return Verdict::Wrong(why),
+            }
+        }
+    }
+    behind.map_or(Verdict::Whole, Verdict::Behind)
+}
+
+type Latest = (Vec<SplitState>, Vec<GroupState>);
+
+/// The latest checkpoint, which is a cut and whole.
+fn latest<'a>(spec: &JobSpec, object: impl Fn(&str) -> Option<&'a Blob>) -> Result<Option<Latest>, String> {
     let read = |key: &str| object(key).ok_or_else(|| format!("there is no object {key}"));
-    let pointer: HaPointer = decode(read(&pointer_key(spec.job))?).map_err(|error| error.to_string())?;
-    let (_, objects) = pointer.completed.last().ok_or("no checkpoint was ever completed")?;
+    let Some(pointer) = object(&pointer_key(spec.job)) else { return Ok(None) };
+    let pointer: HaPointer = decode(pointer).map_err(|error| error.to_string())?;
+    let Some((_, objects)) = pointer.completed.last() else { return Ok(None) };
     let metadata: CheckpointMetadata = decode(read(&objects[0])?).map_err(|error| error.to_string())?;
     let mut states: Vec<GroupState> = Vec::new();
     for handle in &metadata.states {
@@ -93,25 +157,35 @@ pub fn judge<'a>(
     if !joins || covered.first().map(|c| c.0) != Some(0) || covered.last().map(|c| c.1) != Some(spec.key_groups()) {
         return Err(format!("the checkpoint holds key groups {covered:?} of {}", spec.key_groups()));
     }
-    for (tp, input) in inputs {
-        let count: u64 = input.records.iter().map(|(_, _, count)| u64::from(*count)).sum();
-        let end = input.start + count;
-        let reached = metadata.splits.iter().find(|split| split.tp == *tp).and_then(|split| split.read);
-        if reached.is_some_and(|(_, next)| next != end) || (reached.is_none() && count > 0) {
-            return Err(format!("the last checkpoint has partition {tp} at {reached:?}, but its log ends at {end}"));
-        }
-        for state in &states {
-            let keys = GroupKeys::new(state.groups, spec.keys, spec.key_groups());
-            let records = input.records.iter().map(|(w, first, n)| keys.count(*w, *tp, *first, u64::from(*n))).sum();
-            let ranges = if count == 0 { Vec::new() } else { vec![(input.start, end)] };
-            let expected = Applied { ranges, records, doubled: 0 };
-            let shown = table.row(state.groups, *tp).cloned().unwrap_or_default();
-            if shown != expected {
-                return Err(format!("the table shows {shown:?} for {:?} of {tp}, not {expected:?}", state.groups));
-            }
-        }
+    Ok(Some((metadata.splits, states)))
+}
+
+/// Up to which offset a row shows its partition: it must be made of all that is there from where reading began, each once,
+/// and hold no less than the latest checkpoint.
+fn judge_row(
+    spec: &JobSpec,
+    (tp, input): (TopicIdPartition, &InputLog),
+    groups: KeyGroupRange,
+    (start, next): (u64, u64),
+    table: &TableRows,
+) -> Result<u64, String> {
+    let shown = table.row(groups, tp).cloned().unwrap_or_default();
+    if shown.is_empty() && start == next {
+        return Ok(next);
     }
-    Ok(())
+    let end = shown.end();
+    if end < next {
+        return Err(format!("the table shows {end} records of {tp} for {groups:?}, and a checkpoint holds {next}"));
+    }
+    let keys = GroupKeys::new(groups, spec.keys, spec.key_groups());
+    let Some(records) = input.count(&keys, tp, start, end) else {
+        return Err(format!("the table shows {tp} up to {end}: no broker has ever served that"));
+    };
+    let expected = Applied { ranges: vec![(start, end)], records, doubled: 0 };
+    if shown != expected {
+        return Err(format!("the table shows {shown:?} for {groups:?} of {tp}, not {expected:?}"));
+    }
+    Ok(end)
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! A source subtask (`KafkaSourceReader`): a consumer that is assigned its partitions, and channels to all keyed subtasks.
 //!
 //! It polls while every channel has room, and hands each keyed subtask the whole range: which of the records are that
-//! subtask's is arithmetic (`keys.rs`). A barrier lies between two polls, so the position of the consumer is the split's
+//! subtask's is arithmetic (`keys.rs`). What it polls fills a buffer of each channel; they are sent when they are full, after
+//! `execution.buffer-timeout.interval`, and before a barrier. A barrier lies between two polls, so the position of the consumer is the split's
 //! state. Restored splits are sought to; the group's committed offsets are not asked for.
 
-use super::JobSpec;
 use super::keys::GroupKeys;
-use super::message::{Element, RecordSpan};
+use super::message::{Buffer, Element, RecordSpan};
 use super::state::{CheckpointId, SplitState};
-use crate::client::ConsumerSettings;
+use super::{JobSpec, Startup};
 use crate::client::consumer::{Consumer, ConsumerEvent, StartAt};
 use crate::kafka::ids::TopicIdPartition;
 use crate::kafka::token::TokenSpace;
@@ -16,6 +16,8 @@ use crate::world::Cx;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+/// `taskmanager.memory.segment-size`.
+const BUFFER_BYTES: u64 = 32 << 10;
 /// Buffers that wait for credit at the sender before the source stops.
 const QUEUE_MAX: usize = 2;
 
@@ -49,6 +51,10 @@ pub(super) struct SourceTask {
     pub channels: Vec<Outgoing>,
     splits: BTreeMap<TopicIdPartition, Option<(u64, u64)>>,
     keys: Arc<[GroupKeys]>,
+    /// What fills the channels' buffers, by channel its bytes, and whether a timer will send it.
+    filling: Vec<RecordSpan>,
+    filling_bytes: Vec<u64>,
+    pub has_timer: bool,
     /// What to commit to Kafka when a checkpoint is complete.
     to_commit: BTreeMap<CheckpointId, Vec<(TopicIdPartition, u64)>>,
     lag_goal: Option<u64>,
@@ -57,24 +63,31 @@ pub(super) struct SourceTask {
 impl SourceTask {
     /// A source that reads nothing before [`assign`](SourceTask::assign).
     pub fn new(spec: &JobSpec, spaces: [TokenSpace; 2], keys: Arc<[GroupKeys]>, lag_goal: u64) -> SourceTask {
-        let settings = ConsumerSettings { enable_auto_commit: false, ..spec.consumer.clone() };
         let credit = spec.settings.buffers_per_channel;
         SourceTask {
-            consumer: Consumer::new(spaces, spec.directory.clone(), settings),
+            consumer: Consumer::new(spaces, spec.directory.clone(), spec.source()),
             channels: (0..spec.parallelism).map(|_| Outgoing { queue: VecDeque::new(), credit }).collect(),
             splits: BTreeMap::new(),
+            filling: Vec::new(),
+            filling_bytes: vec![0; keys.len()],
+            has_timer: false,
             keys,
             to_commit: BTreeMap::new(),
             lag_goal: Some(lag_goal),
         }
     }
 
-    /// Begins to read: where it was, or with the earliest offset.
-    pub fn assign(&mut self, splits: &[SplitState]) {
+    /// Begins to read: where it was, or where sources without state begin.
+    pub fn assign(&mut self, splits: &[SplitState], startup: Startup) {
         self.splits = splits.iter().map(|split| (split.tp, split.read)).collect();
+        let fresh = match startup {
+            Startup::Earliest => StartAt::Earliest,
+            Startup::Latest => StartAt::Latest,
+            Startup::GroupOffsets => StartAt::Reset,
+        };
         let start = |split: &SplitState| match split.read {
             Some((_, next)) => (split.tp, StartAt::Offset(next)),
-            None => (split.tp, StartAt::Earliest),
+            None => (split.tp, fresh),
         };
         self.consumer.assign(splits.iter().map(start));
     }
@@ -98,24 +111,42 @@ impl SourceTask {
             self.splits.insert(polled.tp, Some((start, next)));
             let Some(first) = polled.first() else { continue };
             let bytes = u64::from(polled.bytes());
-            for (channel, keys) in self.channels.iter_mut().zip(self.keys.iter()) {
-                let count = u64::from(polled.count);
-                let share = bytes * keys.count(first.0, polled.tp, first.1, count) / count;
-                channel.queue.push_back(Element::Records(RecordSpan {
-                    tp: polled.tp,
-                    base: polled.offset,
-                    count: polled.count,
-                    first,
-                    due: polled.timestamps(),
-                    bytes: u32::try_from(share).unwrap_or(u32::MAX),
-                }));
+            let count = u64::from(polled.count);
+            for (sum, keys) in self.filling_bytes.iter_mut().zip(self.keys.iter()) {
+                *sum += bytes * keys.count(first.0, polled.tp, first.1, count) / count;
+            }
+            let span =
+                RecordSpan { tp: polled.tp, base: polled.offset, count: polled.count, first, due: polled.timestamps() };
+            if !self.filling.last_mut().is_some_and(|last| last.extend(&span)) {
+                self.filling.push(span);
+            }
+            if self.filling_bytes.iter().any(|bytes| *bytes >= BUFFER_BYTES) {
+                self.flush();
             }
         }
         any
     }
 
+    /// Whether a buffer waits to be filled.
+    pub fn is_filling(&self) -> bool {
+        !self.filling.is_empty()
+    }
+
+    /// Hands buffers over to their channels, full or not.
+    pub fn flush(&mut self) {
+        if self.filling.is_empty() {
+            return;
+        }
+        let spans: Arc<[RecordSpan]> = self.filling.drain(..).collect();
+        for (channel, bytes) in self.channels.iter_mut().zip(&mut self.filling_bytes) {
+            let bytes = u32::try_from(std::mem::take(bytes)).unwrap_or(u32::MAX);
+            channel.queue.push_back(Element::Records(Buffer { spans: spans.clone(), bytes }));
+        }
+    }
+
     /// Its state, and the barrier behind all that was polled.
     pub fn trigger(&mut self, checkpoint: CheckpointId) -> Vec<SplitState> {
+        self.flush();
         for channel in &mut self.channels {
             channel.queue.push_back(Element::Barrier(checkpoint));
         }

@@ -28,7 +28,8 @@ pub struct CheckpointId(pub u64);
 pub struct SplitState {
     /// Which partition.
     pub tp: TopicIdPartition,
-    /// Where reading began, and the next offset to read; `None`: not known yet, the earliest one.
+    /// Where reading began, and the next offset to read; `None`: not known yet, where sources without
+    /// state begin.
     pub read: Option<(u64, u64)>,
 }
 

@@ -21,8 +21,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 struct Row {
     attempt: Attempt,
     applied: Applied,
-    /// Up to there output has been visible before.
-    shown: u64,
+    /// Up to there output has been visible before, and so many records.
+    shown: (u64, u64),
 }
 
 /// What is in the table.
@@ -53,30 +53,34 @@ impl Table {
         Table { job, store }
     }
 
-    fn upsert(&self, cx: &mut Cx<'_>, upsert: Upsert) {
-        let Upsert { attempt, groups, tp, applied, due, records } = upsert;
+    fn upsert(&self, cx: &mut Cx<'_>, upsert: &Upsert) {
+        let &Upsert { attempt, groups, tp, ref applied, due, .. } = upsert;
         let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         let row = store.rows.entry((groups, tp)).or_default();
         if attempt < row.attempt {
             return cx.mark("flink: the table refused a late write");
         }
-        if let Err(why) = check_row(tp, &applied) {
+        if let Err(why) = check_row(tp, applied) {
             cx.fail(format!("flink: {why}"));
         }
-        if applied.end() > row.shown {
-            row.shown = applied.end();
+        if applied.end() > row.shown.0 {
+            let records = applied.records.saturating_sub(row.shown.1);
+            row.shown = (applied.end(), applied.records);
             cx.probe(Probe::Emitted { job: self.job, due, records });
         }
-        (row.attempt, row.applied) = (attempt, applied);
+        row.attempt = attempt;
+        row.applied.clone_from(applied);
     }
 }
 
 impl Process for Table {
     fn step(&mut self, cx: &mut Cx<'_>, input: Input) {
         if let Input::Message { conn, message: Message::Flink(message) } = input
-            && let FlinkMessage::Upsert { sequence, row } = *message
+            && let FlinkMessage::Upsert { sequence, rows } = *message
         {
-            self.upsert(cx, row);
+            for row in rows.iter() {
+                self.upsert(cx, row);
+            }
             cx.send(conn, Message::Flink(Box::new(FlinkMessage::Upserted { sequence })));
         }
     }

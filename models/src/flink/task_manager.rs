@@ -310,7 +310,7 @@ impl TaskManager {
         if let Some(execution) = &mut self.execution {
             let attempt = execution.attempt();
             if let Some(offsets) = self.committer.answer() {
-                execution.begin_at(&offsets);
+                execution.begin_at(cx, &offsets);
             }
             let done = execution.run(cx);
             for aligned in done.aligned {

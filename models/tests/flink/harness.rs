@@ -1,6 +1,6 @@
 //! A world with a scripted cluster, a producer, a job and its table, and what came of it.
 
-use super::broker::{Cluster, Script, TOPIC, broker, tp};
+use super::broker::{Cluster, Log, Script, TOPIC, broker, tp};
 use super::common::*;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -10,8 +10,10 @@ use wavetank_models::client::{
 };
 use wavetank_models::cloud::object_store::ObjectStoreFault;
 use wavetank_models::fault::Fault;
-use wavetank_models::flink::oracle::{Input, judge};
-use wavetank_models::flink::{FlinkMutant, FlinkSettings, JobManager, JobSpec, Table, TableStore, TaskManager};
+use wavetank_models::flink::oracle::{InputLog, Verdict, judge};
+use wavetank_models::flink::{
+    FlinkMutant, FlinkSettings, JobManager, JobSpec, Startup, Table, TableStore, TaskManager,
+};
 use wavetank_models::invariants::Invariants;
 use wavetank_models::kafka::group_coordinator::GroupRecord;
 use wavetank_models::kafka::ids::{BrokerId, GroupId};
@@ -56,6 +58,7 @@ pub struct Setup {
     pub seed: u64,
     pub task_managers: u32,
     pub parallelism: u32,
+    pub startup: Startup,
     pub rate: u64,
     pub records_per_sec: Option<u64>,
     pub settings: FlinkSettings,
@@ -83,6 +86,7 @@ impl Setup {
             seed,
             task_managers: 3,
             parallelism: 3,
+            startup: Startup::Earliest,
             rate: 300,
             records_per_sec: Some(2000),
             settings,
@@ -108,6 +112,8 @@ impl Setup {
             directory: self.directory(),
             sources: (0..PARTITIONS).map(tp).collect(),
             group: GroupId(9),
+            begins_at: Nanos::ZERO,
+            startup: self.startup,
             parallelism: self.parallelism,
             max_parallelism: None,
             keys: 50,
@@ -182,11 +188,17 @@ impl Setup {
             },
             |world, _, outcome, sea| {
                 let cluster = calm.lock().unwrap();
-                let inputs: BTreeMap<_, _> =
-                    cluster.logs.iter().map(|(tp, log)| (*tp, Input { start: 0, records: log.ranges() })).collect();
+                let input = |log: &Log| {
+                    let records = log.ranges().into_iter().map(|(w, first, n)| (w, first, u64::from(n))).collect();
+                    InputLog { start: 0, records, end: log.end() }
+                };
+                let inputs: BTreeMap<_, _> = cluster.logs.iter().map(|(tp, log)| (*tp, input(log))).collect();
                 let store = world.store(sea.store);
-                let verdict =
-                    judge(&self.spec(sea), &inputs, &table.lock().unwrap(), |key| store.peek(sea.bucket, key));
+                let rows = table.lock().unwrap();
+                let verdict = match judge(&self.spec(sea), &inputs, &rows, |key| store.peek(sea.bucket, key)) {
+                    Verdict::Whole => Ok(()),
+                    Verdict::Behind(why) | Verdict::Wrong(why) => Err(why),
+                };
                 let failures: Vec<String> = world.failures().iter().map(|failure| failure.why.clone()).collect();
                 Ran {
                     verdict,

@@ -57,7 +57,8 @@ const TABLE: [(Family, [Promise; 5]); Family::ALL.len()] = [
     // A quorum of three survives one; a storm may take two.
     (Family::ControllerCrash, [StandsStill; 5]),
     (Family::ClientCrash, [GoesOn; 5]),
-    (Family::TaskManagerCrash, [NotSimulated; 5]),
+    (Family::TaskManagerCrash, [GoesOn; 5]),
+    (Family::JobManagerCrash, [GoesOn; 5]),
     (Family::NetworkPartition, [GoesOn; 5]),
     // A broker that the controller hears and its clients do not: nobody takes over.
     (Family::OneWayCut, [StandsStill; 5]),

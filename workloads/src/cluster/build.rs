@@ -2,6 +2,8 @@
 
 use super::admin::{Admin, NewTopic};
 use super::cloud::{CLIENT_INSTANCE, CLOUD, CONTROLLER_INSTANCE};
+use super::job_meter::JobMeter;
+use super::jobs::{self, Job};
 use super::knobs::Knobs;
 use super::settings;
 use super::size::{Purpose, Setup, Size};
@@ -59,7 +61,15 @@ pub(super) struct Cluster {
     pub(super) controllers: Vec<Member>,
     pub(super) producers: Vec<Member>,
     pub(super) consumers: Vec<Member>,
+    pub(super) jobs: Vec<Job>,
     pub(super) store: StoreId,
+}
+
+impl Cluster {
+    /// Those who listen to its jobs.
+    pub(super) fn job_meters(&self) -> Vec<JobMeter> {
+        self.jobs.iter().map(|job| JobMeter::new(job.spec.job, &job.spec.sources)).collect()
+    }
 }
 
 /// A process and where it is.
@@ -100,6 +110,9 @@ impl Map {
             let members = group.members.total().min(size.members.unwrap_or(u32::MAX)) as usize;
             places.extend(zones_of(&group.members, &azs).into_iter().take(members));
         }
+        for pipeline in &setup.scenario.pipelines {
+            places.extend(jobs::places(pipeline, setup.purpose, &azs));
+        }
         let clients =
             hosts(&mut cloud, places.len() + 1, &|n| places.get(n).copied().unwrap_or(azs[0]), CLIENT_INSTANCE);
         Map { cloud, azs, brokers, controllers, clients, instances }
@@ -107,7 +120,7 @@ impl Map {
 }
 
 /// The zone of each.
-fn zones_of(placement: &Placement, azs: &[AzId]) -> Vec<AzId> {
+pub(super) fn zones_of(placement: &Placement, azs: &[AzId]) -> Vec<AzId> {
     let mut left: Vec<u32> = placement.per_az.iter().map(|(_, count)| *count).collect();
     let mut zones = Vec::new();
     // One zone after the other, so that the first few are spread too.
@@ -127,6 +140,8 @@ struct Media {
     store: StoreId,
     data: BucketId,
     wal: BucketId,
+    /// Of the jobs.
+    checkpoints: BucketId,
     express: Vec<(ExpressId, BucketId)>,
     volumes: Vec<VolumeId>,
     share: Option<ShareId>,
@@ -150,17 +165,19 @@ impl Builder<'_> {
         let clients = &mut map.clients.iter().copied();
         let producers = self.producers(world, core, clients, &directory);
         let consumers = self.consumers(world, core, clients, &directory);
+        let jobs = self.jobs(world, core, clients, &directory, (media.store, media.checkpoints));
         self.admin(world, core, clients.next().expect("a host for the tool"), quorum);
         let az_names = self.setup.scenario.cluster.azs.clone();
-        Cluster { azs: map.azs.clone(), az_names, brokers, controllers, producers, consumers, store: media.store }
+        let (azs, store) = (map.azs.clone(), media.store);
+        Cluster { azs, az_names, brokers, controllers, producers, consumers, jobs, store }
     }
 
     fn media(&self, world: &mut World, core: &mut Core<Event>, map: &MapHosts) -> Media {
         let choices = *core.choices();
         let mut store = ObjectStore::new(CLOUD.store.clone(), &choices, 0);
-        let (data, wal) = (store.create_bucket(core.now()), store.create_bucket(core.now()));
+        let [data, wal, checkpoints] = std::array::from_fn(|_| store.create_bucket(core.now()));
         let store = world.add_store(store);
-        let mut media = Media { store, data, wal, express: Vec::new(), volumes: Vec::new(), share: None };
+        let mut media = Media { store, data, wal, checkpoints, express: Vec::new(), volumes: Vec::new(), share: None };
         let instance = &self.setup.scenario.cluster.instance;
         match self.setup.platform.kind {
             PlatformKind::S3Wal => {}
@@ -218,7 +235,7 @@ impl Builder<'_> {
                 options: options.clone(),
                 mutant: match self.mutant {
                     Some(Mutant::Controller(mutant)) => Some(mutant),
-                    Some(Mutant::Harbour(_) | Mutant::Wal(_) | Mutant::Storage(_)) | None => None,
+                    Some(Mutant::Harbour(_) | Mutant::Wal(_) | Mutant::Storage(_) | Mutant::Flink(_)) | None => None,
                 },
             };
             let factory = Box::new(move |_| Behaviour::Machine(Box::new(Controller::new(spec.clone()))));
@@ -290,7 +307,7 @@ impl Builder<'_> {
         let ring = self.knobs.ring(settings::ring(self.setup.platform));
         let mutant = match self.mutant {
             Some(Mutant::Wal(mutant)) => Some(mutant),
-            Some(Mutant::Harbour(_) | Mutant::Controller(_) | Mutant::Storage(_)) | None => None,
+            Some(Mutant::Harbour(_) | Mutant::Controller(_) | Mutant::Storage(_) | Mutant::Flink(_)) | None => None,
         };
         let kind = self.setup.platform.kind;
         let brokers = map.brokers.clone();

@@ -1,6 +1,7 @@
 //! A scenario's own faults, carried out: who is hit is decided when the fault begins.
 
 use super::build::{Cluster, Member};
+use super::jobs::Job;
 use super::meter::SharedMeter;
 use super::size::Purpose;
 use crate::compare::measurement::FaultMark;
@@ -11,6 +12,7 @@ use wavetank_models::cloud::network::{LinkClass, NetworkFault, PartitionDirectio
 use wavetank_models::cloud::object_store::ObjectStoreFault;
 use wavetank_models::cloud::volume::{Survival, VolumeFault};
 use wavetank_models::fault;
+use wavetank_models::flink::oracle::Verdict;
 use wavetank_models::kafka::ids::{BrokerId, TopicId, TopicIdPartition};
 use wavetank_models::world::{Action, Director, Event, World};
 use wavetank_sim::{Choices, Core, Domain, Nanos, Stream};
@@ -19,16 +21,24 @@ use super::build::FIRST_TOPIC;
 
 /// What is decided in the middle of a run, by number: below this the scenario's faults.
 pub(super) const LOOK_WHETHER_DONE: u32 = u32::MAX;
+const LOOK_AT_JOBS: u32 = u32::MAX - 1;
+/// How often exploring runs look.
+const LOOK_EVERY: Nanos = Nanos::millis(500);
 
 /// A fault that wavetank reads and cannot carry out yet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the scenario's fault at {at} ({what}) cannot be simulated yet: take it out")]
+#[error("the scenario's {what} cannot be simulated yet: take it out")]
 pub struct NotYet {
-    at: String,
     what: String,
 }
 
-/// Whether all of a scenario's faults can be carried out.
+impl NotYet {
+    pub(super) fn new(what: String) -> NotYet {
+        NotYet { what }
+    }
+}
+
+/// Whether all of a scenario's faults can be carried out, and its pipelines simulated.
 ///
 /// # Errors
 /// The first that cannot.
@@ -40,12 +50,11 @@ pub fn supported(scenario: &Scenario) -> Result<(), NotYet> {
                 | FaultKind::AddBroker(_)
                 | FaultKind::RemoveBroker(_)
                 | FaultKind::ConsumerChurn { .. }
-                | FaultKind::KillTaskManager(_)
         )
     };
     match scenario.faults.iter().find(is_missing) {
-        Some(fault) => Err(NotYet { at: format!("{:?}", fault.at), what: fault.kind.to_string() }),
-        None => Ok(()),
+        Some(fault) => Err(NotYet::new(format!("fault at {:?} ({})", fault.at, fault.kind))),
+        None => super::jobs::supported(scenario),
     }
 }
 
@@ -77,6 +86,9 @@ impl Conductor {
             world.plan(core, self.begin + fault.at, Action::Direct(n as u32));
         }
         world.plan(core, self.load_ends, Action::Direct(LOOK_WHETHER_DONE));
+        if self.purpose == Purpose::Explore && !self.cluster.jobs.is_empty() {
+            world.plan(core, self.begin, Action::Direct(LOOK_AT_JOBS));
+        }
     }
 
     fn broker(&mut self, target: &Target) -> Option<BrokerId> {
@@ -110,6 +122,18 @@ impl Conductor {
         }
         let broker = self.broker(target)?;
         Some((format!("broker {}", broker.0 + 1), self.cluster.brokers[broker.0 as usize]))
+    }
+
+    /// The task manager of that number, from 1 over all pipelines, and its job's place.
+    fn task_manager(&self, number: u32) -> Option<(usize, Member)> {
+        let all = self.cluster.jobs.iter().enumerate();
+        let mut all = all.flat_map(|(job, of)| of.task_managers.iter().map(move |member| (job, *member)));
+        all.nth(number.checked_sub(1)? as usize)
+    }
+
+    /// What the output of all jobs is worth now: the worst of them, by the job's name.
+    pub(super) fn judge_jobs(&self, world: &World) -> Verdict {
+        judge_jobs(&self.cluster.jobs, &self.meter, world)
     }
 
     fn mark(&self, now: Nanos, until: Nanos, label: String) {
@@ -241,8 +265,18 @@ impl Conductor {
             FaultKind::RollingRestart { .. }
             | FaultKind::AddBroker(_)
             | FaultKind::RemoveBroker(_)
-            | FaultKind::ConsumerChurn { .. }
-            | FaultKind::KillTaskManager(_) => unreachable!("refused before the run"),
+            | FaultKind::ConsumerChurn { .. } => unreachable!("refused before the run"),
+            FaultKind::KillTaskManager(target) => {
+                let Target::TaskManager(number) = target else { return };
+                let Some((job, member)) = self.task_manager(*number) else { return };
+                let what = format!("task manager {number} killed");
+                self.mark(now, end, what.clone());
+                self.meter.0.lock().expect("nobody panics with it").hit_job(now, job, what);
+                world.kill(core, member.node);
+                if let Some(until) = until {
+                    world.plan(core, until, Action::Restart(member.node));
+                }
+            }
         }
     }
 
@@ -270,7 +304,10 @@ impl Conductor {
             Peer::Everyone => vec![Scope::All],
             Peer::Controllers => hosts(&self.cluster.controllers),
             Peer::ObjectStore => vec![Scope::Storage(LinkClass::ObjectStorage)],
-            Peer::Clients => hosts(&[&self.cluster.producers[..], &self.cluster.consumers[..]].concat()),
+            Peer::Clients => {
+                let jobs = self.cluster.jobs.iter().flat_map(Job::members).collect();
+                hosts(&[self.cluster.producers.clone(), self.cluster.consumers.clone(), jobs].concat())
+            }
             Peer::Brokers => hosts(&self.cluster.brokers),
         };
         let from = Scope::Host(member.host);
@@ -284,17 +321,47 @@ impl Conductor {
         if self.purpose == Purpose::Measure {
             return core.stop(super::LOAD_OVER);
         }
-        if self.meter.0.lock().expect("nobody panics with it").is_quiet() {
-            return core.stop(super::ALL_DONE);
+        let is_quiet = self.meter.0.lock().expect("nobody panics with it").is_quiet();
+        match self.judge_jobs(world) {
+            Verdict::Whole if is_quiet => return core.stop(super::ALL_DONE),
+            Verdict::Wrong(why) => return core.stop(why),
+            Verdict::Whole | Verdict::Behind(_) => {}
         }
-        world.plan(core, core.now() + Nanos::millis(500), Action::Direct(LOOK_WHETHER_DONE));
+        world.plan(core, core.now() + LOOK_EVERY, Action::Direct(LOOK_WHETHER_DONE));
     }
+
+    /// What a job has put out is right at any moment, also in the middle of a storm.
+    fn look_at_jobs(&self, world: &mut World, core: &mut Core<Event>) {
+        if let Verdict::Wrong(why) = self.judge_jobs(world) {
+            return core.stop(why);
+        }
+        let next = core.now() + LOOK_EVERY;
+        if next < self.load_ends {
+            world.plan(core, next, Action::Direct(LOOK_AT_JOBS));
+        }
+    }
+}
+
+/// What the output of jobs is worth now: the worst of all.
+pub(super) fn judge_jobs(jobs: &[Job], meter: &SharedMeter, world: &World) -> Verdict {
+    let inputs = meter.0.lock().expect("nobody panics with it").inputs();
+    let mut worst = Verdict::Whole;
+    for job in jobs {
+        match job.judge(world, &inputs) {
+            Verdict::Whole => {}
+            Verdict::Behind(why) => worst = Verdict::Behind(format!("pipeline {}: {why}", job.name)),
+            Verdict::Wrong(why) => return Verdict::Wrong(format!("pipeline {}: {why}", job.name)),
+        }
+    }
+    worst
 }
 
 impl Director for Conductor {
     fn direct(&mut self, world: &mut World, core: &mut Core<Event>, what: u32) {
-        if what == LOOK_WHETHER_DONE {
-            return self.look_whether_done(world, core);
+        match what {
+            LOOK_WHETHER_DONE => return self.look_whether_done(world, core),
+            LOOK_AT_JOBS => return self.look_at_jobs(world, core),
+            _ => {}
         }
         let fault = self.faults[what as usize].clone();
         self.begin_fault(world, core, &fault);

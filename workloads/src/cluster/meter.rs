@@ -1,9 +1,11 @@
 //! Hears the probes of a run: invariants, the recorder of a measured run, and how recoveries went.
 
-use crate::compare::measurement::Recovery;
+use super::job_meter::{JobMeter, Served};
+use crate::compare::measurement::{JobRecovery, Recovery};
 use crate::compare::{Distribution, Recorder};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use wavetank_models::flink::oracle::InputLog;
 use wavetank_models::invariants::Invariants;
 use wavetank_models::kafka::ids::{BrokerId, ControllerId, LeaderEpoch, TopicIdPartition};
 use wavetank_models::probe::{BrokenPromise, FirstTold, Probe, ProbeSink};
@@ -46,6 +48,10 @@ pub(super) struct Meter {
     pub(super) gave_up_records: u64,
     /// Acknowledged, and not in the log of whoever leads.
     pub(super) acked_lost: u64,
+    /// In the order of the scenario.
+    pub(super) jobs: Vec<JobMeter>,
+    /// What jobs have to work on; exploring runs alone need it.
+    served: Option<Served>,
 }
 
 /// A meter that the world and the run's end share.
@@ -57,6 +63,7 @@ impl Meter {
         Meter {
             invariants: Invariants::all(),
             first_told: FirstTold::default(),
+            served: recorder.is_none().then(Served::default),
             recorder,
             begin,
             first_topic,
@@ -72,6 +79,7 @@ impl Meter {
             consumed_records: 0,
             gave_up_records: 0,
             acked_lost: 0,
+            jobs: Vec::new(),
         }
     }
 
@@ -106,6 +114,22 @@ impl Meter {
     /// How recoveries went.
     pub(super) fn recoveries(&self) -> Vec<Recovery> {
         self.hits.iter().filter(|hit| !hit.led.is_empty()).map(|hit| hit.recovery.clone()).collect()
+    }
+
+    /// A job's process was hit.
+    pub(super) fn hit_job(&mut self, now: Nanos, job: usize, what: String) {
+        let begin = self.begin;
+        self.jobs[job].hit(now, begin, what);
+    }
+
+    /// How jobs came back.
+    pub(super) fn job_recoveries(&self) -> Vec<JobRecovery> {
+        self.jobs.iter().flat_map(JobMeter::recoveries).collect()
+    }
+
+    /// What jobs must have worked on, as far as it is known.
+    pub(super) fn inputs(&self) -> BTreeMap<TopicIdPartition, InputLog> {
+        self.served.as_ref().map_or_else(BTreeMap::new, |served| served.inputs(&self.acked))
     }
 
     /// Whether nothing is on its way, and all that was acknowledged was handed to consumers.
@@ -186,7 +210,32 @@ impl Meter {
                     recorder.lag(now, self.lag);
                 }
             }
+            Probe::Served { span, .. } if span.tp.topic.0 >= self.first_topic => {
+                if let Some(served) = &mut self.served {
+                    served.heed(span);
+                }
+            }
+            Probe::CheckpointCompleted { took, .. } => {
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.latency(now, Distribution::Checkpoint, *took, 1);
+                }
+            }
+            Probe::Emitted { due, records, .. } => {
+                if let Some(recorder) = &mut self.recorder {
+                    let (first, last) = (now - due.0.min(now), now - due.1.min(now));
+                    recorder.latencies(now, Distribution::Freshness, first, last, *records);
+                }
+            }
             _ => {}
+        }
+        self.count_jobs(now, probe);
+    }
+
+    fn count_jobs(&mut self, now: Nanos, probe: &Probe) {
+        let begin = self.begin;
+        self.jobs.iter_mut().for_each(|job| job.heed(now, begin, probe));
+        if let (Some(recorder), Probe::Produced { .. } | Probe::Emitted { .. }) = (&mut self.recorder, probe) {
+            recorder.job_lag(now, self.jobs.iter().map(JobMeter::lag).max().unwrap_or(0));
         }
     }
 

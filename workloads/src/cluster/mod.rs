@@ -5,7 +5,8 @@
 //! until everything is quiet: every record that was acknowledged has been handed to a consumer.
 //!
 //! What is checked: the [invariants](wavetank_models::invariants), on every probe; in exploring runs the history of what
-//! clients asked and were told; and at the end that everything became quiet.
+//! clients asked and were told; that the output of Flink-style jobs is the function of a prefix of their input, whatever was
+//! killed; and at the end that everything became quiet: jobs too, whose output and latest checkpoint then hold all of it.
 
 mod admin;
 pub mod budget;
@@ -14,6 +15,8 @@ mod cloud;
 mod comparison;
 mod cost;
 mod faults;
+mod job_meter;
+mod jobs;
 mod knobs;
 mod meter;
 mod promises;
@@ -34,12 +37,13 @@ use crate::recording::{Readers, judge, recording};
 use crate::scenario::{Listeners, RunOptions};
 use build::{Builder, FIRST_TOPIC, Map};
 use cloud::CLOUD;
-use faults::Conductor;
+use faults::{Conductor, judge_jobs};
 use knobs::Knobs;
 use meter::{Meter, SharedMeter};
 use size::Size;
 use std::sync::{Arc, Mutex};
 use wavetank_models::cloud::price::PriceBook;
+use wavetank_models::flink::oracle::Verdict;
 use wavetank_models::world::{Event, Products, World, launch};
 use wavetank_sim::{Choices, Core, EndReason, Limits, Nanos, Outcome};
 use wavetank_traces::check::Options;
@@ -74,6 +78,7 @@ pub fn run(setup: Setup<'_>, seed: u64, options: &RunOptions, listeners: Listene
     let meter = Meter::new(recorder, begin, FIRST_TOPIC, size.partitions);
     let meter = SharedMeter(Arc::new(Mutex::new(meter)));
     let marks = Arc::new(Mutex::new(Vec::new()));
+    let jobs = Arc::new(Mutex::new(Vec::new()));
     let is_explore = setup.purpose == Purpose::Explore;
     let storm = is_explore.then(|| storm::Drawn::draw(setup, &Choices::new(seed)));
     let knobs = if is_explore { Knobs::draw(&Choices::new(seed)) } else { Knobs::default() };
@@ -111,11 +116,18 @@ pub fn run(setup: Setup<'_>, seed: u64, options: &RunOptions, listeners: Listene
                 stream: Conductor::stream(core.choices()),
                 purpose: setup.purpose,
             };
+            meter.0.lock().expect("the run begins").jobs = conductor.cluster.job_meters();
+            *jobs.lock().expect("the run begins") = conductor.cluster.jobs.clone();
             conductor.put_on_plan(world, core);
             world.set_director(Box::new(conductor));
         },
         |world, core, outcome| {
-            let report = Report { setup, size: &size, seed, drawn, instances };
+            let verdict = if is_explore {
+                judge_jobs(&jobs.lock().expect("the run is over"), &meter, world)
+            } else {
+                Verdict::Whole
+            };
+            let report = Report { setup, size: &size, seed, drawn, instances, verdict };
             let faults = std::mem::take(&mut *marks.lock().expect("the run is over"));
             let mut meter = meter.0.lock().expect("the run is over");
             let mut measurement = report.measurement(world, &mut meter, &outcome);
@@ -150,6 +162,8 @@ struct Report<'a> {
     seed: u64,
     drawn: Vec<String>,
     instances: Vec<String>,
+    /// Of the jobs.
+    verdict: Verdict,
 }
 
 impl Report<'_> {
@@ -158,6 +172,9 @@ impl Report<'_> {
         let end = outcome.now.min(self.size.load_ends());
         let mut measurement = recorder.finish(end, outcome.digest, outcome.events);
         measurement.recoveries = meter.recoveries();
+        measurement.job_recoveries = meter.job_recoveries();
+        measurement.checkpoints_failed =
+            (!meter.jobs.is_empty()).then(|| meter.jobs.iter().map(|job| job.failed).sum());
         measurement.profiles = CLOUD.profiles(self.setup.platform.kind);
         measurement.invariants = meter
             .invariants
@@ -201,8 +218,15 @@ impl Report<'_> {
         let all_done = outcome.reason == EndReason::Stopped(ALL_DONE.into());
         let readers = if all_done { Readers::Finished } else { Readers::Interrupted };
         let history = judge(world.finish_recording(core), readers, outcome.now, &mut findings);
+        if let Verdict::Wrong(why) = &self.verdict {
+            let (severity, by) = (Severity::Violation, "the oracle of pipelines".into());
+            findings.push(Finding { severity, at_ns: outcome.now.0, by, why: why.clone() });
+        }
         if findings.is_empty() && !matches!(outcome.reason, EndReason::Stopped(_)) {
-            let why = format!("{} ended the run: {}", outcome.reason, meter.what_is_left());
+            let mut why = format!("{} ended the run: {}", outcome.reason, meter.what_is_left());
+            if let Verdict::Behind(job) = &self.verdict {
+                why = format!("{why}; {job}");
+            }
             findings.push(Finding { severity: Severity::Stall, at_ns: outcome.now.0, by: "the cluster".into(), why });
         }
         let led_here =

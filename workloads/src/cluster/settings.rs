@@ -1,15 +1,18 @@
 //! From what a scenario says to what models are told.
 
+use super::size::Purpose;
 use crate::spec::scenario::{KeyChoice, Platform, Workload};
-use crate::spec::settings::{self, WalUri};
+use crate::spec::settings::{self, RestartStrategy, StartupMode, WalUri};
 use wavetank_models::client;
 use wavetank_models::client::Backoff;
 use wavetank_models::client::load::Partitioner;
+use wavetank_models::flink::{FlinkSettings, Startup};
 use wavetank_models::kafka::controller::ControllerOptions;
 use wavetank_models::kafka::protocol::client::{Acks, IsolationLevel};
 use wavetank_models::kafka::shared_storage::StorageOptions;
 use wavetank_models::kafka::wal::object::ObjectWalOptions;
 use wavetank_models::kafka::wal::ring::RingOptions;
+use wavetank_sim::Nanos;
 
 /// Sizes in requests are 32 bits wide on the wire.
 fn narrow(bytes: u64) -> u32 {
@@ -133,4 +136,58 @@ pub(super) fn controller(platform: &Platform) -> ControllerOptions {
         object_retention: platform.shared_storage.object_delete_retention,
         ..ControllerOptions::default()
     }
+}
+
+pub(super) fn startup(of: StartupMode) -> Startup {
+    match of {
+        StartupMode::Earliest => Startup::Earliest,
+        StartupMode::Latest => Startup::Latest,
+        StartupMode::GroupOffsets => Startup::GroupOffsets,
+    }
+}
+
+/// A job's. Exploring runs are faster in everything, so that a minute sees many checkpoints and restarts.
+pub(super) fn flink(of: &settings::FlinkSettings, purpose: Purpose, (subtasks, managers): (u32, u32)) -> FlinkSettings {
+    let settings = FlinkSettings {
+        checkpointing_interval: of.checkpoint_interval,
+        checkpointing_timeout: of.checkpoint_timeout,
+        checkpointing_min_pause: of.min_pause,
+        tolerable_failed_checkpoints: of.tolerable_failed,
+        checkpoints_num_retained: of.retained as usize,
+        heartbeat_interval: of.heartbeat_interval,
+        heartbeat_timeout: of.heartbeat_timeout,
+        heartbeat_rpc_failure_threshold: of.heartbeat_failures,
+        task_slots: of.slots_per_task_manager,
+        buffer_timeout: of.buffer_timeout,
+        ..FlinkSettings::default()
+    };
+    let settings = match of.restart {
+        RestartStrategy::ExponentialDelay { initial, max, multiplier, jitter, reset } => FlinkSettings {
+            restart_initial_backoff: initial,
+            restart_max_backoff: max,
+            restart_backoff_multiplier_percent: percent(multiplier),
+            restart_jitter_percent: percent(jitter),
+            restart_reset_backoff_threshold: reset,
+            ..settings
+        },
+        RestartStrategy::FixedDelay { .. } | RestartStrategy::FailureRate { .. } | RestartStrategy::None => settings,
+    };
+    match purpose {
+        Purpose::Measure => settings,
+        Purpose::Explore => FlinkSettings {
+            checkpointing_interval: settings.checkpointing_interval.map(|it| it.min(Nanos::millis(500))),
+            checkpointing_timeout: settings.checkpointing_timeout.min(Nanos::secs(15)),
+            heartbeat_interval: settings.heartbeat_interval.min(Nanos::secs(1)),
+            heartbeat_timeout: settings.heartbeat_timeout.min(Nanos::secs(5)),
+            restart_initial_backoff: settings.restart_initial_backoff.min(Nanos::millis(200)),
+            restart_max_backoff: settings.restart_max_backoff.min(Nanos::secs(2)),
+            sink_flush_interval: settings.sink_flush_interval.min(Nanos::millis(100)),
+            task_slots: subtasks.div_ceil(managers),
+            ..settings
+        },
+    }
+}
+
+fn percent(share: f64) -> u64 {
+    (share * 100.0) as u64
 }

@@ -5,6 +5,7 @@
 
 use super::budget;
 use super::build::{Cluster, Member};
+use super::jobs::Job;
 use super::size::Setup;
 use crate::spec::scenario::{Family, Intensity};
 use std::ops::Range;
@@ -65,7 +66,8 @@ impl Drawn {
         }
         // Whatever is down or stopped by then comes back.
         let all = [&cluster.brokers, &cluster.controllers, &cluster.producers, &cluster.consumers];
-        for member in all.into_iter().flatten() {
+        let jobs: Vec<Member> = cluster.jobs.iter().flat_map(Job::members).collect();
+        for member in all.into_iter().flatten().chain(&jobs) {
             world.plan(core, during.end, Action::Resume(member.node));
             world.plan(core, during.end + Nanos::secs(1), Action::Restart(member.node));
         }
@@ -114,6 +116,7 @@ impl Drawn {
         let Some(broker) = self.pick(&cluster.brokers) else { return };
         let stream = &mut self.stream;
         let clients = [&cluster.producers[..], &cluster.consumers].concat();
+        let jobs: Vec<Member> = cluster.jobs.iter().flat_map(Job::members).collect();
         let fault = match family {
             Family::BrokerCrash => return crash(world, core, broker, &during),
             Family::ControllerCrash => {
@@ -147,7 +150,7 @@ impl Drawn {
             }),
             Family::OneWayCut => {
                 let host = Scope::Host(broker.host);
-                let other = stream.pick(&[&cluster.brokers[..], &cluster.controllers, &clients].concat()).host;
+                let other = stream.pick(&[&cluster.brokers[..], &cluster.controllers, &clients, &jobs].concat()).host;
                 let (from, to) = match stream.ratio(1, 2) {
                     true => (host, Scope::Host(other)),
                     false => (Scope::Host(other), host),
@@ -173,7 +176,16 @@ impl Drawn {
             },
             // Drawn per operation.
             Family::ObjectStoreErrors | Family::ObjectStoreLate | Family::VolumeErrors => return,
-            Family::TaskManagerCrash | Family::ConsumerChurn | Family::CleanRestart | Family::Reassignment => return,
+            Family::TaskManagerCrash => {
+                let workers: Vec<Member> =
+                    cluster.jobs.iter().flat_map(|job| job.task_managers.iter().copied()).collect();
+                return self.pick(&workers).into_iter().for_each(|worker| crash(world, core, worker, &during));
+            }
+            Family::JobManagerCrash => {
+                let managers: Vec<Member> = cluster.jobs.iter().map(|job| job.job_manager).collect();
+                return self.pick(&managers).into_iter().for_each(|manager| crash(world, core, manager, &during));
+            }
+            Family::ConsumerChurn | Family::CleanRestart | Family::Reassignment => return,
         };
         let id = world.next_fault_id();
         world.plan(core, during.start, Action::Inject(id, fault));

@@ -148,7 +148,8 @@ fn find(metric: Metric, run: &Measurement, offered: u64) -> Found {
         Metric::Throughput => known(throughput(run, offered).map(Measured::Share)),
         Metric::CheckpointDuration => known(latency(run, Distribution::Checkpoint, Statistic::Max)),
         Metric::Cost => known(cost(run)),
-        Metric::RebalancePause | Metric::CatchUp | Metric::CheckpointFailed | Metric::SinkDuplicates => Found::Nothing,
+        Metric::CheckpointFailed => known(run.checkpoints_failed.map(Measured::Count)),
+        Metric::RebalancePause | Metric::CatchUp | Metric::SinkDuplicates => Found::Nothing,
     }
 }
 

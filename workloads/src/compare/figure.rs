@@ -49,10 +49,22 @@ pub enum Figure {
     Recovery,
     /// The longest of the pipelines' recoveries.
     JobRecovery,
-    /// 99th percentile of [`Distribution::Checkpoint`].
+    /// Completed checkpoints of pipelines.
+    Checkpoints,
+    /// Those that were given up: they expired, a task declined, or the job restarted.
+    CheckpointsFailed,
+    /// Median of [`Distribution::Checkpoint`].
+    CheckpointP50,
+    /// Its 99th percentile.
     CheckpointP99,
-    /// 99th percentile of [`Distribution::Freshness`].
+    /// The longest.
+    CheckpointMax,
+    /// Median of [`Distribution::Freshness`].
+    FreshnessP50,
+    /// Its 99th percentile.
     FreshnessP99,
+    /// The largest backlog of a pipeline in any second: written, and not in its output yet.
+    JobLagMax,
     /// Acknowledged records that are gone.
     AckedLost,
     /// What a month of it costs.
@@ -74,6 +86,9 @@ pub enum Unit {
     /// Records.
     #[serde(rename = "records")]
     Records,
+    /// Times.
+    #[serde(rename = "count")]
+    Count,
     /// US dollars.
     #[serde(rename = "USD")]
     Usd,
@@ -87,6 +102,7 @@ impl Unit {
             Unit::Seconds => "s",
             Unit::MegabytesPerSecond => "MB/s",
             Unit::Records => "records",
+            Unit::Count => "count",
             Unit::Usd => "USD",
         }
     }
@@ -115,7 +131,7 @@ pub enum Rests {
 
 impl Figure {
     /// All of them, in the order of reports.
-    pub const ALL: [Figure; 17] = [
+    pub const ALL: [Figure; 23] = [
         Figure::ProduceP50,
         Figure::ProduceP99,
         Figure::ProduceP999,
@@ -129,7 +145,13 @@ impl Figure {
         Figure::LagMax,
         Figure::Recovery,
         Figure::JobRecovery,
+        Figure::JobLagMax,
+        Figure::Checkpoints,
+        Figure::CheckpointsFailed,
+        Figure::CheckpointP50,
         Figure::CheckpointP99,
+        Figure::CheckpointMax,
+        Figure::FreshnessP50,
         Figure::FreshnessP99,
         Figure::AckedLost,
         Figure::CostMonth,
@@ -151,7 +173,13 @@ impl Figure {
             Figure::LagMax => "largest lag",
             Figure::Recovery => "longest recovery",
             Figure::JobRecovery => "job recovery",
+            Figure::JobLagMax => "job's largest lag",
+            Figure::Checkpoints => "checkpoints",
+            Figure::CheckpointsFailed => "checkpoints failed",
+            Figure::CheckpointP50 => "checkpoint p50",
             Figure::CheckpointP99 => "checkpoint p99",
+            Figure::CheckpointMax => "checkpoint max",
+            Figure::FreshnessP50 => "freshness p50",
             Figure::FreshnessP99 => "freshness p99",
             Figure::AckedLost => "acked, then lost",
             Figure::CostMonth => "cost a month",
@@ -168,10 +196,14 @@ impl Figure {
             | Figure::EndToEndP99
             | Figure::EndToEndP999
             | Figure::PublishDelayP99
+            | Figure::CheckpointP50
             | Figure::CheckpointP99
+            | Figure::CheckpointMax
+            | Figure::FreshnessP50
             | Figure::FreshnessP99 => Unit::Millis,
             Figure::Throughput => Unit::MegabytesPerSecond,
-            Figure::Errors | Figure::LagMax | Figure::AckedLost => Unit::Records,
+            Figure::Errors | Figure::LagMax | Figure::JobLagMax | Figure::AckedLost => Unit::Records,
+            Figure::Checkpoints | Figure::CheckpointsFailed => Unit::Count,
             Figure::Unavailable | Figure::Recovery | Figure::JobRecovery => Unit::Seconds,
             Figure::CostMonth => Unit::Usd,
         }
@@ -179,7 +211,10 @@ impl Figure {
 
     /// Which way is better.
     pub fn better(self) -> Better {
-        if self == Figure::Throughput { Better::Higher } else { Better::Lower }
+        match self {
+            Figure::Throughput | Figure::Checkpoints => Better::Higher,
+            _ => Better::Lower,
+        }
     }
 
     /// What it rests on.
@@ -200,7 +235,13 @@ impl Figure {
             | Figure::LagMax
             | Figure::Recovery
             | Figure::JobRecovery
+            | Figure::JobLagMax
+            | Figure::Checkpoints
+            | Figure::CheckpointsFailed
+            | Figure::CheckpointP50
             | Figure::CheckpointP99
+            | Figure::CheckpointMax
+            | Figure::FreshnessP50
             | Figure::FreshnessP99 => Rests::OnProfiles,
         }
     }
@@ -215,7 +256,16 @@ impl Figure {
             Figure::EndToEndP99 => percentile(run, Distribution::EndToEnd, 0.99),
             Figure::EndToEndP999 => percentile(run, Distribution::EndToEnd, 0.999),
             Figure::PublishDelayP99 => percentile(run, Distribution::PublishDelay, 0.99),
+            Figure::Checkpoints => run.checkpoints_failed.map(|_| run.latencies(Distribution::Checkpoint).len() as f64),
+            Figure::CheckpointsFailed => run.checkpoints_failed.map(|failed| failed as f64),
+            Figure::CheckpointP50 => percentile(run, Distribution::Checkpoint, 0.5),
             Figure::CheckpointP99 => percentile(run, Distribution::Checkpoint, 0.99),
+            Figure::CheckpointMax => percentile(run, Distribution::Checkpoint, 1.0),
+            Figure::FreshnessP50 => percentile(run, Distribution::Freshness, 0.5),
+            Figure::JobLagMax => {
+                let lags = run.seconds.iter().map(|second| second.job_lag as f64);
+                run.checkpoints_failed.and_then(|_| lags.reduce(f64::max))
+            }
             Figure::FreshnessP99 => percentile(run, Distribution::Freshness, 0.99),
             Figure::Throughput => throughput(run),
             Figure::Errors => Some(run.seconds.iter().map(|second| second.errors).sum::<u64>() as f64),

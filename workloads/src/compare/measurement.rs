@@ -118,6 +118,8 @@ pub struct Second {
     pub errors: u64,
     /// Records written but not yet consumed, at its end.
     pub lag: u64,
+    /// Records written whose output a pipeline has not shown yet, at its end.
+    pub job_lag: u64,
     /// Partitions that could be written in it; see [`Recorder`](super::Recorder).
     pub available: u32,
     /// 99th percentile of what was acknowledged in it, if anything was.
@@ -407,6 +409,8 @@ pub struct Measurement {
     pub recoveries: Vec<Recovery>,
     /// How pipelines came back.
     pub job_recoveries: Vec<JobRecovery>,
+    /// Checkpoints of pipelines that were given up; none where there is no pipeline.
+    pub checkpoints_failed: Option<u64>,
     /// Acknowledged records that are gone.
     pub acked_lost: u64,
     /// Promises that ended, beyond the platform's budget of faults.

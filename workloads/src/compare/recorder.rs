@@ -191,6 +191,13 @@ impl Recorder {
         self.second.lag = records;
     }
 
+    /// How many records are written whose output a pipeline has not shown yet: of the pipeline that is furthest behind. It
+    /// stays so until told otherwise.
+    pub fn job_lag(&mut self, at: Nanos, records: u64) {
+        self.advance(at);
+        self.second.job_lag = records;
+    }
+
     /// Ends the recording at that moment; what happened at the very moment is after it. What is not recorded here (faults, recoveries, losses, usage, invariants,
     /// profiles) is empty, for the caller to set.
     pub fn finish(mut self, at: Nanos, digest: Digest, events: u64) -> Measurement {
@@ -218,6 +225,7 @@ impl Recorder {
             faults: Vec::new(),
             recoveries: Vec::new(),
             job_recoveries: Vec::new(),
+            checkpoints_failed: None,
             acked_lost: 0,
             ended_promises: Vec::new(),
             usage: UsageReport::default(),
@@ -250,8 +258,8 @@ impl Recorder {
             drain(second, interval);
         }
         self.seconds.push(self.second);
-        // The lag is a level, not a count: it stays.
-        self.second = Second { lag: self.second.lag, ..Second::default() };
+        // A lag is a level, not a count: it stays.
+        self.second = Second { lag: self.second.lag, job_lag: self.second.job_lag, ..Second::default() };
         self.second_start = end;
         if end - self.interval_start == INTERVAL {
             self.end_interval(end);

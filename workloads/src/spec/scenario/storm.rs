@@ -54,6 +54,8 @@ pub enum Family {
     ClientCrash,
     /// Task managers die and start again.
     TaskManagerCrash,
+    /// Job managers die and start again.
+    JobManagerCrash,
     /// Hosts do not hear each other.
     NetworkPartition,
     /// Hosts are not heard, and hear.
@@ -84,7 +86,7 @@ pub enum Family {
 
 impl Family {
     /// All of them, with their names in scenarios.
-    pub const ALL: [(&'static str, Family); 21] = [
+    pub const ALL: [(&'static str, Family); 22] = [
         ("broker-crash", Family::BrokerCrash),
         ("broker-pause", Family::BrokerPause),
         ("broker-slow", Family::BrokerSlow),
@@ -93,6 +95,7 @@ impl Family {
         ("controller-crash", Family::ControllerCrash),
         ("client-crash", Family::ClientCrash),
         ("task-manager-crash", Family::TaskManagerCrash),
+        ("job-manager-crash", Family::JobManagerCrash),
         ("network-partition", Family::NetworkPartition),
         ("one-way-cut", Family::OneWayCut),
         ("network-delay", Family::NetworkDelay),
