@@ -2,6 +2,7 @@
 
 use super::build::{Cluster, Member};
 use super::meter::SharedMeter;
+use super::moves::Rolling;
 use super::size::Purpose;
 use crate::compare::measurement::FaultMark;
 use crate::spec::scenario::{Fault, FaultKind, Peer, Scenario, Target};
@@ -19,6 +20,8 @@ use super::build::FIRST_TOPIC;
 
 /// What is decided in the middle of a run, by number: below this the scenario's faults.
 pub(super) const LOOK_WHETHER_DONE: u32 = u32::MAX;
+/// A rolling restart goes on, if it can.
+pub(super) const ROLL: u32 = u32::MAX - 1;
 
 /// A fault that wavetank reads and cannot carry out yet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,16 +36,7 @@ pub struct NotYet {
 /// # Errors
 /// The first that cannot.
 pub fn supported(scenario: &Scenario) -> Result<(), NotYet> {
-    let is_missing = |fault: &&Fault| {
-        matches!(
-            fault.kind,
-            FaultKind::RollingRestart { .. }
-                | FaultKind::AddBroker(_)
-                | FaultKind::RemoveBroker(_)
-                | FaultKind::ConsumerChurn { .. }
-                | FaultKind::KillTaskManager(_)
-        )
-    };
+    let is_missing = |fault: &&Fault| matches!(fault.kind, FaultKind::KillTaskManager(_));
     match scenario.faults.iter().find(is_missing) {
         Some(fault) => Err(NotYet { at: format!("{:?}", fault.at), what: fault.kind.to_string() }),
         None => Ok(()),
@@ -63,6 +57,8 @@ pub(super) struct Conductor {
     pub(super) load_ends: Nanos,
     pub(super) stream: Stream,
     pub(super) purpose: Purpose,
+    /// A rolling restart that is under way.
+    pub(super) rolling: Option<Rolling>,
 }
 
 impl Conductor {
@@ -79,8 +75,8 @@ impl Conductor {
         world.plan(core, self.load_ends, Action::Direct(LOOK_WHETHER_DONE));
     }
 
-    fn broker(&mut self, target: &Target) -> Option<BrokerId> {
-        let count = self.cluster.brokers.len();
+    pub(super) fn broker(&mut self, target: &Target) -> Option<BrokerId> {
+        let count = self.cluster.brokers.len() - self.cluster.spares.len();
         let meter = self.meter.0.lock().expect("nobody panics with it");
         match target {
             Target::Any => Some(BrokerId(self.stream.index(count) as u32)),
@@ -112,13 +108,13 @@ impl Conductor {
         Some((format!("broker {}", broker.0 + 1), self.cluster.brokers[broker.0 as usize]))
     }
 
-    fn mark(&self, now: Nanos, until: Nanos, label: String) {
+    pub(super) fn mark(&self, now: Nanos, until: Nanos, label: String) {
         let at = |time: Nanos| time.saturating_sub(self.begin).into();
         let mark = FaultMark { label, start: at(now), end: at(until) };
         self.marks.lock().expect("nobody panics with it").push(mark);
     }
 
-    fn watch(&self, now: Nanos, target: BrokerId, what: String) {
+    pub(super) fn watch(&self, now: Nanos, target: BrokerId, what: String) {
         self.meter.0.lock().expect("nobody panics with it").hit(now, target, what);
     }
 
@@ -238,11 +234,17 @@ impl Conductor {
                     world.plan(core, until, Action::Restart(member.node));
                 }
             }
-            FaultKind::RollingRestart { .. }
-            | FaultKind::AddBroker(_)
-            | FaultKind::RemoveBroker(_)
-            | FaultKind::ConsumerChurn { .. }
-            | FaultKind::KillTaskManager(_) => unreachable!("refused before the run"),
+            FaultKind::RollingRestart { down, pause, brokers } => {
+                self.rolling = Some(Rolling::new(*down, *pause, *brokers));
+                self.roll(world, core);
+            }
+            FaultKind::AddBroker(_) => self.add_broker(world, core),
+            FaultKind::RemoveBroker(target) => self.remove_broker(world, core, target),
+            FaultKind::ConsumerChurn { target, every } => {
+                self.mark(now, end, "consumers come and go".into());
+                self.churn(world, core, target.as_ref(), *every, end);
+            }
+            FaultKind::KillTaskManager(_) => unreachable!("refused before the run"),
         }
     }
 
@@ -295,6 +297,9 @@ impl Director for Conductor {
     fn direct(&mut self, world: &mut World, core: &mut Core<Event>, what: u32) {
         if what == LOOK_WHETHER_DONE {
             return self.look_whether_done(world, core);
+        }
+        if what == ROLL {
+            return self.roll(world, core);
         }
         let fault = self.faults[what as usize].clone();
         self.begin_fault(world, core, &fault);

@@ -34,6 +34,8 @@ pub(super) struct Meter {
     partitions_per_topic: u32,
     leaders: BTreeMap<TopicIdPartition, (BrokerId, LeaderEpoch)>,
     active_controller: Option<ControllerId>,
+    /// Brokers that the quorum takes for ready.
+    unfenced: BTreeSet<BrokerId>,
     hits: Vec<Hit>,
     /// By partition: offset after the last that was acknowledged to a producer, and that a consumer was handed.
     acked: BTreeMap<TopicIdPartition, u64>,
@@ -61,6 +63,7 @@ impl Meter {
             partitions_per_topic,
             leaders: BTreeMap::new(),
             active_controller: None,
+            unfenced: BTreeSet::new(),
             hits: Vec::new(),
             acked: BTreeMap::new(),
             consumed: BTreeMap::new(),
@@ -80,6 +83,11 @@ impl Meter {
     /// The place of the controller that was elected last.
     pub(super) fn active_controller(&self) -> Option<usize> {
         self.active_controller.map(|id| id.0 as usize)
+    }
+
+    /// Whether the quorum takes a broker for ready: it is registered and caught up.
+    pub(super) fn is_unfenced(&self, broker: BrokerId) -> bool {
+        self.unfenced.contains(&broker)
     }
 
     /// Who leads most partitions; of several the first.
@@ -190,6 +198,8 @@ impl Meter {
     fn follow(&mut self, now: Nanos, probe: &Probe) {
         match probe {
             Probe::LeaderReady { tp, broker, epoch, .. } => drop(self.leaders.insert(*tp, (*broker, *epoch))),
+            Probe::BrokerFenced { broker, .. } => drop(self.unfenced.remove(broker)),
+            Probe::BrokerUnfenced { broker, .. } => drop(self.unfenced.insert(*broker)),
             Probe::ControllerElected { controller, .. } => self.active_controller = Some(*controller),
             _ => {}
         }

@@ -14,6 +14,7 @@ mod comparison;
 mod cost;
 mod faults;
 mod meter;
+mod moves;
 mod settings;
 mod size;
 mod storm;
@@ -101,6 +102,7 @@ pub fn run(setup: Setup<'_>, seed: u64, options: &RunOptions, listeners: Listene
                 load_ends: size.load_ends(),
                 stream: Conductor::stream(core.choices()),
                 purpose: setup.purpose,
+                rolling: None,
             };
             conductor.put_on_plan(world, core);
             world.set_director(Box::new(conductor));

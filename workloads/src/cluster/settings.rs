@@ -62,7 +62,9 @@ pub(super) fn consumer(of: &settings::ConsumerSettings) -> client::ConsumerSetti
         request_timeout: of.request_timeout,
         retry_backoff: Backoff { min: of.retry_backoff, max: of.retry_backoff_max },
         metadata_max_age: of.metadata_max_age,
-        partition_assignor: match of.assignor.is_cooperative() {
+        // KIP-848's coordinator is not modelled: reading the scenario warns of it.
+        partition_assignor: match of.assignor.is_cooperative() || of.group_protocol == settings::GroupProtocol::Consumer
+        {
             true => client::PartitionAssignor::CooperativeSticky,
             false => client::PartitionAssignor::Range,
         },

@@ -7,6 +7,9 @@
 //!    date from the log itself; then the partition takes requests (`Role`).
 //! 4. When the image names another leader, requests are refused with `NOT_LEADER_OR_FOLLOWER` at once and the log is given
 //!    up in good order, if the storage is still this broker's.
+//! 5. Told to end, it says so in its heartbeats (Kafka's controlled shutdown). The controller gives its partitions to others;
+//!    their logs are closed as in 4, with everything uploaded. When nothing is open here any more and every live broker knows
+//!    who leads instead, the controller lets it go, and the process ends.
 //!
 //! A batch is appended when the producer's sequence is right ([`producer_state`]), acknowledged when the high watermark has
 //! reached its end, and readable then too.
@@ -34,7 +37,7 @@ use super::protocol::{ErrorCode, Request, Response};
 use super::token::{TokenSpace, token_of};
 use crate::message::Message;
 use crate::probe::Probe;
-use crate::world::{Cx, Input, Process, TimerId};
+use crate::world::{Cx, Input, Process, Signal, TimerId};
 use fetches::{FetchId, Fetches, Waiting};
 use link::{ControllerLink, LinkEvent, LinkOptions, Ticket, Wish};
 use outbox::{Outbox, ReplyTo};
@@ -53,6 +56,12 @@ const KIND: u64 = 0xff << 40;
 const PRODUCE: u64 = 1 << 40;
 const FETCH: u64 = 2 << 40;
 const SNAPSHOT: u64 = 3 << 40;
+const GIVE_UP: u64 = 4 << 40;
+
+/// A controlled shutdown that the controller does not answer ends after this (`BrokerServer.shutdown`).
+const SHUT_DOWN_MAX: Nanos = Nanos::secs(300);
+/// Let go with partitions open still, a broker waits for their close so long (`ElasticReplicaManager`).
+const CLOSE_MAX: Nanos = Nanos::secs(30);
 
 /// Makes the storage of a broker's fresh process.
 pub type LogsFactory = Arc<dyn Fn() -> Box<dyn PartitionLogs> + Send + Sync>;
@@ -87,6 +96,16 @@ struct Producing {
     timer: TimerId,
 }
 
+/// How far a controlled shutdown is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    No,
+    /// The controller is asked.
+    Asked,
+    /// It may end when its partitions are closed.
+    LetGo,
+}
+
 /// See the [module](self).
 pub struct Broker {
     spec: BrokerSpec,
@@ -94,6 +113,7 @@ pub struct Broker {
     logs: Box<dyn PartitionLogs>,
     /// Storage is recovered: what a former life had open is closed.
     is_ready: bool,
+    ending: Ending,
     partitions: BTreeMap<TopicIdPartition, Partition>,
     outbox: Outbox,
     producing: BTreeMap<ProduceId, Producing>,
@@ -118,6 +138,7 @@ impl Broker {
             link: None,
             logs,
             is_ready: false,
+            ending: Ending::No,
             partitions: BTreeMap::new(),
             outbox: Outbox::default(),
             producing: BTreeMap::new(),
@@ -173,7 +194,34 @@ impl Broker {
                 }
             }
             LinkEvent::Superseded => cx.exit("another life of this broker is registered"),
-            LinkEvent::MayShutDown => cx.exit("controlled shutdown"),
+            LinkEvent::MayShutDown => {
+                if self.ending == Ending::Asked {
+                    self.ending = Ending::LetGo;
+                    BROKER_SPACE.set_timer(cx, CLOSE_MAX, GIVE_UP);
+                }
+                self.end_if_closed(cx);
+            }
+        }
+    }
+
+    // ---- the end ----
+
+    /// It was told to end.
+    fn shut_down(&mut self, cx: &mut Cx<'_>) {
+        if !self.is_ready {
+            return cx.exit("told to end before it was ready");
+        }
+        if self.ending == Ending::No {
+            self.ending = Ending::Asked;
+            BROKER_SPACE.set_timer(cx, SHUT_DOWN_MAX, GIVE_UP);
+            self.link.as_mut().expect("it is ready").set_wish(cx, Wish::ShutDown);
+        }
+    }
+
+    fn end_if_closed(&mut self, cx: &mut Cx<'_>) {
+        if self.ending == Ending::LetGo && self.partitions.is_empty() {
+            cx.mark("broker: shut down in good order");
+            cx.exit("controlled shutdown");
         }
     }
 
@@ -249,6 +297,7 @@ impl Broker {
             LogEvent::Closed { tp, .. } => {
                 self.partitions.remove(&tp);
                 self.follow_image(cx);
+                self.end_if_closed(cx);
             }
             LogEvent::HighWatermark { tp, offset } => self.high_watermark(cx, tp, offset),
             LogEvent::Read { id, batches } => self.read_done(cx, id, batches),
@@ -721,6 +770,10 @@ impl Broker {
                 self.keep_snapshots(cx);
                 BROKER_SPACE.set_timer(cx, self.spec.snapshot_interval, SNAPSHOT);
             }
+            GIVE_UP => {
+                cx.mark("broker: gave its controlled shutdown up");
+                cx.exit("controlled shutdown took too long");
+            }
             other => unreachable!("a broker sets no timer {other:x}"),
         }
     }
@@ -759,6 +812,10 @@ impl Process for Broker {
         let input = match input {
             Input::Boot => {
                 self.boot(cx);
+                return self.settle(cx);
+            }
+            Input::Signal(Signal::Terminate) => {
+                self.shut_down(cx);
                 return self.settle(cx);
             }
             Input::Message { conn, message: Message::Request { correlation, request } } => {

@@ -435,7 +435,8 @@ impl Process for Controller {
             | Input::Connected { .. }
             | Input::Express(_)
             | Input::Nfs(_)
-            | Input::Worked { .. } => {}
+            | Input::Worked { .. }
+            | Input::Signal(_) => {}
         }
         self.settle(cx);
     }
