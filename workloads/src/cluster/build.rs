@@ -33,7 +33,7 @@ use wavetank_models::kafka::wal::block::{BlockFencing, BlockWalOptions};
 use wavetank_models::kafka::wal::file::FileWalOptions;
 use wavetank_models::kafka::wal::{self, WalMode, WalSpec};
 use wavetank_models::world::{Behaviour, CloudSpec, Event, ExpressId, ShareId, StoreId, VolumeId, World};
-use wavetank_sim::{Core, Nanos, NodeId};
+use wavetank_sim::{Core, Domain, Nanos, NodeId};
 
 /// How soon a supervisor starts a process again that has ended itself.
 const SUPERVISED: Nanos = Nanos::secs(2);
@@ -314,6 +314,7 @@ impl Builder<'_> {
                 block_cache_bytes: 64 << 10,
                 cache_bytes: 256 << 10,
                 compaction: CompactionOptions::quick(),
+                fast_close: core.choices().stream(Domain::new("cluster/fast-close"), 0).ratio(1, 2),
                 ..options
             };
         }
@@ -335,6 +336,7 @@ impl Builder<'_> {
                 link: link.clone(),
                 logs: Arc::new(move || Box::new(StreamLogs::new(logs.clone()))),
                 snapshot_interval,
+                report_interval: platform.broker.auto_balancer.then_some(platform.broker.balancer_report_interval),
             };
             let factory = Box::new(move |_| Behaviour::Machine(Box::new(Broker::new(spec.clone()))));
             let node = world.add_node(core, &format!("broker-{n}"), host, factory);

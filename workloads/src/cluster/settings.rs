@@ -5,7 +5,7 @@ use crate::spec::settings::{self, WalUri};
 use wavetank_models::client;
 use wavetank_models::client::Backoff;
 use wavetank_models::client::load::Partitioner;
-use wavetank_models::kafka::controller::ControllerOptions;
+use wavetank_models::kafka::controller::{BalancerOptions, ControllerOptions};
 use wavetank_models::kafka::protocol::client::{Acks, IsolationLevel};
 use wavetank_models::kafka::shared_storage::StorageOptions;
 use wavetank_models::kafka::wal::object::ObjectWalOptions;
@@ -133,6 +133,20 @@ pub(super) fn controller(platform: &Platform) -> ControllerOptions {
         request_timeout: of.quorum_request_timeout,
         session_timeout: of.session_timeout,
         object_retention: platform.shared_storage.object_delete_retention,
+        balancer: of.auto_balancer.then(|| balancer(of)),
         ..ControllerOptions::default()
+    }
+}
+
+fn balancer(of: &settings::BrokerSettings) -> BalancerOptions {
+    let permille = |share: f64| (share * 1_000.0).round() as u32;
+    BalancerOptions {
+        detect_interval: of.balancer_detect_interval,
+        metrics_delay: of.balancer_metrics_delay,
+        usage_threshold: [of.balancer_in_threshold, of.balancer_out_threshold],
+        deviation_permille: [of.balancer_in_deviation, of.balancer_out_deviation].map(permille),
+        trivial_permille: [of.balancer_in_trivial_change, of.balancer_out_trivial_change].map(permille),
+        concurrency: of.balancer_concurrency as usize,
+        execution_interval: of.balancer_execution_interval,
     }
 }

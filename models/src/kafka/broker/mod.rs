@@ -20,6 +20,7 @@
 pub mod coordinator;
 mod fetches;
 pub mod link;
+mod loads;
 mod outbox;
 mod partition;
 pub mod producer_state;
@@ -40,6 +41,7 @@ use crate::probe::Probe;
 use crate::world::{Cx, Input, Process, Signal, TimerId};
 use fetches::{FetchId, Fetches, Waiting};
 use link::{ControllerLink, LinkEvent, LinkOptions, Ticket, Wish};
+use loads::Loads;
 use outbox::{Outbox, ReplyTo};
 use partition::{Appender, Leader, Learning, Partition, ProduceId, Role, Unacknowledged};
 use producer_state::Verdict;
@@ -57,6 +59,7 @@ const PRODUCE: u64 = 1 << 40;
 const FETCH: u64 = 2 << 40;
 const SNAPSHOT: u64 = 3 << 40;
 const GIVE_UP: u64 = 4 << 40;
+const REPORT: u64 = 5 << 40;
 
 /// A controlled shutdown that the controller does not answer ends after this (`BrokerServer.shutdown`).
 const SHUT_DOWN_MAX: Nanos = Nanos::secs(300);
@@ -81,6 +84,9 @@ pub struct BrokerSpec {
     pub logs: LogsFactory,
     /// How often producer state is kept.
     pub snapshot_interval: Nanos,
+    /// How often the controller's balancer is told what partitions carry
+    /// (`autobalancer.reporter.metrics.reporting.interval.ms`); none: it is off.
+    pub report_interval: Option<Nanos>,
 }
 
 const LINK_SPACE: TokenSpace = TokenSpace(0);
@@ -127,6 +133,9 @@ pub struct Broker {
     asked_ids: Option<Ticket>,
     wants_id: VecDeque<ReplyTo>,
     coordinator: coordinator::Coordinator,
+    loads: Loads,
+    /// A report that is on its way: the next one waits for its answer.
+    asked_report: Option<Ticket>,
 }
 
 impl Broker {
@@ -151,6 +160,8 @@ impl Broker {
             asked_ids: None,
             wants_id: VecDeque::new(),
             coordinator: coordinator::Coordinator::default(),
+            loads: Loads::default(),
+            asked_report: None,
         }
     }
 
@@ -160,6 +171,9 @@ impl Broker {
         link.boot(cx);
         self.link = Some(link);
         BROKER_SPACE.set_timer(cx, self.spec.snapshot_interval, SNAPSHOT);
+        if let Some(interval) = self.spec.report_interval {
+            BROKER_SPACE.set_timer(cx, interval, REPORT);
+        }
     }
 
     /// What the link and the logs have to say, until they have nothing more.
@@ -189,6 +203,8 @@ impl Broker {
             LinkEvent::Answered(ticket, result) => {
                 if self.asked_ids == Some(ticket) {
                     self.ids_came(cx, result);
+                } else if self.asked_report == Some(ticket) {
+                    self.asked_report = None;
                 } else {
                     self.logs.answered(cx, link, ticket, &result);
                 }
@@ -261,6 +277,8 @@ impl Broker {
             Role::Closing => return,
             Role::Opening | Role::Learning(_) => {}
             Role::Leading(mut leader) => {
+                let (broker, epoch) = (self.spec.id, partition.epoch);
+                cx.probe(Probe::LeaderResigned { tp, broker, epoch });
                 if let Some(snapshot) = leader.snapshot() {
                     self.logs.keep_snapshot(cx, self.link.as_mut().expect("it led"), tp, snapshot);
                 }
@@ -482,6 +500,9 @@ impl Broker {
         let waiting = Unacknowledged::new(&batch, by);
         cx.probe(Probe::Appended { broker, epoch, span: waiting.span(tp) });
         leader.waiting.push_back(waiting);
+        if self.spec.report_interval.is_some() {
+            self.loads.came_in(tp, u64::from(batch.size_bytes()));
+        }
         self.logs.append(cx, self.link.as_mut().expect("it leads"), tp, &batch);
     }
 
@@ -728,6 +749,9 @@ impl Broker {
             }
         }
         for found in &waiting.found {
+            if self.spec.report_interval.is_some() {
+                self.loads.went_out(found.tp, found.records_bytes());
+            }
             self.probe_served(cx, found);
         }
         let response = FetchResponse { session: Ok(waiting.session), partitions: waiting.found };
@@ -770,11 +794,24 @@ impl Broker {
                 self.keep_snapshots(cx);
                 BROKER_SPACE.set_timer(cx, self.spec.snapshot_interval, SNAPSHOT);
             }
+            REPORT => self.report(cx),
             GIVE_UP => {
                 cx.mark("broker: gave its controlled shutdown up");
                 cx.exit("controlled shutdown took too long");
             }
             other => unreachable!("a broker sets no timer {other:x}"),
+        }
+    }
+
+    fn report(&mut self, cx: &mut Cx<'_>) {
+        let Some(interval) = self.spec.report_interval else { return };
+        BROKER_SPACE.set_timer(cx, interval, REPORT);
+        if self.is_ready && self.asked_report.is_none() {
+            let led = self.partitions.iter().filter(|(_, partition)| matches!(partition.role, Role::Leading(_)));
+            let loads = self.loads.report(cx.monotonic(), led.map(|(tp, _)| *tp));
+            let link = self.link.as_mut().expect("it is ready");
+            let (broker, epoch) = (self.spec.id, link.epoch());
+            self.asked_report = Some(link.ask(cx, ControllerRequest::ReportLoad { broker, epoch, loads }));
         }
     }
 

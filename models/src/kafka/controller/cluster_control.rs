@@ -264,16 +264,19 @@ pub(super) fn reassign(
     Ok(ControllerAnswer::Each(each))
 }
 
+/// Whether a broker's life is the registered one.
+pub(super) fn known(draft: &Draft<'_>, broker: BrokerId, epoch: BrokerEpoch) -> Result<ControllerAnswer, ErrorCode> {
+    let state = draft.image().brokers.get(&broker).ok_or(ErrorCode::BrokerIdNotRegistered)?;
+    if state.epoch == epoch { Ok(ControllerAnswer::Done) } else { Err(ErrorCode::StaleBrokerEpoch) }
+}
+
 /// A block of producer ids (KIP-730).
 pub(super) fn allocate_producer_ids(
     draft: &mut Draft<'_>,
     broker: BrokerId,
     epoch: BrokerEpoch,
 ) -> Result<ControllerAnswer, ErrorCode> {
-    let state = draft.image().brokers.get(&broker).ok_or(ErrorCode::BrokerIdNotRegistered)?;
-    if state.epoch != epoch {
-        return Err(ErrorCode::StaleBrokerEpoch);
-    }
+    known(draft, broker, epoch)?;
     let first = draft.image().next_producer_id;
     draft.push(MetadataRecord::ProducerIds(ProducerId(first.0 + PRODUCER_ID_BLOCK)));
     Ok(ControllerAnswer::ProducerIds(first))

@@ -114,7 +114,7 @@ fn a_broker_that_leaves_is_let_go_only_when_it_has_no_stream_open_and_owes_no_up
     desk.open(0, epoch, 0, 1).unwrap();
     desk.heartbeat(0, false, true).unwrap();
     desk.heartbeat(1, false, false).unwrap();
-    let mut may_end = |desk: &mut Desk| {
+    let may_end = |desk: &mut Desk| {
         desk.heartbeat(1, false, false).unwrap();
         match desk.heartbeat(0, false, true) {
             Ok(ControllerAnswer::Heartbeat { should_shut_down, .. }) => should_shut_down,
