@@ -37,6 +37,8 @@ pub(super) struct Meter {
     /// Brokers that the quorum takes for ready.
     unfenced: BTreeSet<BrokerId>,
     hits: Vec<Hit>,
+    /// Partitions that were given up in good order, and since when nobody leads them.
+    resigned: BTreeMap<TopicIdPartition, Nanos>,
     /// By partition: offset after the last that was acknowledged to a producer, and that a consumer was handed.
     acked: BTreeMap<TopicIdPartition, u64>,
     consumed: BTreeMap<TopicIdPartition, u64>,
@@ -65,6 +67,7 @@ impl Meter {
             active_controller: None,
             unfenced: BTreeSet::new(),
             hits: Vec::new(),
+            resigned: BTreeMap::new(),
             acked: BTreeMap::new(),
             consumed: BTreeMap::new(),
             on_wire: BTreeMap::new(),
@@ -197,7 +200,13 @@ impl Meter {
 
     fn follow(&mut self, now: Nanos, probe: &Probe) {
         match probe {
-            Probe::LeaderReady { tp, broker, epoch, .. } => drop(self.leaders.insert(*tp, (*broker, *epoch))),
+            Probe::LeaderReady { tp, broker, epoch, .. } => {
+                self.leaders.insert(*tp, (*broker, *epoch));
+                if let (Some(since), Some(recorder)) = (self.resigned.remove(tp), &mut self.recorder) {
+                    recorder.latency(now, Distribution::Handover, now - since, 1);
+                }
+            }
+            Probe::LeaderResigned { tp, .. } => drop(self.resigned.entry(*tp).or_insert(now)),
             Probe::BrokerFenced { broker, .. } => drop(self.unfenced.remove(broker)),
             Probe::BrokerUnfenced { broker, .. } => drop(self.unfenced.insert(*broker)),
             Probe::ControllerElected { controller, .. } => self.active_controller = Some(*controller),

@@ -53,6 +53,8 @@ pub enum Figure {
     CheckpointP99,
     /// 99th percentile of [`Distribution::Freshness`].
     FreshnessP99,
+    /// 99th percentile of [`Distribution::Handover`].
+    HandoverP99,
     /// Acknowledged records that are gone.
     AckedLost,
     /// What a month of it costs.
@@ -115,7 +117,7 @@ pub enum Rests {
 
 impl Figure {
     /// All of them, in the order of reports.
-    pub const ALL: [Figure; 17] = [
+    pub const ALL: [Figure; 18] = [
         Figure::ProduceP50,
         Figure::ProduceP99,
         Figure::ProduceP999,
@@ -131,6 +133,7 @@ impl Figure {
         Figure::JobRecovery,
         Figure::CheckpointP99,
         Figure::FreshnessP99,
+        Figure::HandoverP99,
         Figure::AckedLost,
         Figure::CostMonth,
     ];
@@ -153,6 +156,7 @@ impl Figure {
             Figure::JobRecovery => "job recovery",
             Figure::CheckpointP99 => "checkpoint p99",
             Figure::FreshnessP99 => "freshness p99",
+            Figure::HandoverP99 => "handover p99",
             Figure::AckedLost => "acked, then lost",
             Figure::CostMonth => "cost a month",
         }
@@ -169,7 +173,8 @@ impl Figure {
             | Figure::EndToEndP999
             | Figure::PublishDelayP99
             | Figure::CheckpointP99
-            | Figure::FreshnessP99 => Unit::Millis,
+            | Figure::FreshnessP99
+            | Figure::HandoverP99 => Unit::Millis,
             Figure::Throughput => Unit::MegabytesPerSecond,
             Figure::Errors | Figure::LagMax | Figure::AckedLost => Unit::Records,
             Figure::Unavailable | Figure::Recovery | Figure::JobRecovery => Unit::Seconds,
@@ -201,7 +206,8 @@ impl Figure {
             | Figure::Recovery
             | Figure::JobRecovery
             | Figure::CheckpointP99
-            | Figure::FreshnessP99 => Rests::OnProfiles,
+            | Figure::FreshnessP99
+            | Figure::HandoverP99 => Rests::OnProfiles,
         }
     }
 
@@ -217,6 +223,7 @@ impl Figure {
             Figure::PublishDelayP99 => percentile(run, Distribution::PublishDelay, 0.99),
             Figure::CheckpointP99 => percentile(run, Distribution::Checkpoint, 0.99),
             Figure::FreshnessP99 => percentile(run, Distribution::Freshness, 0.99),
+            Figure::HandoverP99 => percentile(run, Distribution::Handover, 0.99),
             Figure::Throughput => throughput(run),
             Figure::Errors => Some(run.seconds.iter().map(|second| second.errors).sum::<u64>() as f64),
             Figure::Unavailable => unavailable(run),

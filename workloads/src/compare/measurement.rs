@@ -40,16 +40,19 @@ pub enum Distribution {
     Checkpoint,
     /// From a record's event time to the moment the pipeline's output can be read.
     Freshness,
+    /// From the moment a leader gives a partition up in good order to the moment the next one takes requests.
+    Handover,
 }
 
 impl Distribution {
     /// All of them, in the order of reports.
-    pub const ALL: [Distribution; 5] = [
+    pub const ALL: [Distribution; 6] = [
         Distribution::Produce,
         Distribution::PublishDelay,
         Distribution::EndToEnd,
         Distribution::Checkpoint,
         Distribution::Freshness,
+        Distribution::Handover,
     ];
 
     /// Its name in files: the tag of its intervals in a log.
@@ -60,6 +63,7 @@ impl Distribution {
             Distribution::EndToEnd => "end-to-end",
             Distribution::Checkpoint => "checkpoint",
             Distribution::Freshness => "freshness",
+            Distribution::Handover => "handover",
         }
     }
 
@@ -71,6 +75,7 @@ impl Distribution {
             Distribution::EndToEnd => 2,
             Distribution::Checkpoint => 3,
             Distribution::Freshness => 4,
+            Distribution::Handover => 5,
         }
     }
 }
@@ -141,7 +146,7 @@ pub struct Interval {
     /// Records written but not yet consumed, at its end.
     pub lag: u64,
     /// In the order of [`Distribution::ALL`].
-    pub(super) latencies: [PackedHistogram; 5],
+    pub(super) latencies: [PackedHistogram; 6],
 }
 
 impl Interval {
@@ -395,7 +400,7 @@ pub struct Measurement {
     /// Consumers of a topic.
     pub consumers_per_topic: u32,
     /// The whole run's latencies, in the order of [`Distribution::ALL`].
-    pub(super) latencies: [PackedHistogram; 5],
+    pub(super) latencies: [PackedHistogram; 6],
     /// Second by second. The last may be shorter.
     pub seconds: Vec<Second>,
     /// In tens of seconds.

@@ -91,6 +91,8 @@ struct Log {
     epoch: LeaderEpoch,
     stage: Stage,
     is_unwanted: bool,
+    /// Who lives, and is to close the streams first.
+    awaits: Option<BrokerId>,
     /// A snapshot that is on its way: when it is durable, the meta stream is trimmed to it.
     snapshot: Option<u64>,
 }
@@ -282,6 +284,13 @@ impl StreamLogs {
         let is_late = self.late.values().any(|stream| [streams.meta, streams.data].contains(stream));
         if is_late || !is_closed(streams.meta) || !is_closed(streams.data) {
             log.stage = Stage::Await(streams);
+            let owner = link.image.streams.get(&streams.data).and_then(|image| image.owner());
+            let is_gone = |owner: BrokerId| link.image.brokers.get(&owner).is_none_or(|state| state.fenced);
+            if log.awaits.take_if(|owner| is_gone(*owner)).is_some() {
+                cx.mark("storage: a former leader died before it had closed a partition");
+            } else {
+                log.awaits = owner.filter(|owner| !is_gone(*owner));
+            }
             tracing::debug!(broker = %self.spec.broker, partition = %tp, "awaits the streams' close");
             return;
         }
@@ -542,7 +551,7 @@ impl PartitionLogs for StreamLogs {
     }
 
     fn open(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, tp: TopicIdPartition, epoch: LeaderEpoch) {
-        let log = Log { epoch, stage: Stage::Find, is_unwanted: false, snapshot: None };
+        let log = Log { epoch, stage: Stage::Find, is_unwanted: false, awaits: None, snapshot: None };
         assert!(self.logs.insert(tp, log).is_none(), "a log is opened when it is closed");
         self.ask(cx, link, tp, StorageRequest::KvGet { key: StreamLogs::key(tp) });
     }
