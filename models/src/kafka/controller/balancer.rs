@@ -124,9 +124,10 @@ impl Bounds {
         load < self.threshold || (self.lower..=self.upper).contains(&load)
     }
 
-    /// Whether a change of load hurts: out of what is acceptable, or further out of it.
+    /// Whether a change of load hurts: it ends outside what is acceptable, and further from the average than before. One that
+    /// carries nothing is acceptable, and may still be given something.
     fn is_hurt(self, before: u64, after: u64) -> bool {
-        !self.accepts(after) && (self.accepts(before) || self.average.abs_diff(after) > self.average.abs_diff(before))
+        !self.accepts(after) && self.average.abs_diff(after) > self.average.abs_diff(before)
     }
 }
 
