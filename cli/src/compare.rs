@@ -72,6 +72,9 @@ fn prepared(arguments: &Arguments) -> Result<(Scenario, Vec<Platform>), String> 
         platforms.clone_from(&scenario.platforms);
     }
     cluster::supported(&scenario).map_err(|error| format!("{error}\n"))?;
+    for otherwise in scenario.simulated_otherwise() {
+        eprintln!("{}", textwrap::fill(&format!("warning: {otherwise}"), COLUMNS));
+    }
     Ok((scenario, platforms))
 }
 

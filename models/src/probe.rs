@@ -188,6 +188,15 @@ pub enum Probe {
         /// Where its log ends.
         log_end: u64,
     },
+    /// A broker that led a partition gives it up in good order: it takes no requests from now on.
+    LeaderResigned {
+        /// Which.
+        tp: TopicIdPartition,
+        /// Who.
+        broker: BrokerId,
+        /// In which epoch.
+        epoch: LeaderEpoch,
+    },
     /// A broker has given offsets to a batch: it is appended, not yet durable.
     Appended {
         /// By whom.

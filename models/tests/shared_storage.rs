@@ -300,6 +300,7 @@ impl Setup {
                     }
                 }),
                 snapshot_interval: Nanos::secs(5),
+                report_interval: None,
             };
             let factory = Box::new(move |_| Behaviour::Machine(Box::new(Broker::new(spec.clone()))));
             let node = world.add_node(core, &format!("broker-{n}"), sea.hosts[1 + n as usize], factory);
@@ -507,8 +508,11 @@ fn chance(mutant: StorageMutant, seed: u64) -> Setup {
             setup.storage.upload_threshold = 16 << 10;
             setup = setup.with_deaths();
         }
-        // These need several producers, or a failover: cluster runs have them.
-        StorageMutant::BackOffOvertaken | StorageMutant::FailoverTrimsOwnWal | StorageMutant::FencedGoesOn => {}
+        // These need several producers, a failover or a reassignment: cluster runs have them.
+        StorageMutant::BackOffOvertaken
+        | StorageMutant::FailoverTrimsOwnWal
+        | StorageMutant::FencedGoesOn
+        | StorageMutant::CloseWithoutUpload => {}
     }
     setup
 }

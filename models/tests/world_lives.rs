@@ -9,7 +9,7 @@ use wavetank_models::cloud::network::NicSpec;
 use wavetank_models::cloud::nfs::NfsOp;
 use wavetank_models::cloud::volume::{FileId, IoMode, Survival, VolumeAnswer, VolumeOp};
 use wavetank_models::fault::Fault;
-use wavetank_models::world::{Action, Cx, Factory, Input, VolumeId};
+use wavetank_models::world::{Action, Cx, Factory, Input, Signal, VolumeId};
 use wavetank_sim::{EndReason, Limits, Nanos, NodeId};
 
 const A: NodeId = NodeId(0);
@@ -549,4 +549,49 @@ fn a_power_loss_takes_what_the_kernel_still_had_of_dead_processes_and_silences_t
     };
     assert_eq!(peer_sees(false), ["message 5", "reset ResetByPeer", "reset Refused"]);
     assert_eq!(peer_sees(true), ["reset ConnectTimeout"]);
+}
+
+/// Ends a while after it was told to; rings each second until then.
+fn ends_slowly(log: &Log) -> Factory {
+    actor(log, |cx, input| match input {
+        Input::Signal(Signal::Terminate) => drop(cx.set_timer(ms(50), 1)),
+        Input::Timer { token: 1, .. } => cx.exit("in good order"),
+        _ => (),
+    })
+}
+
+#[test]
+fn who_is_told_to_end_stays_down_until_it_is_started_again() {
+    let log = Log::default();
+    let process = ends_slowly(&log);
+    Chart::default().run(
+        |world, core, sea| {
+            world.add_node(core, "ends", sea.hosts[0], process);
+            world.supervise(A, ms(10));
+            world.plan(core, ms(100), Action::Signal(A, Signal::Order(7)));
+            world.plan(core, ms(200), Action::Signal(A, Signal::Terminate));
+            world.plan(core, ms(900), Action::Restart(A));
+            // Nothing happens to the dead.
+            world.plan(core, ms(500), Action::Signal(A, Signal::Terminate));
+        },
+        |_, _, _, _| (),
+    );
+    let told = ["boot", "signal Order(7)", "signal Terminate", "timer 1", "dropped"];
+    assert_eq!(log.texts(A, 1), told);
+    assert_eq!(log.times(A, 2, "boot"), [ms(900)], "its supervisor leaves it alone");
+}
+
+#[test]
+fn who_is_started_again_while_it_ends_starts_when_it_has() {
+    let log = Log::default();
+    let process = ends_slowly(&log);
+    Chart::default().run(
+        |world, core, sea| {
+            world.add_node(core, "ends", sea.hosts[0], process);
+            world.plan(core, ms(200), Action::Signal(A, Signal::Terminate));
+            world.plan(core, ms(210), Action::Restart(A));
+        },
+        |_, _, _, _| (),
+    );
+    assert_eq!(log.times(A, 2, "boot"), [ms(250)]);
 }

@@ -115,7 +115,11 @@ fn unit(of: Distribution) -> f64 {
 fn value(of: Distribution, nanos: u64) -> Value {
     match of {
         Distribution::PublishDelay => json!(nanos / 1_000),
-        Distribution::Produce | Distribution::EndToEnd | Distribution::Checkpoint | Distribution::Freshness => {
+        Distribution::Produce
+        | Distribution::EndToEnd
+        | Distribution::Checkpoint
+        | Distribution::Freshness
+        | Distribution::Handover => {
             json!((nanos / 1_000) as f64 / 1e3)
         }
     }

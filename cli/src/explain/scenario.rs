@@ -21,7 +21,16 @@ pub fn explain(page: &mut Page, it: &Scenario) {
     timeline(page, it);
     storm(page, it);
     expectations(page, it);
+    otherwise(page, it);
     all_settings(page, it);
+}
+
+fn otherwise(page: &mut Page, it: &Scenario) {
+    let otherwise = it.simulated_otherwise();
+    if !otherwise.is_empty() {
+        page.heading("Not simulated as it says");
+        otherwise.iter().for_each(|what| page.line("", what));
+    }
 }
 
 fn platform(page: &mut Page, platform: &Platform) {

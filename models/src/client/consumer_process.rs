@@ -3,6 +3,8 @@
 //! It polls when it has processed what the last poll gave it: `max.poll.records` at a time, at its own pace, so that lag is
 //! real. A member of a group with `enable.auto.commit` off commits what it has processed before each next poll.
 //!
+//! Told to end ([`Signal::Terminate`]) it closes its consumer, as an application's shutdown hook does, and exits.
+//!
 //! In the history it is one client: an `assign` or `subscribe` in each life, then a `poll` for each poll that gave
 //! records, which lists the partitions that rebalances have moved since the last one.
 
@@ -13,7 +15,7 @@ use super::{ConsumerSettings, Directory};
 use crate::kafka::ids::{GroupId, TopicId, TopicIdPartition};
 use crate::kafka::token::TokenSpace;
 use crate::probe::Probe;
-use crate::world::{ClientId, Cx, Ended, Input, Process};
+use crate::world::{ClientId, Cx, Ended, Input, Process, Signal};
 use std::collections::{BTreeMap, BTreeSet};
 use wavetank_sim::Nanos;
 use wavetank_traces::Offset;
@@ -66,6 +68,8 @@ pub struct ConsumerProcess {
     /// What it owns, and what rebalances have moved since the last poll.
     owned: BTreeSet<TopicIdPartition>,
     moved: BTreeSet<TopicIdPartition>,
+    /// It was told to end.
+    is_closing: bool,
 }
 
 impl ConsumerProcess {
@@ -90,6 +94,7 @@ impl ConsumerProcess {
             polled: Vec::new(),
             owned: BTreeSet::new(),
             moved: BTreeSet::new(),
+            is_closing: false,
             spec,
         }
     }
@@ -220,7 +225,30 @@ impl ConsumerProcess {
         self.polled = polled;
     }
 
+    /// `KafkaConsumer.close()`, after what the last poll gave is processed.
+    fn close(&mut self, cx: &mut Cx<'_>) {
+        self.is_closing = true;
+        match &mut self.reader {
+            Reader::Alone(_) => cx.exit("closed"),
+            Reader::Member(group) => {
+                for polled in &self.polled {
+                    group.processed(polled.tp, polled.next_offset());
+                }
+                group.begin_close(cx);
+            }
+        }
+        self.polled.clear();
+    }
+
     fn run(&mut self, cx: &mut Cx<'_>) {
+        if self.is_closing {
+            if let Reader::Member(group) = &mut self.reader
+                && group.close(cx)
+            {
+                cx.exit("closed");
+            }
+            return;
+        }
         // An application that is not busy is in `poll()`. Without a pace of its own it takes all there is.
         while cx.monotonic() >= self.busy_until {
             self.poll(cx);
@@ -242,6 +270,10 @@ impl Process for ConsumerProcess {
     fn step(&mut self, cx: &mut Cx<'_>, input: Input) {
         if let Input::Boot = input {
             self.boot(cx);
+        } else if let Input::Signal(signal) = input {
+            if signal == Signal::Terminate && !self.is_closing {
+                self.close(cx);
+            }
         } else if !self.alarm.rang(&input) {
             match &mut self.reader {
                 Reader::Alone(consumer) => consumer.input(cx, input),

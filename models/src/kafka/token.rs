@@ -38,6 +38,7 @@ pub fn token_of(input: &Input) -> Option<u64> {
         | Input::Connected { .. }
         | Input::Accepted { .. }
         | Input::Message { .. }
-        | Input::Reset { .. } => None,
+        | Input::Reset { .. }
+        | Input::Signal(_) => None,
     }
 }

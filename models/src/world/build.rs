@@ -130,6 +130,8 @@ impl World {
             stopped: BTreeSet::new(),
             collecting: BTreeSet::new(),
             supervised: BTreeMap::new(),
+            dismissed: BTreeSet::new(),
+            returning: BTreeSet::new(),
             anomalies: Anomalies::off(),
             plan: Vec::new(),
             failures: Vec::new(),

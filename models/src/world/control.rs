@@ -1,6 +1,6 @@
 //! Breaking things, and mending them.
 
-use super::{Event, ExpressId, ShareId, StoreId, VolumeId, World};
+use super::{Event, ExpressId, Input, ShareId, Signal, StoreId, VolumeId, World};
 use crate::cloud::express::ExpressFault;
 use crate::cloud::host::HostFault;
 use crate::cloud::network::{AzId, Death, HostId};
@@ -53,8 +53,11 @@ impl Failure {
 pub enum Action {
     /// The process ends at once (SIGKILL, out of memory): its memory is gone, the host's page cache is not.
     Kill(NodeId),
-    /// A dead process is started again. Nothing happens while it lives; while its zone is down, it starts with the zone.
+    /// A dead process is started again. Nothing happens while it lives, unless it was told to end: then it starts when it
+    /// has. While its zone is down, it starts with the zone.
     Restart(NodeId),
+    /// A process is told something from outside. Nothing happens when it is dead.
+    Signal(NodeId, Signal),
     /// The process is stopped (SIGSTOP, a debugger).
     Pause(NodeId),
     /// It goes on, when its host does.
@@ -104,6 +107,7 @@ impl World {
         match action {
             Action::Kill(node) => self.kill(core, *node),
             Action::Restart(node) => self.restart(core, *node),
+            Action::Signal(node, signal) => self.signal(core, *node, *signal),
             Action::Pause(node) => self.pause(core, *node),
             Action::Resume(node) => self.resume(core, *node),
             Action::PowerLoss(host, survival) => self.power_loss(core, *host, *survival),
@@ -124,9 +128,12 @@ impl World {
         self.end_life(core, node, Death::Process);
     }
 
-    /// Starts a dead process again. Nothing happens while it lives; while its zone is down, it starts with the zone.
+    /// Starts a dead process again: see [`Action::Restart`].
     pub fn restart(&mut self, core: &mut Core<Event>, node: NodeId) {
         if core.node_state(node) != NodeState::Down {
+            if self.dismissed.contains(&node) {
+                self.returning.insert(node);
+            }
             return;
         }
         if let Some(waiting) = self.darkness_over(node) {
@@ -135,8 +142,22 @@ impl World {
             }
             return;
         }
+        self.dismissed.remove(&node);
+        self.returning.remove(&node);
         let life = core.restart(node);
         self.begin_life(core, life);
+    }
+
+    /// Tells a process something from outside. One that is told to end is not started again by its supervisor, however
+    /// it ends. Nothing happens when it is dead.
+    pub fn signal(&mut self, core: &mut Core<Event>, node: NodeId, signal: Signal) {
+        if core.node_state(node) == NodeState::Down {
+            return;
+        }
+        if signal == Signal::Terminate {
+            self.dismissed.insert(node);
+        }
+        self.inbox.push_back((core.incarnation(node), Input::Signal(signal)));
     }
 
     /// What starts when the zone of a node is back, if that is down.

@@ -132,8 +132,10 @@ impl World {
 
     fn exit(&mut self, core: &mut Core<Event>, node: NodeId) {
         self.kill(core, node);
-        if let Some(after) = self.supervised.get(&node) {
-            self.plan(core, core.now() + *after, super::Action::Restart(node));
+        let supervised = self.supervised.get(&node).copied().filter(|_| !self.dismissed.contains(&node));
+        let returning = self.returning.contains(&node).then_some(Nanos::ZERO);
+        if let Some(after) = returning.or(supervised) {
+            self.plan(core, core.now() + after, super::Action::Restart(node));
         }
     }
 

@@ -59,7 +59,8 @@ impl Process for Doorman {
             | Input::Connected { .. }
             | Input::Accepted { .. }
             | Input::Message { .. }
-            | Input::Reset { .. } => None,
+            | Input::Reset { .. }
+            | Input::Signal(_) => None,
         };
         let Some(token) = token.filter(|token| *token >= GUEST_TOKENS) else { return self.mailbox.push(input) };
         let waker = {

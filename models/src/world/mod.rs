@@ -40,7 +40,7 @@ pub(crate) use event::DownloadKey;
 pub use event::{Event, InputKey, RequestKey};
 pub use guest::Guest;
 pub use process::{
-    Cx, Detached, Effect, ExpressId, Ids, Input, InputKind, Process, ShareId, StoreId, TimerId, VolumeId,
+    Cx, Detached, Effect, ExpressId, Ids, Input, InputKind, Process, ShareId, Signal, StoreId, TimerId, VolumeId,
 };
 pub use record::{ABANDONED, ClientId, Ended, Invocation, KILLED, RUN_ENDED, Recorded, Recording};
 pub use usage::{Products, UsageError};
@@ -108,6 +108,10 @@ pub struct World {
     collecting: BTreeSet<HostId>,
     /// How soon a node's supervisor starts it again after it has ended itself.
     supervised: BTreeMap<NodeId, Nanos>,
+    /// Nodes that were told to end: their supervisors leave them alone until they are started again.
+    dismissed: BTreeSet<NodeId>,
+    /// Nodes that are still ending, and are started again as soon as they have.
+    returning: BTreeSet<NodeId>,
     anomalies: Anomalies,
     plan: Vec<Action>,
     failures: Vec<Failure>,

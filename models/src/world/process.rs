@@ -35,6 +35,15 @@ pub struct StoreId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExpressId(pub u32);
 
+/// What somebody outside tells a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// It is to end in good order (SIGTERM).
+    Terminate,
+    /// An operator's order; what the number means is between the two of them.
+    Order(u64),
+}
+
 /// What a process is stepped with.
 #[derive(Clone, Debug)]
 pub enum Input {
@@ -87,13 +96,16 @@ pub enum Input {
         /// The number the process gave it.
         token: u64,
     },
+    /// Somebody outside tells it something.
+    Signal(Signal),
 }
 
 impl Input {
     /// A word that tells inputs apart, for the digest and the trace.
     pub fn fingerprint(&self) -> u64 {
         match self {
-            Input::Boot => 0,
+            Input::Boot | Input::Signal(Signal::Terminate) => 0,
+            Input::Signal(Signal::Order(order)) => *order,
             Input::Timer { token, .. } | Input::Worked { token } => *token,
             Input::Connected { conn } | Input::Accepted { conn, .. } => conn.data().as_ffi(),
             Input::Message { conn, message } => conn.data().as_ffi().rotate_left(40) ^ message.fingerprint(),
@@ -127,6 +139,8 @@ impl Input {
             Input::Express(_) => InputKind::Express,
             Input::Nfs(_) => InputKind::Nfs,
             Input::Worked { .. } => InputKind::Worked,
+            Input::Signal(Signal::Terminate) => InputKind::Terminate,
+            Input::Signal(Signal::Order(_)) => InputKind::Order,
         }
     }
 }
@@ -146,6 +160,8 @@ pub enum InputKind {
     Express,
     Nfs,
     Worked,
+    Terminate,
+    Order,
 }
 
 /// A wish of a process.

@@ -6,7 +6,7 @@ use super::harness::{Ran, Setup, at};
 use std::collections::BTreeMap;
 use wavetank_models::client::{AutoOffsetReset, PartitionAssignor};
 use wavetank_models::probe::Probe;
-use wavetank_models::world::Action;
+use wavetank_models::world::{Action, Signal};
 use wavetank_sim::{Nanos, NodeId};
 
 fn group(seed: u64, assignor: PartitionAssignor) -> Setup {
@@ -179,5 +179,24 @@ fn a_position_before_the_log_is_reset_as_the_policy_says() {
         });
         let seen = times_consumed(&ran).values().sum::<u64>();
         assert!((least..=most).contains(&seen), "{policy:?}: {seen}");
+    }
+}
+
+#[test]
+fn whoever_leaves_in_good_order_is_not_waited_for_and_nothing_is_read_twice() {
+    for (seed, assignor) in (0..10).flat_map(|seed| BOTH.map(|assignor| (seed, assignor))) {
+        let mut setup = group(seed, assignor);
+        // Whoever only vanished would be waited for until long after the end.
+        setup.consumer.session_timeout = Nanos::secs(60);
+        let leaver = setup.first_consumer();
+        let ran = setup.run_with(|world, core, _| {
+            world.plan(core, ms(9_000 + seed * 317), Action::Signal(leaver, Signal::Terminate));
+        });
+        assert_eq!(ran.bad(), [""; 0], "seed {seed} {assignor:?}");
+        let last = generations(&ran).into_values().last().expect("a generation");
+        assert_eq!((last.len(), last.values().sum::<u32>()), (2, 7), "seed {seed} {assignor:?}");
+        let times = times_consumed(&ran);
+        assert_eq!(times.values().sum::<u64>(), 10_000, "seed {seed} {assignor:?}: {times:?}");
+        assert_eq!(times.get(&1), Some(&10_000), "seed {seed} {assignor:?}: it committed before it left: {times:?}");
     }
 }

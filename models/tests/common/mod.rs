@@ -189,6 +189,7 @@ pub fn describe(input: &Input) -> String {
         Input::Express(done) => format!("express {} {}", done.token, end(&done.result)),
         Input::Nfs(done) => format!("nfs {} {}", done.token, end(&done.result)),
         Input::Worked { token } => format!("worked {token}"),
+        Input::Signal(signal) => format!("signal {signal:?}"),
     }
 }
 

@@ -17,18 +17,16 @@ pub enum Promise {
     StandsStill,
     /// It has nothing that such a fault could hit.
     Untouched,
-    /// Nobody knows: the fault is read in scenarios, and not simulated yet.
-    NotSimulated,
 }
 
-use Promise::{GoesOn, NotSimulated, StandsStill, Untouched};
+use Promise::{GoesOn, StandsStill, Untouched};
 
 impl Promise {
     /// Whether a storm brings such a fault over such a platform.
     pub fn is_drawn(self) -> bool {
         match self {
             GoesOn | StandsStill => true,
-            Untouched | NotSimulated => false,
+            Untouched => false,
         }
     }
 
@@ -38,7 +36,6 @@ impl Promise {
             GoesOn => "goes on",
             StandsStill => "may stand still until healed",
             Untouched => "has nothing to hit",
-            NotSimulated => "not simulated yet",
         }
     }
 }
@@ -71,9 +68,9 @@ const TABLE: [(Family, [Promise; 5]); Family::ALL.len()] = [
     (Family::VolumeStall, [Untouched, Untouched, StandsStill, StandsStill, Untouched]),
     // Controllers have volumes on every platform: one whose storage fails ends itself.
     (Family::VolumeErrors, [GoesOn; 5]),
-    (Family::ConsumerChurn, [NotSimulated; 5]),
-    (Family::CleanRestart, [NotSimulated; 5]),
-    (Family::Reassignment, [NotSimulated; 5]),
+    (Family::ConsumerChurn, [GoesOn; 5]),
+    (Family::CleanRestart, [GoesOn; 5]),
+    (Family::Reassignment, [GoesOn; 5]),
     (Family::NoisyNeighbour, [GoesOn; 5]),
     (Family::ClockSkew, [GoesOn; 5]),
 ];

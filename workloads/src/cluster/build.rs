@@ -8,8 +8,9 @@ use super::knobs::Knobs;
 use super::settings;
 use super::size::{Purpose, Setup, Size};
 use crate::mutant::Mutant;
-use crate::spec::scenario::{Group, Placement, PlatformKind};
-use std::collections::BTreeMap;
+use crate::spec::scenario::{Fault, FaultKind, Group, Placement, PlatformKind, Target};
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 use wavetank_models::client::Directory;
 use wavetank_models::client::load::{LoadSpec, RateSchedule};
@@ -25,7 +26,7 @@ use wavetank_models::kafka::broker::coordinator::OFFSETS_TOPIC;
 use wavetank_models::kafka::broker::link::LinkOptions;
 use wavetank_models::kafka::broker::{Broker, BrokerSpec, STORAGE_SPACE};
 use wavetank_models::kafka::controller::{Controller, ControllerSpec};
-use wavetank_models::kafka::ids::{BrokerId, ControllerId, GroupId, TopicId};
+use wavetank_models::kafka::ids::{BrokerId, ControllerId, GroupId, TopicId, TopicIdPartition};
 use wavetank_models::kafka::object_client::ObjectPlace;
 use wavetank_models::kafka::shared_storage::StorageOptions;
 use wavetank_models::kafka::shared_storage::compaction::CompactionOptions;
@@ -35,7 +36,7 @@ use wavetank_models::kafka::wal::block::{BlockFencing, BlockWalOptions};
 use wavetank_models::kafka::wal::file::FileWalOptions;
 use wavetank_models::kafka::wal::{self, WalMode, WalSpec};
 use wavetank_models::world::{Behaviour, CloudSpec, Event, ExpressId, ShareId, StoreId, VolumeId, World};
-use wavetank_sim::{Core, Nanos, NodeId};
+use wavetank_sim::{Core, Domain, Nanos, NodeId};
 
 /// How soon a supervisor starts a process again that has ended itself.
 const SUPERVISED: Nanos = Nanos::secs(2);
@@ -47,6 +48,8 @@ pub(super) struct Map {
     pub(super) cloud: CloudSpec,
     pub(super) azs: Vec<AzId>,
     brokers: Vec<(HostId, AzId)>,
+    /// So many of the brokers, the last ones, join later.
+    spares: usize,
     controllers: Vec<(HostId, AzId)>,
     clients: Vec<(HostId, AzId)>,
     /// Each host's instance type, in the order of hosts.
@@ -57,11 +60,20 @@ pub(super) struct Map {
 pub(super) struct Cluster {
     pub(super) azs: Vec<AzId>,
     pub(super) az_names: Vec<String>,
+    /// By id; the last ones may be spares.
     pub(super) brokers: Vec<Member>,
+    /// Places of the brokers that have not joined yet, in the order in which they do.
+    pub(super) spares: VecDeque<usize>,
     pub(super) controllers: Vec<Member>,
     pub(super) producers: Vec<Member>,
     pub(super) consumers: Vec<Member>,
     pub(super) jobs: Vec<Job>,
+    /// Groups by name: which of the consumers are theirs.
+    pub(super) groups: Vec<(String, Range<usize>)>,
+    /// Whoever gives the controllers orders.
+    pub(super) admin: NodeId,
+    /// How many partitions each topic has, the platform's own first.
+    pub(super) partitions: Vec<u32>,
     pub(super) store: StoreId,
 }
 
@@ -69,6 +81,21 @@ impl Cluster {
     /// Those who listen to its jobs.
     pub(super) fn job_meters(&self) -> Vec<JobMeter> {
         self.jobs.iter().map(|job| JobMeter::new(job.spec.job, &job.spec.sources)).collect()
+    }
+
+    /// Every partition, the platform's own first.
+    pub(super) fn all_partitions(&self) -> impl Iterator<Item = TopicIdPartition> {
+        let of = |(topic, count): (u32, &u32)| {
+            let topic = TopicId(topic);
+            (0..*count).map(move |partition| TopicIdPartition { topic, partition })
+        };
+        (0..).zip(&self.partitions).flat_map(of)
+    }
+
+    /// A broker's id.
+    pub(super) fn id_of(&self, broker: Member) -> BrokerId {
+        let place = self.brokers.iter().position(|other| other.node == broker.node).expect("it is a broker");
+        BrokerId(place as u32)
     }
 }
 
@@ -103,7 +130,13 @@ impl Map {
         let is_zonal = setup.platform.kind == PlatformKind::EbsWal;
         let spread = |n: usize| azs[n % azs.len()];
         let broker_az = |n: usize| if is_zonal { azs[0] } else { spread(n) };
-        let brokers = hosts(&mut cloud, cluster.brokers as usize, &broker_az, &cluster.instance);
+        let joining = joining(setup);
+        let spare_az = |n: usize| match joining.get(n).copied().flatten() {
+            Some(place) if !is_zonal => azs[place],
+            Some(_) | None => broker_az(cluster.brokers as usize + n),
+        };
+        let mut brokers = hosts(&mut cloud, cluster.brokers as usize, &broker_az, &cluster.instance);
+        brokers.extend(hosts(&mut cloud, joining.len(), &spare_az, &cluster.instance));
         let controllers = hosts(&mut cloud, cluster.controllers as usize, &spread, CONTROLLER_INSTANCE);
         let mut places = zones_of(&size.producers, &azs);
         for group in &setup.scenario.groups {
@@ -115,7 +148,22 @@ impl Map {
         }
         let clients =
             hosts(&mut cloud, places.len() + 1, &|n| places.get(n).copied().unwrap_or(azs[0]), CLIENT_INSTANCE);
-        Map { cloud, azs, brokers, controllers, clients, instances }
+        Map { cloud, azs, brokers, spares: joining.len(), controllers, clients, instances }
+    }
+}
+
+/// The zones that joining brokers are to be in, one a broker that a measured run's faults add. Their hosts are there (and
+/// paid for) from the beginning.
+fn joining(setup: &Setup<'_>) -> Vec<Option<usize>> {
+    let place = |name: &String| setup.scenario.cluster.azs.iter().position(|az| az == name);
+    let zone = |fault: &Fault| match &fault.kind {
+        FaultKind::AddBroker(Some(Target::Az(name))) => Some(place(name)),
+        FaultKind::AddBroker(_) => Some(None),
+        _ => None,
+    };
+    match setup.purpose {
+        Purpose::Explore => Vec::new(),
+        Purpose::Measure => setup.scenario.faults.iter().filter_map(zone).collect(),
     }
 }
 
@@ -164,12 +212,25 @@ impl Builder<'_> {
         let directory = Directory::new(ids.zip(brokers.iter().map(|broker| broker.node)).collect());
         let clients = &mut map.clients.iter().copied();
         let producers = self.producers(world, core, clients, &directory);
-        let consumers = self.consumers(world, core, clients, &directory);
+        let (consumers, groups) = self.consumers(world, core, clients, &directory);
         let jobs = self.jobs(world, core, clients, &directory, (media.store, media.checkpoints));
-        self.admin(world, core, clients.next().expect("a host for the tool"), quorum);
+        let (admin, partitions) = self.admin(world, core, clients.next().expect("a host for the tool"), quorum);
+        let spares = (brokers.len() - map.spares..brokers.len()).collect();
         let az_names = self.setup.scenario.cluster.azs.clone();
-        let (azs, store) = (map.azs.clone(), media.store);
-        Cluster { azs, az_names, brokers, controllers, producers, consumers, jobs, store }
+        Cluster {
+            azs: map.azs.clone(),
+            az_names,
+            brokers,
+            spares,
+            controllers,
+            producers,
+            consumers,
+            groups,
+            jobs,
+            admin,
+            partitions,
+            store: media.store,
+        }
     }
 
     fn media(&self, world: &mut World, core: &mut Core<Event>, map: &MapHosts) -> Media {
@@ -270,6 +331,7 @@ impl Builder<'_> {
                 block_cache_bytes: 64 << 10,
                 cache_bytes: 256 << 10,
                 compaction: CompactionOptions::quick(),
+                fast_close: core.choices().stream(Domain::new("cluster/fast-close"), 0).ratio(1, 2),
                 ..options
             };
         }
@@ -292,10 +354,14 @@ impl Builder<'_> {
                 link: link.clone(),
                 logs: Arc::new(move || Box::new(StreamLogs::new(logs.clone()))),
                 snapshot_interval,
+                report_interval: platform.broker.auto_balancer.then_some(platform.broker.balancer_report_interval),
             };
             let factory = Box::new(move |_| Behaviour::Machine(Box::new(Broker::new(spec.clone()))));
             let node = world.add_node(core, &format!("broker-{n}"), host, factory);
             world.supervise(node, SUPERVISED);
+            if n >= map.brokers.len() - map.spares {
+                world.kill(core, node);
+            }
             members.push(Member { node, host, az, volume: media.volumes.get(n).copied() });
         }
         members
@@ -405,11 +471,12 @@ impl Builder<'_> {
         core: &mut Core<Event>,
         hosts: &mut dyn Iterator<Item = (HostId, AzId)>,
         directory: &Directory,
-    ) -> Vec<Member> {
+    ) -> (Vec<Member>, Vec<(String, Range<usize>)>) {
         let size = self.size;
-        let mut members = Vec::new();
+        let (mut members, mut groups) = (Vec::new(), Vec::new());
         for (number, group) in self.setup.scenario.groups.iter().enumerate() {
             let count = group.members.total().min(size.members.unwrap_or(u32::MAX));
+            groups.push((group.name.clone(), members.len()..members.len() + count as usize));
             for n in 0..count {
                 let (host, az) = hosts.next().expect("a host a client");
                 let topics = (0..size.topics).map(|topic| (TopicId(FIRST_TOPIC + topic), size.partitions)).collect();
@@ -426,10 +493,16 @@ impl Builder<'_> {
                 members.push(Member { node, host, az, volume: None });
             }
         }
-        members
+        (members, groups)
     }
 
-    fn admin(&self, world: &mut World, core: &mut Core<Event>, (host, _): (HostId, AzId), controllers: Vec<NodeId>) {
+    fn admin(
+        &self,
+        world: &mut World,
+        core: &mut Core<Event>,
+        (host, _): (HostId, AzId),
+        controllers: Vec<NodeId>,
+    ) -> (NodeId, Vec<u32>) {
         let offsets = self.setup.platform.broker.offsets_topic_partitions;
         let offsets = if self.setup.purpose == Purpose::Explore { offsets.min(4) } else { offsets };
         let mut topics = vec![NewTopic { name: OFFSETS_TOPIC.into(), partitions: offsets }];
@@ -437,8 +510,9 @@ impl Builder<'_> {
             let name = self.setup.scenario.workload.topic_name(topic).into();
             topics.push(NewTopic { name, partitions: self.size.partitions });
         }
+        let partitions = topics.iter().map(|topic| topic.partitions).collect();
         let factory = Box::new(move |_| Behaviour::Machine(Box::new(Admin::new(controllers.clone(), topics.clone()))));
-        world.add_node(core, "admin", host, factory);
+        (world.add_node(core, "admin", host, factory), partitions)
     }
 }
 
@@ -446,6 +520,7 @@ impl Builder<'_> {
 pub(super) struct MapHosts {
     pub(super) azs: Vec<AzId>,
     brokers: Vec<(HostId, AzId)>,
+    spares: usize,
     controllers: Vec<(HostId, AzId)>,
     clients: Vec<(HostId, AzId)>,
 }
@@ -453,7 +528,7 @@ pub(super) struct MapHosts {
 impl Map {
     /// The cloud, and where its hosts are.
     pub(super) fn split(self) -> (CloudSpec, MapHosts, Vec<String>) {
-        let Map { cloud, azs, brokers, controllers, clients, instances } = self;
-        (cloud, MapHosts { azs, brokers, controllers, clients }, instances)
+        let Map { cloud, azs, brokers, spares, controllers, clients, instances } = self;
+        (cloud, MapHosts { azs, brokers, spares, controllers, clients }, instances)
     }
 }

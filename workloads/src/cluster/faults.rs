@@ -3,9 +3,10 @@
 use super::build::{Cluster, Member};
 use super::jobs::Job;
 use super::meter::SharedMeter;
+use super::moves::Rolling;
 use super::size::Purpose;
 use crate::compare::measurement::FaultMark;
-use crate::spec::scenario::{Fault, FaultKind, Peer, Scenario, Target};
+use crate::spec::scenario::{Fault, FaultKind, Peer, Target};
 use std::sync::{Arc, Mutex};
 use wavetank_models::cloud::host::HostFault;
 use wavetank_models::cloud::network::{LinkClass, NetworkFault, PartitionDirection, Scope};
@@ -24,39 +25,8 @@ pub(super) const LOOK_WHETHER_DONE: u32 = u32::MAX;
 const LOOK_AT_JOBS: u32 = u32::MAX - 1;
 /// How often exploring runs look.
 const LOOK_EVERY: Nanos = Nanos::millis(500);
-
-/// A fault that wavetank reads and cannot carry out yet.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the scenario's {what} cannot be simulated yet: take it out")]
-pub struct NotYet {
-    what: String,
-}
-
-impl NotYet {
-    pub(super) fn new(what: String) -> NotYet {
-        NotYet { what }
-    }
-}
-
-/// Whether all of a scenario's faults can be carried out, and its pipelines simulated.
-///
-/// # Errors
-/// The first that cannot.
-pub fn supported(scenario: &Scenario) -> Result<(), NotYet> {
-    let is_missing = |fault: &&Fault| {
-        matches!(
-            fault.kind,
-            FaultKind::RollingRestart { .. }
-                | FaultKind::AddBroker(_)
-                | FaultKind::RemoveBroker(_)
-                | FaultKind::ConsumerChurn { .. }
-        )
-    };
-    match scenario.faults.iter().find(is_missing) {
-        Some(fault) => Err(NotYet::new(format!("fault at {:?} ({})", fault.at, fault.kind))),
-        None => super::jobs::supported(scenario),
-    }
-}
+/// A rolling restart goes on, if it can.
+pub(super) const ROLL: u32 = u32::MAX - 2;
 
 /// What a run's faults were, for its timeline.
 pub(super) type Marks = Arc<Mutex<Vec<FaultMark>>>;
@@ -72,6 +42,8 @@ pub(super) struct Conductor {
     pub(super) load_ends: Nanos,
     pub(super) stream: Stream,
     pub(super) purpose: Purpose,
+    /// A rolling restart that is under way.
+    pub(super) rolling: Option<Rolling>,
 }
 
 impl Conductor {
@@ -91,8 +63,8 @@ impl Conductor {
         }
     }
 
-    fn broker(&mut self, target: &Target) -> Option<BrokerId> {
-        let count = self.cluster.brokers.len();
+    pub(super) fn broker(&mut self, target: &Target) -> Option<BrokerId> {
+        let count = self.cluster.brokers.len() - self.cluster.spares.len();
         let meter = self.meter.0.lock().expect("nobody panics with it");
         match target {
             Target::Any => Some(BrokerId(self.stream.index(count) as u32)),
@@ -136,13 +108,13 @@ impl Conductor {
         judge_jobs(&self.cluster.jobs, &self.meter, world)
     }
 
-    fn mark(&self, now: Nanos, until: Nanos, label: String) {
+    pub(super) fn mark(&self, now: Nanos, until: Nanos, label: String) {
         let at = |time: Nanos| time.saturating_sub(self.begin).into();
         let mark = FaultMark { label, start: at(now), end: at(until) };
         self.marks.lock().expect("nobody panics with it").push(mark);
     }
 
-    fn watch(&self, now: Nanos, target: BrokerId, what: String) {
+    pub(super) fn watch(&self, now: Nanos, target: BrokerId, what: String) {
         self.meter.0.lock().expect("nobody panics with it").hit(now, target, what);
     }
 
@@ -262,10 +234,16 @@ impl Conductor {
                     world.plan(core, until, Action::Restart(member.node));
                 }
             }
-            FaultKind::RollingRestart { .. }
-            | FaultKind::AddBroker(_)
-            | FaultKind::RemoveBroker(_)
-            | FaultKind::ConsumerChurn { .. } => unreachable!("refused before the run"),
+            FaultKind::RollingRestart { down, pause, brokers } => {
+                self.rolling = Some(Rolling::new(*down, *pause, *brokers));
+                self.roll(world, core);
+            }
+            FaultKind::AddBroker(_) => self.add_broker(world, core),
+            FaultKind::RemoveBroker(target) => self.remove_broker(world, core, target),
+            FaultKind::ConsumerChurn { target, every } => {
+                self.mark(now, end, "consumers come and go".into());
+                self.churn(world, core, target.as_ref(), *every, end);
+            }
             FaultKind::KillTaskManager(target) => {
                 let Target::TaskManager(number) = target else { return };
                 let Some((job, member)) = self.task_manager(*number) else { return };
@@ -362,6 +340,9 @@ impl Director for Conductor {
             LOOK_WHETHER_DONE => return self.look_whether_done(world, core),
             LOOK_AT_JOBS => return self.look_at_jobs(world, core),
             _ => {}
+        }
+        if what == ROLL {
+            return self.roll(world, core);
         }
         let fault = self.faults[what as usize].clone();
         self.begin_fault(world, core, &fault);

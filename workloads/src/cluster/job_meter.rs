@@ -96,11 +96,13 @@ impl JobMeter {
     }
 }
 
+/// By first offset: the offset after the last, and the identity of the first.
+type Runs = BTreeMap<u64, (u64, (WriterId, u64))>;
+
 /// What brokers have served, by partition: the input of jobs, for the oracle.
 #[derive(Debug, Default)]
 pub(super) struct Served {
-    /// By first offset: the offset after the last, and the identity of the first.
-    logs: BTreeMap<TopicIdPartition, BTreeMap<u64, (u64, (WriterId, u64))>>,
+    logs: BTreeMap<TopicIdPartition, Runs>,
 }
 
 impl Served {

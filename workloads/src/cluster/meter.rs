@@ -36,7 +36,11 @@ pub(super) struct Meter {
     partitions_per_topic: u32,
     leaders: BTreeMap<TopicIdPartition, (BrokerId, LeaderEpoch)>,
     active_controller: Option<ControllerId>,
+    /// Brokers that the quorum takes for ready.
+    unfenced: BTreeSet<BrokerId>,
     hits: Vec<Hit>,
+    /// Partitions that were given up in good order, and since when nobody leads them.
+    resigned: BTreeMap<TopicIdPartition, Nanos>,
     /// By partition: offset after the last that was acknowledged to a producer, and that a consumer was handed.
     acked: BTreeMap<TopicIdPartition, u64>,
     consumed: BTreeMap<TopicIdPartition, u64>,
@@ -70,7 +74,9 @@ impl Meter {
             partitions_per_topic,
             leaders: BTreeMap::new(),
             active_controller: None,
+            unfenced: BTreeSet::new(),
             hits: Vec::new(),
+            resigned: BTreeMap::new(),
             acked: BTreeMap::new(),
             consumed: BTreeMap::new(),
             on_wire: BTreeMap::new(),
@@ -91,6 +97,11 @@ impl Meter {
     /// The place of the controller that was elected last.
     pub(super) fn active_controller(&self) -> Option<usize> {
         self.active_controller.map(|id| id.0 as usize)
+    }
+
+    /// Whether the quorum takes a broker for ready: it is registered and caught up.
+    pub(super) fn is_unfenced(&self, broker: BrokerId) -> bool {
+        self.unfenced.contains(&broker)
     }
 
     /// Who leads most partitions; of several the first.
@@ -245,7 +256,13 @@ impl Meter {
                 self.leaders.insert(*tp, (*broker, *epoch));
                 let acked = self.acked.get(tp).copied().unwrap_or(0);
                 self.acked_lost += acked.saturating_sub(*log_end);
+                if let (Some(since), Some(recorder)) = (self.resigned.remove(tp), &mut self.recorder) {
+                    recorder.latency(now, Distribution::Handover, now - since, 1);
+                }
             }
+            Probe::LeaderResigned { tp, .. } => drop(self.resigned.entry(*tp).or_insert(now)),
+            Probe::BrokerFenced { broker, .. } => drop(self.unfenced.remove(broker)),
+            Probe::BrokerUnfenced { broker, .. } => drop(self.unfenced.insert(*broker)),
             Probe::ControllerElected { controller, .. } => self.active_controller = Some(*controller),
             _ => {}
         }

@@ -19,6 +19,7 @@ mod job_meter;
 mod jobs;
 mod knobs;
 mod meter;
+mod moves;
 mod promises;
 mod settings;
 pub mod situations;
@@ -26,7 +27,7 @@ mod size;
 mod storm;
 
 pub use comparison::{Measured, compare};
-pub use faults::{NotYet, supported};
+pub use jobs::{NotYet, supported};
 pub use size::{Purpose, Setup};
 
 use crate::compare::measurement::{Evaluations, Measurement, UsageReport};
@@ -115,6 +116,7 @@ pub fn run(setup: Setup<'_>, seed: u64, options: &RunOptions, listeners: Listene
                 load_ends: size.load_ends(),
                 stream: Conductor::stream(core.choices()),
                 purpose: setup.purpose,
+                rolling: None,
             };
             meter.0.lock().expect("the run begins").jobs = conductor.cluster.job_meters();
             *jobs.lock().expect("the run begins") = conductor.cluster.jobs.clone();

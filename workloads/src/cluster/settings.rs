@@ -7,7 +7,7 @@ use wavetank_models::client;
 use wavetank_models::client::Backoff;
 use wavetank_models::client::load::Partitioner;
 use wavetank_models::flink::{FlinkSettings, Startup};
-use wavetank_models::kafka::controller::ControllerOptions;
+use wavetank_models::kafka::controller::{BalancerOptions, ControllerOptions};
 use wavetank_models::kafka::protocol::client::{Acks, IsolationLevel};
 use wavetank_models::kafka::shared_storage::StorageOptions;
 use wavetank_models::kafka::wal::object::ObjectWalOptions;
@@ -65,7 +65,9 @@ pub(super) fn consumer(of: &settings::ConsumerSettings) -> client::ConsumerSetti
         request_timeout: of.request_timeout,
         retry_backoff: Backoff { min: of.retry_backoff, max: of.retry_backoff_max },
         metadata_max_age: of.metadata_max_age,
-        partition_assignor: match of.assignor.is_cooperative() {
+        // KIP-848's coordinator is not modelled: reading the scenario warns of it.
+        partition_assignor: match of.assignor.is_cooperative() || of.group_protocol == settings::GroupProtocol::Consumer
+        {
             true => client::PartitionAssignor::CooperativeSticky,
             false => client::PartitionAssignor::Range,
         },
@@ -134,6 +136,7 @@ pub(super) fn controller(platform: &Platform) -> ControllerOptions {
         request_timeout: of.quorum_request_timeout,
         session_timeout: of.session_timeout,
         object_retention: platform.shared_storage.object_delete_retention,
+        balancer: of.auto_balancer.then(|| balancer(of)),
         ..ControllerOptions::default()
     }
 }
@@ -190,4 +193,17 @@ pub(super) fn flink(of: &settings::FlinkSettings, purpose: Purpose, (subtasks, m
 
 fn percent(share: f64) -> u64 {
     (share * 100.0) as u64
+}
+
+fn balancer(of: &settings::BrokerSettings) -> BalancerOptions {
+    let permille = |share: f64| (share * 1_000.0).round() as u32;
+    BalancerOptions {
+        detect_interval: of.balancer_detect_interval,
+        metrics_delay: of.balancer_metrics_delay,
+        usage_threshold: [of.balancer_in_threshold, of.balancer_out_threshold],
+        deviation_permille: [of.balancer_in_deviation, of.balancer_out_deviation].map(permille),
+        trivial_permille: [of.balancer_in_trivial_change, of.balancer_out_trivial_change].map(permille),
+        concurrency: of.balancer_concurrency as usize,
+        execution_interval: of.balancer_execution_interval,
+    }
 }

@@ -3,6 +3,7 @@
 //! Each family that the scenario names is on or off for a seed (swarm), so that rare combinations get whole runs to
 //! themselves. Whatever is broken is mended when the load ends.
 
+use super::admin::PartitionMove;
 use super::budget;
 use super::build::{Cluster, Member};
 use super::jobs::Job;
@@ -15,7 +16,7 @@ use wavetank_models::cloud::network::{NetworkFault, PartitionDirection, Scope};
 use wavetank_models::cloud::object_store::{ObjectRates, ObjectStoreFault};
 use wavetank_models::cloud::volume::{Survival, VolumeFault, VolumeRates};
 use wavetank_models::fault::Fault;
-use wavetank_models::world::{Action, Event, World};
+use wavetank_models::world::{Action, Event, Signal, World};
 use wavetank_sim::{Choices, Core, DRIFT_PPB_MAX, Domain, Nanos, Stream};
 
 /// What was drawn for a seed.
@@ -185,12 +186,24 @@ impl Drawn {
                 let managers: Vec<Member> = cluster.jobs.iter().map(|job| job.job_manager).collect();
                 return self.pick(&managers).into_iter().for_each(|manager| crash(world, core, manager, &during));
             }
-            Family::ConsumerChurn | Family::CleanRestart | Family::Reassignment => return,
+            Family::ConsumerChurn => return restart_cleanly(world, core, *stream.pick(&cluster.consumers), &during),
+            Family::CleanRestart => return restart_cleanly(world, core, broker, &during),
+            Family::Reassignment => {
+                let partitions: Vec<_> = cluster.all_partitions().collect();
+                let order = PartitionMove { tp: *stream.pick(&partitions), to: cluster.id_of(broker) }.order();
+                return world.plan(core, during.start, Action::Signal(cluster.admin, Signal::Order(order)));
+            }
         };
         let id = world.next_fault_id();
         world.plan(core, during.start, Action::Inject(id, fault));
         world.plan(core, during.end, Action::Heal(id));
     }
+}
+
+/// A process is told to end, and starts again at the end of that time, or when it has ended if that is later.
+fn restart_cleanly(world: &mut World, core: &mut Core<Event>, member: Member, during: &Range<Nanos>) {
+    world.plan(core, during.start, Action::Signal(member.node, Signal::Terminate));
+    world.plan(core, during.end, Action::Restart(member.node));
 }
 
 fn crash(world: &mut World, core: &mut Core<Event>, member: Member, during: &Range<Nanos>) {

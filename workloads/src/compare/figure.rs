@@ -65,6 +65,8 @@ pub enum Figure {
     FreshnessP99,
     /// The largest backlog of a pipeline in any second: written, and not in its output yet.
     JobLagMax,
+    /// 99th percentile of [`Distribution::Handover`].
+    HandoverP99,
     /// Acknowledged records that are gone.
     AckedLost,
     /// What a month of it costs.
@@ -131,7 +133,7 @@ pub enum Rests {
 
 impl Figure {
     /// All of them, in the order of reports.
-    pub const ALL: [Figure; 23] = [
+    pub const ALL: [Figure; 24] = [
         Figure::ProduceP50,
         Figure::ProduceP99,
         Figure::ProduceP999,
@@ -153,6 +155,7 @@ impl Figure {
         Figure::CheckpointMax,
         Figure::FreshnessP50,
         Figure::FreshnessP99,
+        Figure::HandoverP99,
         Figure::AckedLost,
         Figure::CostMonth,
     ];
@@ -181,6 +184,7 @@ impl Figure {
             Figure::CheckpointMax => "checkpoint max",
             Figure::FreshnessP50 => "freshness p50",
             Figure::FreshnessP99 => "freshness p99",
+            Figure::HandoverP99 => "handover p99",
             Figure::AckedLost => "acked, then lost",
             Figure::CostMonth => "cost a month",
         }
@@ -200,7 +204,8 @@ impl Figure {
             | Figure::CheckpointP99
             | Figure::CheckpointMax
             | Figure::FreshnessP50
-            | Figure::FreshnessP99 => Unit::Millis,
+            | Figure::FreshnessP99
+            | Figure::HandoverP99 => Unit::Millis,
             Figure::Throughput => Unit::MegabytesPerSecond,
             Figure::Errors | Figure::LagMax | Figure::JobLagMax | Figure::AckedLost => Unit::Records,
             Figure::Checkpoints | Figure::CheckpointsFailed => Unit::Count,
@@ -242,7 +247,8 @@ impl Figure {
             | Figure::CheckpointP99
             | Figure::CheckpointMax
             | Figure::FreshnessP50
-            | Figure::FreshnessP99 => Rests::OnProfiles,
+            | Figure::FreshnessP99
+            | Figure::HandoverP99 => Rests::OnProfiles,
         }
     }
 
@@ -267,6 +273,7 @@ impl Figure {
                 run.checkpoints_failed.and_then(|_| lags.reduce(f64::max))
             }
             Figure::FreshnessP99 => percentile(run, Distribution::Freshness, 0.99),
+            Figure::HandoverP99 => percentile(run, Distribution::Handover, 0.99),
             Figure::Throughput => throughput(run),
             Figure::Errors => Some(run.seconds.iter().map(|second| second.errors).sum::<u64>() as f64),
             Figure::Unavailable => unavailable(run),

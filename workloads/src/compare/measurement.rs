@@ -41,16 +41,19 @@ pub enum Distribution {
     Checkpoint,
     /// From a record's event time to the moment the pipeline's output can be read.
     Freshness,
+    /// From the moment a leader gives a partition up in good order to the moment the next one takes requests.
+    Handover,
 }
 
 impl Distribution {
     /// All of them, in the order of reports.
-    pub const ALL: [Distribution; 5] = [
+    pub const ALL: [Distribution; 6] = [
         Distribution::Produce,
         Distribution::PublishDelay,
         Distribution::EndToEnd,
         Distribution::Checkpoint,
         Distribution::Freshness,
+        Distribution::Handover,
     ];
 
     /// Its name in files: the tag of its intervals in a log.
@@ -61,6 +64,7 @@ impl Distribution {
             Distribution::EndToEnd => "end-to-end",
             Distribution::Checkpoint => "checkpoint",
             Distribution::Freshness => "freshness",
+            Distribution::Handover => "handover",
         }
     }
 
@@ -72,6 +76,7 @@ impl Distribution {
             Distribution::EndToEnd => 2,
             Distribution::Checkpoint => 3,
             Distribution::Freshness => 4,
+            Distribution::Handover => 5,
         }
     }
 }
@@ -144,7 +149,7 @@ pub struct Interval {
     /// Records written but not yet consumed, at its end.
     pub lag: u64,
     /// In the order of [`Distribution::ALL`].
-    pub(super) latencies: [PackedHistogram; 5],
+    pub(super) latencies: [PackedHistogram; 6],
 }
 
 impl Interval {
@@ -398,7 +403,7 @@ pub struct Measurement {
     /// Consumers of a topic.
     pub consumers_per_topic: u32,
     /// The whole run's latencies, in the order of [`Distribution::ALL`].
-    pub(super) latencies: [PackedHistogram; 5],
+    pub(super) latencies: [PackedHistogram; 6],
     /// Second by second. The last may be shorter.
     pub seconds: Vec<Second>,
     /// In tens of seconds.

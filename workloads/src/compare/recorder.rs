@@ -85,10 +85,10 @@ pub struct Recorder {
     /// Start of the open second, since the end of the warm-up.
     second_start: Nanos,
     second: Second,
-    in_second: [Histogram<u64>; 5],
+    in_second: [Histogram<u64>; 6],
     interval_start: Nanos,
-    in_interval: [Histogram<u64>; 5],
-    whole: [Histogram<u64>; 5],
+    in_interval: [Histogram<u64>; 6],
+    whole: [Histogram<u64>; 6],
     seconds: Vec<Second>,
     intervals: Vec<Interval>,
 }

@@ -248,6 +248,8 @@ impl Process for Boat {
             }
             // What comes on a connection that this boat has given up.
             Input::Message { .. } | Input::Reset { .. } | Input::Connected { .. } | Input::Accepted { .. } => {}
+            // Nobody shuts a boat down.
+            Input::Signal(_) => {}
             Input::Volume(_) | Input::Object(_) | Input::Express(_) | Input::Nfs(_) | Input::Worked { .. } => {
                 unreachable!("a boat asks no device")
             }

@@ -441,6 +441,8 @@ impl Process for Pier {
             }
             Input::Volume(done) => self.volume_answered(cx, done),
             Input::Object(done) => self.store_answered(cx, done),
+            // Nobody shuts a pier down.
+            Input::Signal(_) => {}
             Input::Connected { .. } | Input::Express(_) | Input::Nfs(_) | Input::Worked { .. } => {
                 unreachable!("a pier opens no connection and asks no other device")
             }

@@ -101,7 +101,9 @@ pub(super) fn curves(summary: &Summary, of: Distribution, title: &str) -> Option
 fn tall(of: Distribution) -> (f64, f64) {
     match of {
         Distribution::Produce | Distribution::EndToEnd => (360.0, 300.0),
-        Distribution::PublishDelay | Distribution::Checkpoint | Distribution::Freshness => (240.0, 220.0),
+        Distribution::PublishDelay | Distribution::Checkpoint | Distribution::Freshness | Distribution::Handover => {
+            (240.0, 220.0)
+        }
     }
 }
 

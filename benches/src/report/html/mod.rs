@@ -113,6 +113,11 @@ fn latency(summary: &Summary) -> Markup {
         ),
         (Distribution::Freshness, "Freshness", "From a record's event time to the pipeline's readable output."),
         (Distribution::Checkpoint, "Checkpoint duration", "From trigger to completion."),
+        (
+            Distribution::Handover,
+            "Handover of partitions",
+            "From one leader's giving a partition up in good order to the next one's taking requests.",
+        ),
     ];
     let drawn: Vec<(Distribution, &str, &str, Markup)> = charts
         .into_iter()

@@ -8,11 +8,14 @@
 //! everything is given up; JoinGroup, SyncGroup; cooperative: what is not in the new assignment is given up, and joined again;
 //! committed offsets of what is new are asked for, and reading begins there.
 //!
+//! Closing (`AbstractCoordinator.close`): what is to be committed is committed, then the member leaves, so that its
+//! coordinator need not wait for its session to end; both within `request.timeout.ms`, or 30 s (`DEFAULT_CLOSE_TIMEOUT_MS`).
+//!
 //! Simpler than reality: answers are taken in when they come, not in the next `poll()`.
 
 use super::super::alarm::Alarm;
 use super::super::{ConsumerSettings, Directory};
-use super::membership::{Call, State};
+use super::membership::{CLOSE_TIMEOUT, Call, Closing, State};
 use super::{Consumer, Polled};
 use crate::kafka::ids::{GroupId, MetadataOffset, TopicId, TopicIdPartition};
 use crate::kafka::protocol::ErrorCode;
@@ -74,6 +77,8 @@ pub struct GroupConsumer {
     /// What was committed last: nothing new is not committed again.
     committed: BTreeMap<TopicIdPartition, u64>,
     pub(super) events: VecDeque<GroupEvent>,
+    pub(super) closing: Option<Closing>,
+    close_by: Nanos,
 }
 
 impl GroupConsumer {
@@ -112,6 +117,8 @@ impl GroupConsumer {
             processed: BTreeMap::new(),
             committed: BTreeMap::new(),
             events: VecDeque::new(),
+            closing: None,
+            close_by: Nanos::MAX,
         }
     }
 
@@ -230,6 +237,23 @@ impl GroupConsumer {
         self.consumer.run(cx);
         let next = self.next_wake(cx);
         self.alarm.set(cx, next);
+    }
+
+    /// It is of no use to its application any more: commits and leaves. [`close`](GroupConsumer::close) says when it has.
+    pub fn begin_close(&mut self, cx: &mut Cx<'_>) {
+        self.close_by = cx.monotonic() + self.settings.request_timeout.min(CLOSE_TIMEOUT);
+        self.begin_leaving(cx);
+    }
+
+    /// Whether it has left, or has given it up; to be asked after each [`input`](GroupConsumer::input).
+    pub fn close(&mut self, cx: &mut Cx<'_>) -> bool {
+        let is_over = self.closing == Some(Closing::Left);
+        if !is_over && cx.monotonic() >= self.close_by {
+            cx.mark("consumer: closed without having left its group");
+            return true;
+        }
+        self.alarm.set(cx, self.close_by);
+        is_over
     }
 
     fn take_replies(&mut self, cx: &mut Cx<'_>) {

@@ -31,6 +31,7 @@ pub(super) enum State {
 pub(super) enum Call {
     Find,
     CommitBeforeJoin { offsets: Vec<(TopicIdPartition, u64)> },
+    CommitBeforeLeave { offsets: Vec<(TopicIdPartition, u64)> },
     Join,
     Sync { generation: u32 },
     Heartbeat { generation: u32 },
@@ -38,6 +39,20 @@ pub(super) enum Call {
     Positions { generation: u32 },
     Leave,
 }
+
+/// How far a member that closes is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Closing {
+    /// Its last commit is on its way.
+    Committing,
+    /// LeaveGroup is on its way.
+    Leaving,
+    /// It is no member, and knows it.
+    Left,
+}
+
+/// `ConsumerUtils.DEFAULT_CLOSE_TIMEOUT_MS`.
+pub(super) const CLOSE_TIMEOUT: Nanos = Nanos::secs(30);
 
 /// How long beyond the rebalance itself a JoinGroup is waited for (`JOIN_GROUP_TIMEOUT_LAPSE`).
 const JOIN_LAPSE: Nanos = Nanos::secs(5);
@@ -144,6 +159,26 @@ impl GroupConsumer {
         self.is_out(cx, true);
     }
 
+    /// Commits what is to be committed, then leaves (`ConsumerCoordinator.close`).
+    pub(super) fn begin_leaving(&mut self, cx: &mut Cx<'_>) {
+        let offsets = self.offsets_to_commit();
+        let commits = self.state == State::Stable
+            && !offsets.is_empty()
+            && self.send_commit(cx, offsets, |offsets| Call::CommitBeforeLeave { offsets });
+        if commits {
+            self.closing = Some(Closing::Committing);
+        } else {
+            self.leave_at_last(cx);
+        }
+    }
+
+    fn leave_at_last(&mut self, cx: &mut Cx<'_>) {
+        let is_member = self.coordinator.is_some() && self.member.is_some();
+        self.closing = Some(if is_member { Closing::Leaving } else { Closing::Left });
+        self.leave(cx);
+        cx.mark("consumer: left its group in good order");
+    }
+
     /// It is in no generation any more; what it had may be somebody else's already.
     fn is_out(&mut self, cx: &mut Cx<'_>, forget_member: bool) {
         if forget_member {
@@ -170,6 +205,9 @@ impl GroupConsumer {
             Reply::Answer(response) => Some(response),
             Reply::Lost(_) => None,
         };
+        if self.closing.is_some() {
+            return self.answered_while_closing(cx, call, response);
+        }
         match (call, response) {
             (Call::Find, Some(Response::FindCoordinator(found))) => self.found(cx, found),
             (Call::Find, _) => self.back_off(cx),
@@ -179,7 +217,9 @@ impl GroupConsumer {
                     self.join(cx);
                 }
             }
-            (Call::Commit { offsets }, response) => self.commit_answered(cx, offsets, response),
+            (Call::Commit { offsets } | Call::CommitBeforeLeave { offsets }, response) => {
+                self.commit_answered(cx, offsets, response);
+            }
             (Call::Join, Some(Response::JoinGroup(joined))) => self.joined(cx, joined),
             (Call::Sync { generation }, Some(Response::SyncGroup(synced))) => {
                 self.synced(cx, generation, synced.result)
@@ -200,6 +240,25 @@ impl GroupConsumer {
                 self.failed(cx, ErrorCode::CoordinatorNotAvailable);
             }
             (Call::Leave, _) => {}
+        }
+    }
+
+    /// Nothing but its leave matters any more.
+    fn answered_while_closing(&mut self, cx: &mut Cx<'_>, call: Call, response: Option<Response>) {
+        match call {
+            Call::CommitBeforeLeave { offsets } => {
+                self.commit_answered(cx, offsets, response);
+                self.leave_at_last(cx);
+            }
+            Call::Leave => self.closing = Some(Closing::Left),
+            // A member id that it did not know yet is left to its session.
+            Call::Find
+            | Call::CommitBeforeJoin { .. }
+            | Call::Join
+            | Call::Sync { .. }
+            | Call::Heartbeat { .. }
+            | Call::Commit { .. }
+            | Call::Positions { .. } => {}
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! * **Registration** (`BrokerLifecycleManager`): tried until it is accepted; an earlier life whose session still lives
 //!   delays it (`DUPLICATE_BROKER_REGISTRATION`).
-//! * **Heartbeats** every `broker.heartbeat.interval.ms`; the first ones say "fence me" until the broker is ready to lead.
+//! * **Heartbeats** every `broker.heartbeat.interval.ms`; the first ones say "fence me" until the broker is ready to lead,
+//!   the last ones "I want to shut down"; after the first answer to that the next follows 50 ms later.
 //! * **Metadata**: the broker is an observer of the quorum: it fetches the log and applies it to its image.
 //! * **Requests** are retried until they are answered by an active controller: at once on `NOT_CONTROLLER` with a hint,
 //!   otherwise after 500 ms, doubled up to 10 s (AutoMQ's `ControllerRequestSender`). So a request may be carried out more
@@ -94,7 +95,11 @@ const HEARTBEAT: u64 = 1 << 40;
 const FETCH: u64 = 2 << 40;
 const REGISTER: u64 = 3 << 40;
 const RETRY: u64 = 4 << 40;
+const HEARTBEAT_SOON: u64 = 5 << 40;
 const KIND: u64 = 0xff << 40;
+
+/// After the first answer to its wish to shut down a broker asks again so soon.
+const SHUT_DOWN_SOON: Nanos = Nanos::millis(50);
 
 /// See the [module](self).
 pub struct ControllerLink {
@@ -113,6 +118,8 @@ pub struct ControllerLink {
     next_ticket: u64,
     registered: bool,
     wish: Wish,
+    /// The controller knows that it wants to shut down (`gotControlledShutdownResponse`).
+    is_leaving: bool,
     /// The cluster as far as this broker has read.
     pub image: ClusterImage,
     last_epoch: ControllerEpoch,
@@ -146,6 +153,7 @@ impl ControllerLink {
             next_ticket: 0,
             registered: false,
             wish: Wish::Fenced,
+            is_leaving: false,
             image: ClusterImage::default(),
             last_epoch: ControllerEpoch(0),
             fetching: false,
@@ -210,6 +218,7 @@ impl ControllerLink {
                 self.heartbeat(cx);
                 self.space.set_timer(cx, self.options.heartbeat_interval, HEARTBEAT);
             }
+            HEARTBEAT_SOON => self.heartbeat(cx),
             FETCH => self.fetch(cx),
             REGISTER => self.register(cx),
             RETRY => self.send_ticket(cx, Ticket(local & !KIND)),
@@ -335,6 +344,10 @@ impl ControllerLink {
             (Asked::Heartbeat, Err(ErrorCode::StaleBrokerEpoch)) => self.events.push_back(LinkEvent::Superseded),
             (Asked::Heartbeat, Ok(ControllerAnswer::Heartbeat { should_shut_down: true, .. })) => {
                 self.events.push_back(LinkEvent::MayShutDown);
+            }
+            (Asked::Heartbeat, Ok(_)) if self.wish == Wish::ShutDown && !self.is_leaving => {
+                self.is_leaving = true;
+                self.space.set_timer(cx, SHUT_DOWN_SOON, HEARTBEAT_SOON);
             }
             (Asked::Heartbeat, _) => {}
             (Asked::Request(ticket), result) => {

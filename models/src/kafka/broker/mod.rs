@@ -7,6 +7,9 @@
 //!    date from the log itself; then the partition takes requests (`Role`).
 //! 4. When the image names another leader, requests are refused with `NOT_LEADER_OR_FOLLOWER` at once and the log is given
 //!    up in good order, if the storage is still this broker's.
+//! 5. Told to end, it says so in its heartbeats (Kafka's controlled shutdown). The controller gives its partitions to others;
+//!    their logs are closed as in 4, with everything uploaded. When nothing is open here any more and every live broker knows
+//!    who leads instead, the controller lets it go, and the process ends.
 //!
 //! A batch is appended when the producer's sequence is right ([`producer_state`]), acknowledged when the high watermark has
 //! reached its end, and readable then too.
@@ -17,6 +20,7 @@
 pub mod coordinator;
 mod fetches;
 pub mod link;
+mod loads;
 mod outbox;
 mod partition;
 pub mod producer_state;
@@ -34,9 +38,10 @@ use super::protocol::{ErrorCode, Request, Response};
 use super::token::{TokenSpace, token_of};
 use crate::message::Message;
 use crate::probe::Probe;
-use crate::world::{Cx, Input, Process, TimerId};
+use crate::world::{Cx, Input, Process, Signal, TimerId};
 use fetches::{FetchId, Fetches, Waiting};
 use link::{ControllerLink, LinkEvent, LinkOptions, Ticket, Wish};
+use loads::Loads;
 use outbox::{Outbox, ReplyTo};
 use partition::{Appender, Leader, Learning, Partition, ProduceId, Role, Unacknowledged};
 use producer_state::Verdict;
@@ -53,6 +58,13 @@ const KIND: u64 = 0xff << 40;
 const PRODUCE: u64 = 1 << 40;
 const FETCH: u64 = 2 << 40;
 const SNAPSHOT: u64 = 3 << 40;
+const GIVE_UP: u64 = 4 << 40;
+const REPORT: u64 = 5 << 40;
+
+/// A controlled shutdown that the controller does not answer ends after this (`BrokerServer.shutdown`).
+const SHUT_DOWN_MAX: Nanos = Nanos::secs(300);
+/// Let go with partitions open still, a broker waits for their close so long (`ElasticReplicaManager`).
+const CLOSE_MAX: Nanos = Nanos::secs(30);
 
 /// Makes the storage of a broker's fresh process.
 pub type LogsFactory = Arc<dyn Fn() -> Box<dyn PartitionLogs> + Send + Sync>;
@@ -72,6 +84,9 @@ pub struct BrokerSpec {
     pub logs: LogsFactory,
     /// How often producer state is kept.
     pub snapshot_interval: Nanos,
+    /// How often the controller's balancer is told what partitions carry
+    /// (`autobalancer.reporter.metrics.reporting.interval.ms`); none: it is off.
+    pub report_interval: Option<Nanos>,
 }
 
 const LINK_SPACE: TokenSpace = TokenSpace(0);
@@ -87,6 +102,16 @@ struct Producing {
     timer: TimerId,
 }
 
+/// How far a controlled shutdown is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    No,
+    /// The controller is asked.
+    Asked,
+    /// It may end when its partitions are closed.
+    LetGo,
+}
+
 /// See the [module](self).
 pub struct Broker {
     spec: BrokerSpec,
@@ -94,6 +119,7 @@ pub struct Broker {
     logs: Box<dyn PartitionLogs>,
     /// Storage is recovered: what a former life had open is closed.
     is_ready: bool,
+    ending: Ending,
     partitions: BTreeMap<TopicIdPartition, Partition>,
     outbox: Outbox,
     producing: BTreeMap<ProduceId, Producing>,
@@ -107,6 +133,9 @@ pub struct Broker {
     asked_ids: Option<Ticket>,
     wants_id: VecDeque<ReplyTo>,
     coordinator: coordinator::Coordinator,
+    loads: Loads,
+    /// A report that is on its way: the next one waits for its answer.
+    asked_report: Option<Ticket>,
 }
 
 impl Broker {
@@ -118,6 +147,7 @@ impl Broker {
             link: None,
             logs,
             is_ready: false,
+            ending: Ending::No,
             partitions: BTreeMap::new(),
             outbox: Outbox::default(),
             producing: BTreeMap::new(),
@@ -130,6 +160,8 @@ impl Broker {
             asked_ids: None,
             wants_id: VecDeque::new(),
             coordinator: coordinator::Coordinator::default(),
+            loads: Loads::default(),
+            asked_report: None,
         }
     }
 
@@ -139,6 +171,9 @@ impl Broker {
         link.boot(cx);
         self.link = Some(link);
         BROKER_SPACE.set_timer(cx, self.spec.snapshot_interval, SNAPSHOT);
+        if let Some(interval) = self.spec.report_interval {
+            BROKER_SPACE.set_timer(cx, interval, REPORT);
+        }
     }
 
     /// What the link and the logs have to say, until they have nothing more.
@@ -168,12 +203,41 @@ impl Broker {
             LinkEvent::Answered(ticket, result) => {
                 if self.asked_ids == Some(ticket) {
                     self.ids_came(cx, result);
+                } else if self.asked_report == Some(ticket) {
+                    self.asked_report = None;
                 } else {
                     self.logs.answered(cx, link, ticket, &result);
                 }
             }
             LinkEvent::Superseded => cx.exit("another life of this broker is registered"),
-            LinkEvent::MayShutDown => cx.exit("controlled shutdown"),
+            LinkEvent::MayShutDown => {
+                if self.ending == Ending::Asked {
+                    self.ending = Ending::LetGo;
+                    BROKER_SPACE.set_timer(cx, CLOSE_MAX, GIVE_UP);
+                }
+                self.end_if_closed(cx);
+            }
+        }
+    }
+
+    // ---- the end ----
+
+    /// It was told to end.
+    fn shut_down(&mut self, cx: &mut Cx<'_>) {
+        if !self.is_ready {
+            return cx.exit("told to end before it was ready");
+        }
+        if self.ending == Ending::No {
+            self.ending = Ending::Asked;
+            BROKER_SPACE.set_timer(cx, SHUT_DOWN_MAX, GIVE_UP);
+            self.link.as_mut().expect("it is ready").set_wish(cx, Wish::ShutDown);
+        }
+    }
+
+    fn end_if_closed(&mut self, cx: &mut Cx<'_>) {
+        if self.ending == Ending::LetGo && self.partitions.is_empty() {
+            cx.mark("broker: shut down in good order");
+            cx.exit("controlled shutdown");
         }
     }
 
@@ -213,6 +277,8 @@ impl Broker {
             Role::Closing => return,
             Role::Opening | Role::Learning(_) => {}
             Role::Leading(mut leader) => {
+                let (broker, epoch) = (self.spec.id, partition.epoch);
+                cx.probe(Probe::LeaderResigned { tp, broker, epoch });
                 if let Some(snapshot) = leader.snapshot() {
                     self.logs.keep_snapshot(cx, self.link.as_mut().expect("it led"), tp, snapshot);
                 }
@@ -249,6 +315,7 @@ impl Broker {
             LogEvent::Closed { tp, .. } => {
                 self.partitions.remove(&tp);
                 self.follow_image(cx);
+                self.end_if_closed(cx);
             }
             LogEvent::HighWatermark { tp, offset } => self.high_watermark(cx, tp, offset),
             LogEvent::Read { id, batches } => self.read_done(cx, id, batches),
@@ -433,6 +500,9 @@ impl Broker {
         let waiting = Unacknowledged::new(&batch, by);
         cx.probe(Probe::Appended { broker, epoch, span: waiting.span(tp) });
         leader.waiting.push_back(waiting);
+        if self.spec.report_interval.is_some() {
+            self.loads.came_in(tp, u64::from(batch.size_bytes()));
+        }
         self.logs.append(cx, self.link.as_mut().expect("it leads"), tp, &batch);
     }
 
@@ -679,6 +749,9 @@ impl Broker {
             }
         }
         for found in &waiting.found {
+            if self.spec.report_interval.is_some() {
+                self.loads.went_out(found.tp, found.records_bytes());
+            }
             self.probe_served(cx, found);
         }
         let response = FetchResponse { session: Ok(waiting.session), partitions: waiting.found };
@@ -721,7 +794,24 @@ impl Broker {
                 self.keep_snapshots(cx);
                 BROKER_SPACE.set_timer(cx, self.spec.snapshot_interval, SNAPSHOT);
             }
+            REPORT => self.report(cx),
+            GIVE_UP => {
+                cx.mark("broker: gave its controlled shutdown up");
+                cx.exit("controlled shutdown took too long");
+            }
             other => unreachable!("a broker sets no timer {other:x}"),
+        }
+    }
+
+    fn report(&mut self, cx: &mut Cx<'_>) {
+        let Some(interval) = self.spec.report_interval else { return };
+        BROKER_SPACE.set_timer(cx, interval, REPORT);
+        if self.is_ready && self.asked_report.is_none() {
+            let led = self.partitions.iter().filter(|(_, partition)| matches!(partition.role, Role::Leading(_)));
+            let loads = self.loads.report(cx.monotonic(), led.map(|(tp, _)| *tp));
+            let link = self.link.as_mut().expect("it is ready");
+            let (broker, epoch) = (self.spec.id, link.epoch());
+            self.asked_report = Some(link.ask(cx, ControllerRequest::ReportLoad { broker, epoch, loads }));
         }
     }
 
@@ -759,6 +849,10 @@ impl Process for Broker {
         let input = match input {
             Input::Boot => {
                 self.boot(cx);
+                return self.settle(cx);
+            }
+            Input::Signal(Signal::Terminate) => {
+                self.shut_down(cx);
                 return self.settle(cx);
             }
             Input::Message { conn, message: Message::Request { correlation, request } } => {

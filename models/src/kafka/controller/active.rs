@@ -4,6 +4,7 @@
 //! It exists as long as its quorum's leadership: with that go the next image, the sessions and everything that waits.
 
 use super::ControllerSpec;
+use super::balancer::Balancer;
 use super::cluster_control::{self, Heartbeat, Sessions};
 use super::draft::{Draft, Rules};
 use super::failover_control;
@@ -50,6 +51,7 @@ pub(super) struct Active {
     /// Of a mutant.
     deadlines: BTreeMap<ObjectId, i64>,
     last_rescuer: Option<BrokerId>,
+    balancer: Option<Balancer>,
     due: Due,
 }
 
@@ -68,6 +70,7 @@ impl Active {
             deletions: Deletions::new(OBJECTS, spec.store, spec.bucket, spec.namespace.clone()),
             deadlines: BTreeMap::new(),
             last_rescuer: None,
+            balancer: spec.options.balancer.map(|options| Balancer::new(options, now)),
             due: Due {
                 no_op: now + spec.options.idle_interval,
                 sessions: now + sweep,
@@ -84,7 +87,8 @@ impl Active {
     /// When [`Active::look_after`] has something to do.
     pub(super) fn next_due(&self) -> Nanos {
         let Due { no_op, sessions, objects, failovers } = self.due;
-        no_op.min(sessions).min(objects).min(failovers)
+        let balancer = self.balancer.as_ref().map_or(Nanos::MAX, Balancer::next_due);
+        no_op.min(sessions).min(objects).min(failovers).min(balancer)
     }
 
     /// Decides something: what it writes becomes one entry.
@@ -102,8 +106,12 @@ impl Active {
             mutant: spec.mutant,
         };
         let mut draft = Draft::new(&mut self.next, rules);
-        let mut soft =
-            Soft { sessions: &mut self.sessions, deadlines: &mut self.deadlines, last_rescuer: &mut self.last_rescuer };
+        let mut soft = Soft {
+            sessions: &mut self.sessions,
+            deadlines: &mut self.deadlines,
+            last_rescuer: &mut self.last_rescuer,
+            balancer: self.balancer.as_mut(),
+        };
         let result = decide(&mut draft, &mut soft);
         let Draft { records, marks, probes, .. } = draft;
         marks.into_iter().for_each(|mark| cx.mark(mark));
@@ -128,6 +136,11 @@ impl Active {
     ) {
         let result = self.decide(cx, spec, quorum, |draft, soft| {
             let result = handle(draft, soft.sessions, request);
+            if let (Ok(_), ControllerRequest::ReportLoad { broker, loads, .. }) = (&result, request)
+                && let Some(balancer) = soft.balancer.as_deref_mut()
+            {
+                balancer.heard(draft.rules.now, *broker, loads);
+            }
             assert!(result.is_ok() || is_only_registration(&draft.records), "{request:?} was refused and written");
             result
         });
@@ -173,6 +186,13 @@ impl Active {
             self.due.failovers = now + SCAN;
             self.decide(cx, spec, quorum, |draft, soft| failover_control::look(draft, soft.last_rescuer));
         }
+        if self.balancer.as_ref().is_some_and(|balancer| now >= balancer.next_due()) {
+            self.decide(cx, spec, quorum, |draft, soft| {
+                if let Some(balancer) = soft.balancer.as_deref_mut() {
+                    balancer.look(draft);
+                }
+            });
+        }
         if now >= self.due.no_op {
             self.decide(cx, spec, quorum, |draft, _| draft.push(MetadataRecord::NoOp));
         }
@@ -203,6 +223,7 @@ struct Soft<'a> {
     sessions: &'a mut Sessions,
     deadlines: &'a mut BTreeMap<ObjectId, i64>,
     last_rescuer: &'a mut Option<BrokerId>,
+    balancer: Option<&'a mut Balancer>,
 }
 
 /// A broker's first act is written down even when the act itself is refused.
@@ -218,6 +239,7 @@ fn is_failover_event(request: &ControllerRequest) -> bool {
         ControllerRequest::BrokerHeartbeat { .. }
         | ControllerRequest::CreateTopic { .. }
         | ControllerRequest::AllocateProducerIds { .. }
+        | ControllerRequest::ReportLoad { .. }
         | ControllerRequest::Reassign { .. } => false,
     }
 }
@@ -241,6 +263,7 @@ pub(super) fn handle(
         ControllerRequest::AllocateProducerIds { broker, epoch } => {
             cluster_control::allocate_producer_ids(draft, *broker, *epoch)
         }
+        ControllerRequest::ReportLoad { broker, epoch, .. } => cluster_control::known(draft, *broker, *epoch),
         ControllerRequest::Reassign { moves } => cluster_control::reassign(draft, moves),
         ControllerRequest::Storage { broker, epoch, failover, request } => {
             let who = Identity { broker: *broker, epoch: *epoch, failover: *failover };

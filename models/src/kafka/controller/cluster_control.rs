@@ -4,9 +4,12 @@
 //!   heartbeats for a session it is fenced: one broker a check, so that a slow controller does not fence all at once.
 //! * A partition has one replica: shared storage keeps the data, so any broker can lead. When its leader is fenced or
 //!   leaves, the live broker that leads least takes over, one leader epoch later; when none lives, nobody leads.
+//! * A broker that wants to shut down leads nothing from then on. It may end once every live broker has applied who leads
+//!   instead, and it has no stream open and owes no upload: else it would be failed over.
 //! * A new active controller has heard nobody yet: every session begins anew.
 
 use super::draft::Draft;
+use super::stream_control::uncommitted_of;
 use crate::kafka::ids::{BrokerEpoch, BrokerId, LeaderEpoch, MetadataOffset, ProducerId, TopicId, TopicIdPartition};
 use crate::kafka::metadata::{BrokerState, ClusterImage, MetadataRecord};
 use crate::kafka::protocol::ErrorCode;
@@ -132,13 +135,18 @@ pub(super) fn heartbeat(
         let at = shut_down_at.unwrap_or(draft.image().next);
         sessions.touch(broker, draft.rules.now, current).shut_down_at = Some(at);
         // Everybody who may be asked knows by then who leads instead.
-        if sessions.lowest_active(draft.image()) > at {
+        if sessions.lowest_active(draft.image()) > at && !has_streams(draft.image(), broker) {
             fence(draft, broker, epoch);
             should_shut_down = true;
         }
     }
     let is_fenced = draft.image().brokers[&broker].fenced;
     Ok(ControllerAnswer::Heartbeat { is_caught_up, is_fenced, should_shut_down })
+}
+
+/// Whether a broker has something open or left to upload.
+pub(super) fn has_streams(image: &ClusterImage, broker: BrokerId) -> bool {
+    image.opened_by(broker).next().is_some() || uncommitted_of(image, broker).next().is_some()
 }
 
 fn fence(draft: &mut Draft<'_>, broker: BrokerId, epoch: BrokerEpoch) {
@@ -256,16 +264,19 @@ pub(super) fn reassign(
     Ok(ControllerAnswer::Each(each))
 }
 
+/// Whether a broker's life is the registered one.
+pub(super) fn known(draft: &Draft<'_>, broker: BrokerId, epoch: BrokerEpoch) -> Result<ControllerAnswer, ErrorCode> {
+    let state = draft.image().brokers.get(&broker).ok_or(ErrorCode::BrokerIdNotRegistered)?;
+    if state.epoch == epoch { Ok(ControllerAnswer::Done) } else { Err(ErrorCode::StaleBrokerEpoch) }
+}
+
 /// A block of producer ids (KIP-730).
 pub(super) fn allocate_producer_ids(
     draft: &mut Draft<'_>,
     broker: BrokerId,
     epoch: BrokerEpoch,
 ) -> Result<ControllerAnswer, ErrorCode> {
-    let state = draft.image().brokers.get(&broker).ok_or(ErrorCode::BrokerIdNotRegistered)?;
-    if state.epoch != epoch {
-        return Err(ErrorCode::StaleBrokerEpoch);
-    }
+    known(draft, broker, epoch)?;
     let first = draft.image().next_producer_id;
     draft.push(MetadataRecord::ProducerIds(ProducerId(first.0 + PRODUCER_ID_BLOCK)));
     Ok(ControllerAnswer::ProducerIds(first))

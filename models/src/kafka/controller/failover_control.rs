@@ -5,10 +5,10 @@
 //! ([`FailoverContext`]); the rescuer sees it in its image. It goes when the rescuer is done, or when the broker itself is
 //! back; when the rescuer dies, another takes over.
 
-use super::cluster_control::is_live;
+use super::cluster_control::{has_streams, is_live};
 use super::draft::Draft;
 use super::mutant::ControllerMutant;
-use super::stream_control::{Identity, uncommitted_of};
+use super::stream_control::Identity;
 use crate::kafka::ids::BrokerId;
 use crate::kafka::metadata::{BrokerState, FailoverContext, MetadataRecord};
 use crate::kafka::protocol::controller::ControllerAnswer;
@@ -52,9 +52,7 @@ fn should_fail_over(draft: &Draft<'_>, broker: BrokerId, state: &BrokerState) ->
     let min_age_ms = (draft.rules.options.failover_min_age.0 / 1_000_000) as i64;
     let is_old = draft.rules.now_ms.saturating_sub(state.epoch.0) > min_age_ms;
     let is_guarded = !is_old && !draft.is_mutant(ControllerMutant::FailoverWithoutGuard);
-    let image = draft.image();
-    let has_streams = || image.opened_by(broker).next().is_some() || uncommitted_of(image, broker).next().is_some();
-    state.fenced && !is_guarded && has_streams()
+    state.fenced && !is_guarded && has_streams(draft.image(), broker)
 }
 
 /// The live broker after the last one, never the dead one itself.

@@ -17,6 +17,7 @@
 //! shows only in the time of its host; one volume write at a time.
 
 mod active;
+mod balancer;
 mod cluster_control;
 mod draft;
 mod facts;
@@ -34,7 +35,7 @@ mod stream_control;
 mod tests;
 
 pub use mutant::ControllerMutant;
-pub use options::ControllerOptions;
+pub use options::{BalancerOptions, ControllerOptions};
 
 use super::ids::ControllerId;
 use super::metadata::ClusterImage;
@@ -435,7 +436,8 @@ impl Process for Controller {
             | Input::Connected { .. }
             | Input::Express(_)
             | Input::Nfs(_)
-            | Input::Worked { .. } => {}
+            | Input::Worked { .. }
+            | Input::Signal(_) => {}
         }
         self.settle(cx);
     }

@@ -14,6 +14,8 @@ pub enum ControllerMutant {
     CommittedObjectsExpire,
     /// A commit is taken whatever life of the broker it comes from.
     NoNodeEpochCheck,
+    /// A fast close does not write down what its broker still has to upload.
+    FastCloseForgets,
     /// The quorum: a fetch says "I hold" before what it holds is flushed, and the leader counts itself so too.
     AckUnflushed,
     /// The quorum: a vote is answered without being made durable.
@@ -24,12 +26,13 @@ pub enum ControllerMutant {
 
 impl ControllerMutant {
     /// All of them.
-    pub const ALL: [ControllerMutant; 8] = [
+    pub const ALL: [ControllerMutant; 9] = [
         ControllerMutant::ContinuityBeforeRedundancy,
         ControllerMutant::FailoverWithoutGuard,
         ControllerMutant::CompactionSetsEndOffset,
         ControllerMutant::CommittedObjectsExpire,
         ControllerMutant::NoNodeEpochCheck,
+        ControllerMutant::FastCloseForgets,
         ControllerMutant::AckUnflushed,
         ControllerMutant::ForgetVotes,
         ControllerMutant::CommitOldEpochs,
@@ -43,6 +46,7 @@ impl ControllerMutant {
             ControllerMutant::CompactionSetsEndOffset => "compaction-sets-end-offset",
             ControllerMutant::CommittedObjectsExpire => "committed-objects-expire",
             ControllerMutant::NoNodeEpochCheck => "no-node-epoch-check",
+            ControllerMutant::FastCloseForgets => "fast-close-forgets",
             ControllerMutant::AckUnflushed => "ack-unflushed",
             ControllerMutant::ForgetVotes => "forget-votes",
             ControllerMutant::CommitOldEpochs => "commit-old-epochs",
@@ -59,6 +63,9 @@ impl ControllerMutant {
                 "a committed object is dropped at the deadline of its preparation"
             }
             ControllerMutant::NoNodeEpochCheck => "commits of a broker's earlier lives are taken",
+            ControllerMutant::FastCloseForgets => {
+                "a stream is closed fast, and what is to be uploaded still is forgotten"
+            }
             ControllerMutant::AckUnflushed => "a voter's fetch acknowledges what it has not flushed",
             ControllerMutant::ForgetVotes => "a controller forgets at a crash whom it voted for",
             ControllerMutant::CommitOldEpochs => "a majority commits entries of earlier epochs",

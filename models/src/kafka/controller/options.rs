@@ -28,6 +28,8 @@ pub struct ControllerOptions {
     pub object_retention: Nanos,
     /// A broker that registered less than this ago is not failed over (60 s, `NodeRuntimeMetadata.java`).
     pub failover_min_age: Nanos,
+    /// The balancer; off, as `autobalancer.controller.enable` is unless it is set.
+    pub balancer: Option<BalancerOptions>,
     /// A snapshot is made after so many entries (Kafka counts bytes: `metadata.log.max.record.bytes.between.snapshots`).
     pub snapshot_every: usize,
     /// So many entries before a snapshot stay for who is a little behind.
@@ -48,8 +50,43 @@ impl Default for ControllerOptions {
             session_timeout: Nanos::secs(9),
             object_retention: Nanos::secs(60),
             failover_min_age: Nanos::secs(60),
+            balancer: None,
             snapshot_every: 10_000,
             snapshot_keep: 1_000,
+        }
+    }
+}
+
+/// Settings of the balancer, by AutoMQ's names (`AutoBalancerControllerConfig`); defaults are its. Of pairs the first is for
+/// bytes in, the second for bytes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BalancerOptions {
+    /// `autobalancer.controller.anomaly.detect.interval.ms` (60 s).
+    pub detect_interval: Nanos,
+    /// `autobalancer.controller.metrics.delay.ms` (60 s).
+    pub metrics_delay: Nanos,
+    /// `autobalancer.controller.network.*.usage.distribution.detect.threshold` (1 MiB/s).
+    pub usage_threshold: [u64; 2],
+    /// `autobalancer.controller.network.*.distribution.detect.avg.deviation` (0.1), in thousandths.
+    pub deviation_permille: [u32; 2],
+    /// `autobalancer.controller.network.*.trivial.change.ratio` (0.05), in thousandths.
+    pub trivial_permille: [u32; 2],
+    /// `autobalancer.controller.execution.concurrency` (50).
+    pub concurrency: usize,
+    /// `autobalancer.controller.execution.interval.ms` (5 s).
+    pub execution_interval: Nanos,
+}
+
+impl Default for BalancerOptions {
+    fn default() -> BalancerOptions {
+        BalancerOptions {
+            detect_interval: Nanos::secs(60),
+            metrics_delay: Nanos::secs(60),
+            usage_threshold: [1 << 20; 2],
+            deviation_permille: [100; 2],
+            trivial_permille: [50; 2],
+            concurrency: 50,
+            execution_interval: Nanos::secs(5),
         }
     }
 }

@@ -13,6 +13,7 @@ mod commit;
 pub(super) use commit::{commit_stream_object, commit_stream_set_object};
 
 use super::draft::Draft;
+use super::mutant::ControllerMutant;
 use crate::kafka::ids::{BrokerEpoch, BrokerId, StreamEpoch, StreamId, TopicIdPartition};
 use crate::kafka::metadata::{ClusterImage, FailoverContext, MetadataRecord, StreamImage, StreamRange, StreamState};
 use crate::kafka::protocol::ErrorCode;
@@ -95,6 +96,7 @@ fn open_one(
     }
     // It moved away and back before all of it was uploaded: what is not in objects would be read from nowhere.
     if draft.image().uncommitted.contains_key(&(who.broker, stream)) {
+        draft.marks.push("controller: a stream came back before its fast close was uploaded");
         return Err(ErrorCode::StreamNotClosed);
     }
     let (tag, start_offset, index) = (image.tag, image.start_offset, image.ranges.len() as u32);
@@ -149,7 +151,10 @@ fn close_one(draft: &mut Draft<'_>, who: Identity, close: &CloseStream) -> Resul
     }
     if end > committed {
         let range = StreamRange { stream, start: committed, end };
-        draft.push(MetadataRecord::WalUncommitted { broker: who.broker, range });
+        draft.marks.push("controller: a stream was closed fast");
+        if !draft.is_mutant(ControllerMutant::FastCloseForgets) {
+            draft.push(MetadataRecord::WalUncommitted { broker: who.broker, range });
+        }
         draft.push(MetadataRecord::StreamEndOffsets(vec![(stream, end)]));
     }
     draft.push(MetadataRecord::Stream { stream, tag, epoch, start_offset, opened: false });

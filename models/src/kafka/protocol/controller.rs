@@ -118,6 +118,17 @@ pub enum FetchedMetadata {
     },
 }
 
+/// What a partition carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PartitionLoad {
+    /// Which.
+    pub tp: TopicIdPartition,
+    /// Bytes a second from producers.
+    pub bytes_in_per_sec: u64,
+    /// Bytes a second to consumers.
+    pub bytes_out_per_sec: u64,
+}
+
 /// What is asked of the active controller.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ControllerRequest {
@@ -158,6 +169,15 @@ pub enum ControllerRequest {
         broker: BrokerId,
         /// Its registration.
         epoch: BrokerEpoch,
+    },
+    /// What a broker's partitions have carried since its last report: for the balancer.
+    ReportLoad {
+        /// Who.
+        broker: BrokerId,
+        /// Its registration.
+        epoch: BrokerEpoch,
+        /// What.
+        loads: Arc<[PartitionLoad]>,
     },
     /// A partition is to be led by another broker: AlterPartitionReassignments with one replica.
     Reassign {
@@ -376,6 +396,7 @@ impl WireSize for ControllerRequest {
             ControllerRequest::BrokerHeartbeat { .. } => 30,
             ControllerRequest::CreateTopic { name, .. } => 30 + name.len() as u64,
             ControllerRequest::AllocateProducerIds { .. } => 12,
+            ControllerRequest::ReportLoad { loads, .. } => 12 + 24 * loads.len() as u64,
             ControllerRequest::Reassign { moves } => 12 + 24 * moves.len() as u64,
             ControllerRequest::Storage { request, .. } => 16 + request.wire_bytes(),
         }

@@ -189,6 +189,11 @@ impl Engine {
         self.compaction.forget(stream);
     }
 
+    /// A stream was closed fast: it takes no appends any more, and is forgotten when all of it is uploaded.
+    pub fn closed_fast(&mut self, stream: StreamId) {
+        self.compaction.forget(stream);
+    }
+
     /// A stream is to begin there: objects wholly below are dropped when the image says so.
     pub fn trimmed(&mut self, stream: StreamId, start_offset: u64) {
         self.compaction.trimmed(stream, start_offset);

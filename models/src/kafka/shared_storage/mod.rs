@@ -58,6 +58,8 @@ pub struct StorageOptions {
     pub transfer: Transfer,
     /// Reads that go to objects at once (12: the slow pool of `ElasticReplicaManager`).
     pub slow_reads: usize,
+    /// Streams are closed before everything of them is uploaded (fast close, AutoMQ #3495, from version V6 on).
+    pub fast_close: bool,
     /// When objects are compacted.
     pub compaction: CompactionOptions,
     /// A bug that is switched on.
@@ -81,6 +83,7 @@ impl StorageOptions {
             recovery_batch: 512 << 20,
             transfer: Transfer::default(),
             slow_reads: 12,
+            fast_close: false,
             compaction: CompactionOptions::default(),
             mutant: None,
         }

@@ -18,11 +18,13 @@ pub enum StorageMutant {
     FailoverTrimsOwnWal,
     /// 12 (d1e38f3391, #2291; 8f9a584b4f, #1739): a broker that has been fenced goes on.
     FencedGoesOn,
+    /// A partition that is given up is closed without uploading what is in no object yet, nor saying so.
+    CloseWithoutUpload,
 }
 
 impl StorageMutant {
     /// All of them.
-    pub const ALL: [StorageMutant; 7] = [
+    pub const ALL: [StorageMutant; 8] = [
         StorageMutant::DeltaOverflows,
         StorageMutant::CacheOrderNotWalOrder,
         StorageMutant::ConfirmBeforeCache,
@@ -30,6 +32,7 @@ impl StorageMutant {
         StorageMutant::TornImageRead,
         StorageMutant::FailoverTrimsOwnWal,
         StorageMutant::FencedGoesOn,
+        StorageMutant::CloseWithoutUpload,
     ];
 
     /// Its name on the command line.
@@ -42,6 +45,7 @@ impl StorageMutant {
             StorageMutant::TornImageRead => "storage-torn-image-read",
             StorageMutant::FailoverTrimsOwnWal => "storage-failover-trims-own-wal",
             StorageMutant::FencedGoesOn => "storage-fenced-goes-on",
+            StorageMutant::CloseWithoutUpload => "storage-close-without-upload",
         }
     }
 
@@ -55,6 +59,7 @@ impl StorageMutant {
             StorageMutant::TornImageRead => "a compaction sees a part of the streams and drops the others' data",
             StorageMutant::FailoverTrimsOwnWal => "whoever empties a dead broker's log trims its own",
             StorageMutant::FencedGoesOn => "a broker whose log was taken acknowledges on",
+            StorageMutant::CloseWithoutUpload => "a partition is handed over without what was not uploaded yet",
         }
     }
 }

@@ -5,9 +5,13 @@
 //!
 //! Opening, in order: look the streams up (or make them), wait until the image shows them closed, open both under the leader
 //! epoch, read the snapshot. `STREAM_NOT_CLOSED` is tried again; a newer epoch ends it. Closing: everything is uploaded and
-//! committed first, then the streams are closed.
+//! committed first, then the streams are closed. The **fast close** ([`StorageOptions::fast_close`]) waits only until what was
+//! appended is in the log; the streams are closed at their ends, and what is in no object yet is uploaded afterwards. The next
+//! owner's reads of it wait for its objects.
 //!
-//! Simpler than reality: one data stream a partition, not one a segment and index kind; a partition's time index and
+//! Simpler than reality: the fast close hands nothing over from broker to broker (`AUTOMQ_PREPARE_PARTITION_HANDOFF`), so the
+//! next leader waits for the upload of the newest snapshot, and a partition moves no faster by it than by the normal close; what
+//! the two brokers and the controller do to each other is all there. One data stream a partition, not one a segment and index kind; a partition's time index and
 //! transaction index are not kept, so a look-up by time is not possible.
 
 use super::engine::{Engine, EngineEvent, EngineRead, EngineSpaces, FlushId};
@@ -78,6 +82,8 @@ enum Stage {
     ReadSnapshot(Streams, OpenedStream),
     Opened(Streams),
     Flushing(Streams, Vec<FlushId>),
+    /// What was appended is to be in the log, before the fast close.
+    Settling(Streams),
     Closing,
 }
 
@@ -85,6 +91,8 @@ struct Log {
     epoch: LeaderEpoch,
     stage: Stage,
     is_unwanted: bool,
+    /// Who lives, and is to close the streams first.
+    awaits: Option<BrokerId>,
     /// A snapshot that is on its way: when it is durable, the meta stream is trimmed to it.
     snapshot: Option<u64>,
 }
@@ -116,6 +124,8 @@ pub struct StreamLogs {
     by_meta: BTreeMap<StreamId, TopicIdPartition>,
     tickets: BTreeMap<Ticket, TopicIdPartition>,
     reads: BTreeMap<ReadId, Reading>,
+    /// Streams that were closed fast, and are uploaded still.
+    late: BTreeMap<FlushId, StreamId>,
     next_read: u64,
     rescues: BTreeMap<BrokerId, Rescue>,
     next_rescue: u16,
@@ -133,6 +143,7 @@ impl StreamLogs {
             by_meta: BTreeMap::new(),
             tickets: BTreeMap::new(),
             reads: BTreeMap::new(),
+            late: BTreeMap::new(),
             next_read: 0,
             rescues: BTreeMap::new(),
             next_rescue: 0,
@@ -270,8 +281,16 @@ impl StreamLogs {
             let image = link.image.streams.get(&stream);
             image.is_some_and(|image| image.state == StreamState::Closed || image.epoch == epoch)
         };
-        if !is_closed(streams.meta) || !is_closed(streams.data) {
+        let is_late = self.late.values().any(|stream| [streams.meta, streams.data].contains(stream));
+        if is_late || !is_closed(streams.meta) || !is_closed(streams.data) {
             log.stage = Stage::Await(streams);
+            let owner = link.image.streams.get(&streams.data).and_then(|image| image.owner());
+            let is_gone = |owner: BrokerId| link.image.brokers.get(&owner).is_none_or(|state| state.fenced);
+            if log.awaits.take_if(|owner| is_gone(*owner)).is_some() {
+                cx.mark("storage: a former leader died before it had closed a partition");
+            } else {
+                log.awaits = owner.filter(|owner| !is_gone(*owner));
+            }
             tracing::debug!(broker = %self.spec.broker, partition = %tp, "awaits the streams' close");
             return;
         }
@@ -373,7 +392,45 @@ impl StreamLogs {
         self.events.push_back(LogEvent::Closed { tp, epoch: log.epoch });
     }
 
+    /// Closes fast what is settled: what was appended is in the log.
+    fn close_settled(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, tp: TopicIdPartition) {
+        let Some(Log { stage: Stage::Settling(streams), epoch, .. }) = self.logs.get(&tp) else { return };
+        let (streams, epoch) = (*streams, StreamEpoch(u64::from(epoch.0)));
+        let Start::Running(engine) = &mut self.start else { return };
+        let both = [streams.meta, streams.data];
+        if both.iter().any(|stream| engine.confirm_offset(*stream) != engine.next_offset(*stream)) {
+            return;
+        }
+        let close = both.map(|stream| CloseStream { stream, epoch, end_offset: engine.next_offset(stream) });
+        self.by_data.remove(&streams.data);
+        self.by_meta.remove(&streams.meta);
+        for stream in both {
+            engine.closed_fast(stream);
+            self.late.insert(engine.flush(cx, link, stream), stream);
+        }
+        self.logs.get_mut(&tp).expect("it was looked at").stage = Stage::Closing;
+        self.ask(cx, link, tp, StorageRequest::CloseStreams(close.to_vec()));
+        self.heed_engine(cx, link);
+    }
+
+    /// What was closed fast is in objects now.
+    fn uploaded_late(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, stream: StreamId) {
+        if let Start::Running(engine) = &mut self.start {
+            engine.forget(stream);
+        }
+        let waiting = self.logs.iter().find_map(|(tp, log)| match log.stage {
+            Stage::Await(streams) if streams.meta == stream || streams.data == stream => Some((*tp, streams)),
+            _ => None,
+        });
+        if let Some((tp, streams)) = waiting {
+            self.try_open(cx, link, tp, streams);
+        }
+    }
+
     fn flushed(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, id: FlushId) {
+        if let Some(stream) = self.late.remove(&id) {
+            return self.uploaded_late(cx, link, stream);
+        }
         let mut done = Vec::new();
         for (tp, log) in &mut self.logs {
             if let Stage::Flushing(streams, flushes) = &mut log.stage {
@@ -420,8 +477,9 @@ impl StreamLogs {
     }
 
     fn confirmed(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, stream: StreamId, offset: u64) {
-        if let Some(tp) = self.by_data.get(&stream) {
-            return self.events.push_back(LogEvent::HighWatermark { tp: *tp, offset });
+        if let Some(tp) = self.by_data.get(&stream).copied() {
+            self.events.push_back(LogEvent::HighWatermark { tp, offset });
+            return self.close_settled(cx, link, tp);
         }
         let Some(tp) = self.by_meta.get(&stream).copied() else { return };
         let Some(log) = self.logs.get_mut(&tp) else { return };
@@ -431,6 +489,7 @@ impl StreamLogs {
             let trim = TrimStream { stream, epoch, start_offset: offset - 1 };
             self.ask_trim(cx, link, trim);
         }
+        self.close_settled(cx, link, tp);
     }
 
     /// Trims a stream. Whatever comes of it: the next trim will do what this one did not.
@@ -445,7 +504,10 @@ impl StreamLogs {
 impl Stage {
     fn streams(&self) -> Option<Streams> {
         match self {
-            Stage::ReadSnapshot(streams, _) | Stage::Opened(streams) | Stage::Flushing(streams, _) => Some(*streams),
+            Stage::ReadSnapshot(streams, _)
+            | Stage::Opened(streams)
+            | Stage::Flushing(streams, _)
+            | Stage::Settling(streams) => Some(*streams),
             Stage::Find | Stage::Create | Stage::Name | Stage::Await(_) | Stage::Open(_) | Stage::Closing => None,
         }
     }
@@ -489,7 +551,7 @@ impl PartitionLogs for StreamLogs {
     }
 
     fn open(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, tp: TopicIdPartition, epoch: LeaderEpoch) {
-        let log = Log { epoch, stage: Stage::Find, is_unwanted: false, snapshot: None };
+        let log = Log { epoch, stage: Stage::Find, is_unwanted: false, awaits: None, snapshot: None };
         assert!(self.logs.insert(tp, log).is_none(), "a log is opened when it is closed");
         self.ask(cx, link, tp, StorageRequest::KvGet { key: StreamLogs::key(tp) });
     }
@@ -498,8 +560,16 @@ impl PartitionLogs for StreamLogs {
         let Some(log) = self.logs.get_mut(&tp) else { return };
         log.is_unwanted = true;
         match log.stage {
+            Stage::Opened(streams) if self.spec.options.fast_close => {
+                log.stage = Stage::Settling(streams);
+                self.close_settled(cx, link, tp);
+            }
             Stage::Opened(streams) => {
                 let Start::Running(engine) = &mut self.start else { return };
+                if self.spec.options.mutant == Some(StorageMutant::CloseWithoutUpload) {
+                    log.stage = Stage::Flushing(streams, Vec::new());
+                    return self.flushed(cx, link, FlushId(u64::MAX));
+                }
                 let flushes = [streams.meta, streams.data].map(|stream| engine.flush(cx, link, stream));
                 log.stage = Stage::Flushing(streams, flushes.to_vec());
                 self.heed_engine(cx, link);
@@ -512,6 +582,7 @@ impl PartitionLogs for StreamLogs {
             | Stage::Open(_)
             | Stage::ReadSnapshot(..)
             | Stage::Flushing(..)
+            | Stage::Settling(_)
             | Stage::Closing => {}
         }
     }

@@ -47,6 +47,10 @@ pub(super) fn read(top: &Section<'_>, cluster: &Cluster, workload: &Workload, ot
     read.collect()
 }
 
+/// What a group of KIP-848 runs as, for no coordinator of its kind is modelled.
+pub(super) const KIP_848: &str =
+    "the coordinator of KIP-848 is not simulated: its members rebalance cooperatively by the classic protocol";
+
 fn group(section: &Section<'_>, cluster: &Cluster, workload: &Workload) -> Group {
     #[derive(Clone, Copy)]
     enum Protocol {

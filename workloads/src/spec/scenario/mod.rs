@@ -47,6 +47,7 @@ use crate::spec::document::section::Section;
 use crate::spec::document::value::{name, text};
 use crate::spec::document::{Log, Severity, parse_toml};
 use crate::spec::problem::{Parsed, Problems, Source};
+use crate::spec::settings::GroupProtocol;
 
 /// A scenario.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,6 +111,13 @@ impl Scenario {
         let common =
             self.expectations.iter().filter(|it| platform.expectations.iter().all(|own| own.metric != it.metric));
         platform.expectations.iter().chain(common).copied().collect()
+    }
+
+    /// What of the scenario is run otherwise than it says, in words.
+    pub fn simulated_otherwise(&self) -> Vec<String> {
+        let is_kip_848 = |group: &&Group| group.settings.group_protocol == GroupProtocol::Consumer;
+        let groups = self.groups.iter().filter(is_kip_848);
+        groups.map(|group| format!("group {}: {}", group.name, group::KIP_848)).collect()
     }
 
     /// Bytes a second that groups and pipelines read when they keep up: each reads all of the topics it reads.

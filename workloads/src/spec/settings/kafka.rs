@@ -8,6 +8,7 @@ use super::{
 use wavetank_sim::Nanos;
 
 const NUMBER: Kind = Kind::Number { least: 0.0, most: 1e18 };
+const SHARE: Kind = Kind::Number { least: 0.0, most: 1.0 };
 const COMPRESSION: Kind = Kind::OneOf(&["none", "gzip", "snappy", "lz4", "zstd"]);
 const CLEANUP: Kind = Kind::OneOf(&["delete", "compact", "compact,delete", "delete,compact"]);
 /// Kafka's way of saying "never" for flushes is its largest number.
@@ -51,6 +52,18 @@ pub const TOPIC: &[Setting] = &[
 /// Of a broker or controller.
 pub const BROKER: &[Setting] = &[
     modelled("auto.leader.rebalance.enable", Kind::Bool, "true"),
+    modelled("autobalancer.controller.anomaly.detect.interval.ms", ms(1), "60000"),
+    modelled("autobalancer.controller.enable", Kind::Bool, "false"),
+    modelled("autobalancer.controller.execution.concurrency", count(1, INT_MAX), "50"),
+    modelled("autobalancer.controller.execution.interval.ms", ms(1), "5000"),
+    modelled("autobalancer.controller.metrics.delay.ms", ms(1), "60000"),
+    modelled("autobalancer.controller.network.in.distribution.detect.avg.deviation", SHARE, "0.1"),
+    modelled("autobalancer.controller.network.in.trivial.change.ratio", SHARE, "0.05"),
+    modelled("autobalancer.controller.network.in.usage.distribution.detect.threshold", bytes(0), "1048576"),
+    modelled("autobalancer.controller.network.out.distribution.detect.avg.deviation", SHARE, "0.1"),
+    modelled("autobalancer.controller.network.out.trivial.change.ratio", SHARE, "0.05"),
+    modelled("autobalancer.controller.network.out.usage.distribution.detect.threshold", bytes(0), "1048576"),
+    modelled("autobalancer.reporter.metrics.reporting.interval.ms", ms(1), "10000"),
     modelled("broker.heartbeat.interval.ms", ms(1), "2000"),
     modelled("broker.session.timeout.ms", ms(1), "9000"),
     modelled("controller.quorum.append.linger.ms", ms(0), "25"),

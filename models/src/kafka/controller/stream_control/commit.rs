@@ -131,10 +131,12 @@ fn continue_stream(
     let stream = image.streams.get(&piece.stream).ok_or(ErrorCode::StreamNotExist)?;
     let known = image.uncommitted.get(&(who.broker, piece.stream));
     if let Some(left) = continued.left.get(&piece.stream).or(known).copied() {
-        if piece.start != left.start || piece.end > left.end {
+        // As below: what was trimmed before the close is owed from the stream's start on, and what comes may begin before.
+        let is_trimmed_ahead = piece.start < left.start && left.start <= stream.start_offset;
+        if (piece.start != left.start && !is_trimmed_ahead) || piece.end > left.end {
             return Err(ErrorCode::OffsetNotMatched);
         }
-        continued.left.insert(piece.stream, StreamRange { start: piece.end, ..left });
+        continued.left.insert(piece.stream, StreamRange { start: left.start.max(piece.end), ..left });
         return Ok(());
     }
     if stream.owner() != Some(who.broker) {

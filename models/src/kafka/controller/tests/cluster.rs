@@ -3,6 +3,8 @@
 use super::super::cluster_control::{Sessions, fence_a_stale_one};
 use super::*;
 use crate::kafka::ids::{LeaderEpoch, ProducerId, TopicId};
+use crate::kafka::metadata::StreamRange;
+use crate::kafka::protocol::controller::{CloseStream, CommitStreamSetObject, NewObject};
 
 fn sweep(desk: &mut Desk) -> Vec<MetadataRecord> {
     desk.entry(|draft, sessions| fence_a_stale_one(draft, sessions)).1
@@ -102,6 +104,36 @@ fn a_broker_that_leaves_leads_nothing_first_and_ends_when_all_know() {
     desk.heartbeat(1, false, false).unwrap();
     assert_eq!(desk.heartbeat(0, false, true), told(true, true));
     assert_eq!(desk.register(0, 9), Ok(ControllerAnswer::Done), "its next life need not wait");
+}
+
+#[test]
+fn a_broker_that_leaves_is_let_go_only_when_it_has_no_stream_open_and_owes_no_upload() {
+    let mut desk = Desk::with_brokers(2);
+    let epoch = desk.image.brokers[&BrokerId(0)].epoch.0;
+    desk.streams(0, epoch, 1);
+    desk.open(0, epoch, 0, 1).unwrap();
+    desk.heartbeat(0, false, true).unwrap();
+    desk.heartbeat(1, false, false).unwrap();
+    let may_end = |desk: &mut Desk| {
+        desk.heartbeat(1, false, false).unwrap();
+        match desk.heartbeat(0, false, true) {
+            Ok(ControllerAnswer::Heartbeat { should_shut_down, .. }) => should_shut_down,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(!may_end(&mut desk), "a stream is open");
+    let close = CloseStream { stream: StreamId(0), epoch: StreamEpoch(1), end_offset: Some(5) };
+    only(desk.storage(0, epoch, StorageRequest::CloseStreams(vec![close]))).unwrap();
+    assert!(!may_end(&mut desk), "five records are in no object yet");
+    let object = desk.prepare(0, epoch, 1, Nanos::secs(60));
+    let commit = CommitStreamSetObject {
+        object: Some(NewObject { id: object, size: 5 }),
+        ranges: vec![StreamRange { stream: StreamId(0), start: 0, end: 5 }],
+        stream_objects: Vec::new(),
+        compacted: Vec::new(),
+    };
+    desk.storage(0, epoch, StorageRequest::CommitStreamSetObject(commit.into())).unwrap();
+    assert!(may_end(&mut desk));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Control managers, each on an image of its own; the whole thing is tested in worlds (`models/tests/controllers.rs`).
 
+mod balancer;
 mod cluster;
 mod failover;
 mod streams;

@@ -59,6 +59,34 @@ impl Desk {
 }
 
 #[test]
+fn what_a_fast_close_leaves_may_begin_before_what_was_trimmed() {
+    let mut desk = Desk::with_brokers(2);
+    let epoch = |desk: &Desk, broker: u32| desk.image.brokers[&BrokerId(broker)].epoch.0;
+    let (mine, others) = (epoch(&desk, 0), epoch(&desk, 1));
+    desk.streams(0, mine, 1);
+    desk.open(0, mine, 0, 1).unwrap();
+    let (stream, first) = (StreamId(0), StreamEpoch(1));
+    // Nothing is in an object yet: the trim moves the end on with the start.
+    let trim = StorageRequest::TrimStreams(vec![TrimStream { stream, epoch: first, start_offset: 3 }]);
+    only(desk.storage(0, mine, trim)).unwrap();
+    let close = StorageRequest::CloseStreams(vec![CloseStream { stream, epoch: first, end_offset: Some(5) }]);
+    only(desk.storage(0, mine, close)).unwrap();
+    assert_eq!(desk.open(1, others, 0, 2), Ok(5));
+    let object = desk.prepare(0, mine, 1, Nanos::secs(60));
+    let commit = |start| {
+        StorageRequest::CommitStreamSetObject(Arc::new(CommitStreamSetObject {
+            object: Some(NewObject { id: object, size: 1 }),
+            ranges: vec![StreamRange { stream, start, end: 5 }],
+            stream_objects: Vec::new(),
+            compacted: Vec::new(),
+        }))
+    };
+    assert_eq!(desk.storage(0, mine, commit(4)), Err(ErrorCode::OffsetNotMatched), "that leaves a hole");
+    assert_eq!(desk.storage(0, mine, commit(1)), Ok(ControllerAnswer::Done));
+    assert!(desk.image.uncommitted.is_empty());
+}
+
+#[test]
 fn a_stream_is_open_at_one_broker_under_one_epoch() {
     let mut desk = desk();
     assert_eq!(desk.open(1, 10, 0, 3), Ok(0), "asked again");

@@ -9,6 +9,30 @@ use wavetank_sim::Nanos;
 pub struct BrokerSettings {
     /// `auto.leader.rebalance.enable`.
     pub auto_leader_rebalance: bool,
+    /// `autobalancer.controller.enable`.
+    pub auto_balancer: bool,
+    /// `autobalancer.controller.anomaly.detect.interval.ms`.
+    pub balancer_detect_interval: Nanos,
+    /// `autobalancer.controller.metrics.delay.ms`.
+    pub balancer_metrics_delay: Nanos,
+    /// `autobalancer.reporter.metrics.reporting.interval.ms`.
+    pub balancer_report_interval: Nanos,
+    /// `autobalancer.controller.execution.concurrency`.
+    pub balancer_concurrency: u32,
+    /// `autobalancer.controller.execution.interval.ms`.
+    pub balancer_execution_interval: Nanos,
+    /// `autobalancer.controller.network.in.usage.distribution.detect.threshold`.
+    pub balancer_in_threshold: u64,
+    /// `autobalancer.controller.network.out.usage.distribution.detect.threshold`.
+    pub balancer_out_threshold: u64,
+    /// `autobalancer.controller.network.in.distribution.detect.avg.deviation`.
+    pub balancer_in_deviation: f64,
+    /// `autobalancer.controller.network.out.distribution.detect.avg.deviation`.
+    pub balancer_out_deviation: f64,
+    /// `autobalancer.controller.network.in.trivial.change.ratio`.
+    pub balancer_in_trivial_change: f64,
+    /// `autobalancer.controller.network.out.trivial.change.ratio`.
+    pub balancer_out_trivial_change: f64,
     /// `broker.heartbeat.interval.ms`.
     pub heartbeat_interval: Nanos,
     /// `broker.session.timeout.ms`.
@@ -105,6 +129,20 @@ impl BrokerSettings {
         let view = View { scope: Scope::Broker, given };
         BrokerSettings {
             auto_leader_rebalance: view.flag("auto.leader.rebalance.enable"),
+            auto_balancer: view.flag("autobalancer.controller.enable"),
+            balancer_detect_interval: view.span("autobalancer.controller.anomaly.detect.interval.ms"),
+            balancer_metrics_delay: view.span("autobalancer.controller.metrics.delay.ms"),
+            balancer_report_interval: view.span("autobalancer.reporter.metrics.reporting.interval.ms"),
+            balancer_concurrency: view.count32("autobalancer.controller.execution.concurrency"),
+            balancer_execution_interval: view.span("autobalancer.controller.execution.interval.ms"),
+            balancer_in_threshold: view.bytes("autobalancer.controller.network.in.usage.distribution.detect.threshold"),
+            balancer_out_threshold: view
+                .bytes("autobalancer.controller.network.out.usage.distribution.detect.threshold"),
+            balancer_in_deviation: view.number("autobalancer.controller.network.in.distribution.detect.avg.deviation"),
+            balancer_out_deviation: view
+                .number("autobalancer.controller.network.out.distribution.detect.avg.deviation"),
+            balancer_in_trivial_change: view.number("autobalancer.controller.network.in.trivial.change.ratio"),
+            balancer_out_trivial_change: view.number("autobalancer.controller.network.out.trivial.change.ratio"),
             heartbeat_interval: view.span("broker.heartbeat.interval.ms"),
             session_timeout: view.span("broker.session.timeout.ms"),
             registration_timeout: view.span("initial.broker.registration.timeout.ms"),
