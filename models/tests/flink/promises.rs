@@ -17,7 +17,7 @@ fn a_quiet_day() {
     assert_eq!(ran.committed, 9_000);
     assert_eq!(ran.count(|probe| matches!(probe, Probe::JobFailed { .. })), 0);
     let emitted = |probe: &Probe| match probe {
-        Probe::Emitted { records, .. } => u64::from(*records),
+        Probe::Emitted { records, .. } => *records,
         _ => 0,
     };
     assert_eq!(ran.probes.iter().map(|(_, probe)| emitted(probe)).sum::<u64>(), 9_000);
