@@ -35,7 +35,7 @@ use wavetank_models::kafka::shared_storage::stream_logs::{StreamLogs, StreamLogs
 use wavetank_models::kafka::wal::block::{BlockFencing, BlockWalOptions};
 use wavetank_models::kafka::wal::file::FileWalOptions;
 use wavetank_models::kafka::wal::{self, WalMode, WalSpec};
-use wavetank_models::world::{Behaviour, CloudSpec, Event, ExpressId, ShareId, StoreId, VolumeId, World};
+use wavetank_models::world::{Action, Behaviour, CloudSpec, Event, ExpressId, ShareId, StoreId, VolumeId, World};
 use wavetank_sim::{Core, Domain, Nanos, NodeId};
 
 /// How soon a supervisor starts a process again that has ended itself.
@@ -460,8 +460,11 @@ impl Builder<'_> {
     fn consumer_settings(&self, group: &Group) -> ConsumerSettings {
         let settings = settings::consumer(&group.settings);
         match self.setup.purpose {
-            Purpose::Measure => settings,
-            Purpose::Explore => ConsumerSettings { auto_offset_reset: AutoOffsetReset::Earliest, ..settings },
+            // Whoever is to work off a backlog has to begin before it.
+            Purpose::Measure if self.setup.scenario.workload.backlog_bytes == 0 => settings,
+            Purpose::Measure | Purpose::Explore => {
+                ConsumerSettings { auto_offset_reset: AutoOffsetReset::Earliest, ..settings }
+            }
         }
     }
 
@@ -477,23 +480,45 @@ impl Builder<'_> {
         for (number, group) in self.setup.scenario.groups.iter().enumerate() {
             let count = group.members.total().min(size.members.unwrap_or(u32::MAX));
             groups.push((group.name.clone(), members.len()..members.len() + count as usize));
+            let topics = self.topics_of(group);
             for n in 0..count {
                 let (host, az) = hosts.next().expect("a host a client");
-                let topics = (0..size.topics).map(|topic| (TopicId(FIRST_TOPIC + topic), size.partitions)).collect();
                 let spec = ConsumerSpec {
                     directory: directory.clone(),
                     group: GroupId(number as u32),
-                    subscription: Subscription::Subscribe(topics),
+                    subscription: Subscription::Subscribe(topics.clone()),
                     settings: self.consumer_settings(group),
                     records_per_sec: None,
                     recorded: self.setup.purpose == Purpose::Explore,
                 };
                 let factory = Box::new(move |_| Behaviour::Machine(Box::new(ConsumerProcess::new(spec.clone()))));
                 let node = world.add_node(core, &format!("consumer-{}-{n}", group.name), host, factory);
+                if let Some(late) = self.starts_late(group) {
+                    world.kill(core, node);
+                    world.plan(core, late, Action::Restart(node));
+                }
                 members.push(Member { node, host, az, volume: None });
             }
         }
         (members, groups)
+    }
+
+    /// The topics that a group reads. In exploring runs that is all of them: whatever is lost shows.
+    fn topics_of(&self, group: &Group) -> Vec<(TopicId, u32)> {
+        let name = |topic| self.setup.scenario.workload.topic_name(topic);
+        let is_read = |topic: &u32| self.setup.purpose == Purpose::Explore || group.topics.contains(&name(*topic));
+        let topics = (0..self.size.topics).filter(is_read);
+        topics.map(|topic| (TopicId(FIRST_TOPIC + topic), self.size.partitions)).collect()
+    }
+
+    /// When a group of a measured run starts, if not at once: as it says itself, and when the backlog is written that the
+    /// load begins with (`consumerBacklogSizeGB` of the OpenMessaging Benchmark).
+    fn starts_late(&self, group: &Group) -> Option<Nanos> {
+        let workload = &self.setup.scenario.workload;
+        let own = (group.start_at > Nanos::ZERO).then(|| self.size.warm_up.max(super::LOAD_BEGINS) + group.start_at);
+        let to_write = Nanos::secs(workload.backlog_bytes / workload.bytes_in_per_sec().max(1));
+        let backlog = (workload.backlog_bytes > 0).then(|| super::LOAD_BEGINS + to_write);
+        own.max(backlog).filter(|_| self.setup.purpose == Purpose::Measure)
     }
 
     fn admin(

@@ -117,7 +117,12 @@ impl Scenario {
     pub fn simulated_otherwise(&self) -> Vec<String> {
         let is_kip_848 = |group: &&Group| group.settings.group_protocol == GroupProtocol::Consumer;
         let groups = self.groups.iter().filter(is_kip_848);
-        groups.map(|group| format!("group {}: {}", group.name, group::KIP_848)).collect()
+        let mut otherwise: Vec<String> =
+            groups.map(|group| format!("group {}: {}", group.name, group::KIP_848)).collect();
+        if self.storm.over_budget {
+            otherwise.push("storm: over_budget is not simulated: exploring runs stay within the budget".into());
+        }
+        otherwise
     }
 
     /// Bytes a second that groups and pipelines read when they keep up: each reads all of the topics it reads.
