@@ -74,7 +74,7 @@ Load
   in                 20,000 messages/s of 1 KiB: 19.5 MiB/s (the OMB file says
                      200,000)
   per partition      200 messages/s, 200 KiB/s
-  out                19.5 MiB/s: fan-out 1
+  out                39.1 MiB/s: fan-out 2
   producers          4: 2 in zone a, 1 in zone b, 1 in zone c
                      linger 1 ms, batches of 128 KiB
 ";
@@ -84,17 +84,19 @@ A measured run: 65 s of warm-up, then 150 s
     0                                                       150 s
   1 |....################........................................|
   2 |............................######..........................|
-  3 |............................................##########......|
+  3 |..................................##........................|
+  4 |............................................##########......|
   1  at 10 s for 40 s: the process of the leader of topic-0/0 dies
   2  at 70 s for 15 s: the leader of topic-0/1 stops, and comes back as if no
      time had passed (zombie)
-  3  at 110 s for 25 s: the busiest broker becomes 20 times slower (slow death)
+  3  at 86 s for 5 s: the process of task manager 1 dies
+  4  at 110 s for 25 s: the busiest broker becomes 20 times slower (slow death)
 ";
     assert!(text.contains(run), "{text}");
     assert!(text.contains("without effect: bootstrap.servers=localhost:9092"), "{text}");
     // Two topics, a group of both and a job of one.
     assert!(explained("steady").contains("out                29.3 MiB/s: fan-out 1.5"));
-    assert!(explained("rebalance").contains("out                29.3 MiB/s: fan-out 3"));
+    assert!(explained("rebalance").contains("out                39.1 MiB/s: fan-out 4"));
 }
 
 #[test]

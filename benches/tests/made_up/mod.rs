@@ -158,6 +158,7 @@ pub fn run(kind: &Kind, seed: u64, seconds: u64) -> Measurement {
             let long = random.log_normal(Nanos::millis(900), 0.3);
             recorder.latency(at, Distribution::Checkpoint, long, 1);
             recorder.latency(at, Distribution::Freshness, long + Nanos::secs(5), 50);
+            recorder.latency(at, Distribution::Handover, long + Nanos::millis(400), 1);
         }
     }
     let mut digest = Digest::default();
