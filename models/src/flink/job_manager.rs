@@ -262,11 +262,18 @@ impl JobManager {
         if self.is_restart {
             cx.probe(Probe::JobRestored { job: self.spec.job });
         }
+        self.look_whether_caught_up(cx);
         self.trigger_after(cx, self.spec.settings.checkpointing_interval);
     }
 
     fn caught_up(&mut self, cx: &mut Cx<'_>, subtask: u32) {
-        if self.behind.remove(&subtask) && self.behind.is_empty() && self.is_restart {
+        self.behind.remove(&subtask);
+        self.look_whether_caught_up(cx);
+    }
+
+    /// A source that had nothing to do may be up to date before all others are restored.
+    fn look_whether_caught_up(&mut self, cx: &mut Cx<'_>) {
+        if self.is_restart && self.behind.is_empty() && matches!(self.phase, Phase::Running) {
             self.is_restart = false;
             cx.probe(Probe::JobCaughtUp { job: self.spec.job });
         }

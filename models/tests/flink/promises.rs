@@ -23,8 +23,9 @@ fn a_quiet_day() {
     assert_eq!(ran.probes.iter().map(|(_, probe)| emitted(probe)).sum::<u64>(), 9_000);
 }
 
+#[track_caller]
 fn at(ran: &super::harness::Ran, is: impl Fn(&Probe) -> bool) -> Nanos {
-    ran.probes.iter().find(|(_, probe)| is(probe)).unwrap_or_else(|| panic!("{:?}", ran.marks)).0
+    ran.probes.iter().find(|(_, probe)| is(probe)).expect("it happened").0
 }
 
 #[test]
