@@ -55,3 +55,102 @@ fn is_caught(case: &Case) {
         true
     });
 }
+
+/// Caught in a good part of all seeds.
+const FREQUENT: [Case; 7] = [
+    Case {
+        mutant: "storage-cache-order-not-wal-order",
+        scenario: "late-writes@s3-wal",
+        seeds: 0..20,
+        by: &["trimmed-is-committed"],
+    },
+    Case {
+        mutant: "storage-confirm-before-cache",
+        scenario: "late-writes@s3-wal",
+        seeds: 0..20,
+        by: &["trimmed-is-committed"],
+    },
+    Case {
+        mutant: "storage-back-off-overtaken",
+        scenario: "late-writes@s3-wal",
+        seeds: 0..40,
+        by: &["trimmed-is-committed", "trimmed-stays-trimmed", "commits-follow-on"],
+    },
+    Case {
+        mutant: "wal-reset-trims-past-end",
+        scenario: "late-writes@s3-wal",
+        seeds: 0..40,
+        by: &["durable-is-recovered"],
+    },
+    Case { mutant: "wal-list-one-page", scenario: "late-writes@s3-wal", seeds: 0..60, by: &["durable-is-recovered"] },
+    Case {
+        mutant: "wal-header-left-graceful",
+        scenario: "late-writes@ebs-wal",
+        seeds: 0..40,
+        by: &["durable-is-recovered"],
+    },
+    Case {
+        mutant: "wal-no-ring-cycle-check",
+        scenario: "late-writes@ebs-wal",
+        seeds: 0..40,
+        by: &["trimmed-stays-trimmed"],
+    },
+];
+
+#[test]
+fn bugs_that_show_often_are_caught_and_the_same_seeds_pass_without_them() {
+    FREQUENT.iter().for_each(is_caught);
+}
+
+/// Caught in one seed of ten, or of a hundred.
+const RARE: [Case; 8] = [
+    Case {
+        mutant: "wal-no-verify-before-ack",
+        scenario: "broker-failover@s3-wal",
+        seeds: 0..300,
+        by: &["fenced-is-silent"],
+    },
+    Case { mutant: "wal-confirm-max", scenario: "late-writes@s3-wal", seeds: 0..600, by: &["durable-is-recovered"] },
+    Case {
+        mutant: "wal-failover-verifies-nothing",
+        scenario: "late-writes@s3-wal",
+        seeds: 0..600,
+        by: &["fenced-is-silent", "durable-is-recovered"],
+    },
+    Case {
+        mutant: "wal-plain-put-reservation",
+        scenario: "broker-failover@s3-wal",
+        seeds: 0..1_000,
+        by: &["fenced-is-silent", "durable-is-recovered"],
+    },
+    Case {
+        mutant: "continuity-before-redundancy",
+        scenario: "broker-failover@s3-wal",
+        seeds: 0..600,
+        by: &["retried-commit-is-known"],
+    },
+    Case {
+        mutant: "storage-failover-trims-own-wal",
+        scenario: "broker-failover@s3-wal",
+        seeds: 0..300,
+        by: &["trimmed-is-committed", "durable-is-recovered"],
+    },
+    Case {
+        mutant: "storage-fenced-goes-on",
+        scenario: "broker-failover@s3-wal",
+        seeds: 0..1_000,
+        by: &["fenced-is-silent", "durable-is-recovered", "acked-is-kept", "one-record-an-offset"],
+    },
+    Case {
+        mutant: "failover-without-guard",
+        scenario: "broker-failover@s3-wal",
+        seeds: 0..300,
+        by: &["fenced-is-silent", "durable-is-recovered", "one-stream-owner", "acked-is-kept"],
+    },
+];
+
+#[test]
+#[ignore = "minutes"]
+fn bugs_that_show_rarely_are_caught_and_the_same_seeds_pass_without_them() {
+    RARE.iter().for_each(is_caught);
+}

@@ -22,7 +22,8 @@ use wavetank_sim::{Choices, Core, DRIFT_PPB_MAX, Domain, Nanos, Stream};
 /// What was drawn for a seed.
 pub(super) struct Drawn {
     families: Vec<(Family, Intensity)>,
-    /// Brokers that crash start again after this: before their sessions are over, and before their last writes land.
+    /// Brokers that crash start again after this, before their sessions are over and before their last writes land; and may
+    /// crash again as soon as they have begun.
     quick_restart: Option<Nanos>,
     stream: Stream,
 }
@@ -35,7 +36,7 @@ impl Drawn {
         let drawn = storm.families.iter().copied().filter(|_| stream.ratio(1, 2));
         let families = drawn.filter(|(family, _)| budget::promise(kind, *family).is_drawn()).collect();
         let mut restarts = choices.stream(Domain::new("cluster/storm/restarts"), 0);
-        let (quick, after) = (restarts.ratio(1, 2), restarts.nanos(Nanos::millis(100)..Nanos::secs(3)));
+        let (quick, after) = (restarts.ratio(1, 2), restarts.nanos(Nanos::millis(100)..Nanos::secs(2)));
         Drawn { families, quick_restart: quick.then_some(after), stream }
     }
 
@@ -121,8 +122,15 @@ impl Drawn {
         let jobs: Vec<Member> = cluster.jobs.iter().flat_map(Job::members).collect();
         let fault = match family {
             Family::BrokerCrash => {
-                let back = self.quick_restart.map_or(during.end, |after| during.end.min(during.start + after));
-                return crash(world, core, broker, &(during.start..back));
+                let Some(after) = self.quick_restart else { return crash(world, core, broker, &during) };
+                let mut at = during.start;
+                loop {
+                    crash(world, core, broker, &(at..during.end.min(at + after)));
+                    at += after + stream.nanos(Nanos::secs(2)..Nanos::secs(12));
+                    if at >= during.end || stream.ratio(1, 4) {
+                        return;
+                    }
+                }
             }
             Family::ControllerCrash => {
                 return crash(world, core, *stream.pick(&cluster.controllers), &during);
@@ -211,7 +219,7 @@ fn late(intensity: Intensity, of: ObjectRates) -> ObjectRates {
     let [timed_out_ppm, reset_ppm, answered_late_ppm, applied_ppm, duplicate_ppm] = match intensity {
         Intensity::Rare => [10_000, 5_000, 10_000, 500_000, 10_000],
         Intensity::Some => [30_000, 20_000, 30_000, 500_000, 30_000],
-        Intensity::Often => [200_000, 50_000, 30_000, 100_000, 800_000],
+        Intensity::Often => [30_000, 250_000, 20_000, 100_000, 800_000],
     };
     ObjectRates {
         timed_out_ppm,
