@@ -37,7 +37,7 @@ impl Drop for Scrap {
     }
 }
 
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "steady",
     "broker-failover",
     "az-outage",
@@ -46,6 +46,7 @@ const NAMES: [&str; 8] = [
     "s3-brownout",
     "rolling-restart",
     "noisy-neighbour",
+    "late-writes",
 ];
 
 #[test]

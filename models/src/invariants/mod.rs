@@ -15,6 +15,7 @@ mod one_record_an_offset;
 mod one_stream_owner;
 mod retried_commit_is_known;
 mod trimmed_is_committed;
+mod trimmed_stays_trimmed;
 mod wal_order;
 
 use crate::probe::{BrokenPromise, FirstTold, Probe, ProbeSink};
@@ -58,6 +59,7 @@ impl Invariants {
             Box::<durable_is_recovered::DurableIsRecovered>::default(),
             Box::<fenced_is_silent::FencedIsSilent>::default(),
             Box::<trimmed_is_committed::TrimmedIsCommitted>::default(),
+            Box::<trimmed_stays_trimmed::TrimmedStaysTrimmed>::default(),
             Box::<commits_follow_on::CommitsFollowOn>::default(),
             Box::<retried_commit_is_known::RetriedCommitIsKnown>::default(),
             Box::<objects_are_reachable::ObjectsAreReachable>::default(),

@@ -67,7 +67,7 @@ fn broken_by(probes: &[Probe]) -> Option<&'static str> {
 #[test]
 fn each_invariant_is_broken_by_what_it_is_about() {
     let r = range(1, 0, 5);
-    let cases: [(&str, &[Probe]); 19] = [
+    let cases: [(&str, &[Probe]); 21] = [
         ("acked-is-kept", &[acked(0, 5, 1, 0), ready(4)]),
         ("one-record-an-offset", &[acked(0, 5, 1, 0), served(3, 6, 1, 4)]),
         ("one-record-an-offset", &[acked(0, 5, 1, 0), acked(4, 9, 2, 0)]),
@@ -87,6 +87,8 @@ fn each_invariant_is_broken_by_what_it_is_about() {
         ),
         ("trimmed-is-committed", &[durable(1, 10, r), trimmed(10)]),
         ("trimmed-is-committed", &[committed(range(1, 0, 4)), durable(1, 10, r), reset()]),
+        ("trimmed-stays-trimmed", &[committed(r), durable(1, 10, r), trimmed(10), acquired(2), recovered(2, 20, r)]),
+        ("trimmed-stays-trimmed", &[committed(r), durable(1, 10, r), reset(), acquired(2), recovered(2, 20, r)]),
         ("commits-follow-on", &[committed(r), committed(range(1, 6, 7))]),
         ("commits-follow-on", &[committed(r), committed(range(1, 4, 7))]),
         ("commits-follow-on", &[committed(r), opened(1, 1, 4)]),
@@ -109,7 +111,7 @@ fn each_invariant_is_broken_by_what_it_is_about() {
 fn what_is_right_breaks_nothing() {
     let r = range(1, 0, 5);
     let elected = |id, epoch| Probe::ControllerElected { controller: ControllerId(id), epoch: ControllerEpoch(epoch) };
-    let fine: [&[Probe]; 11] = [
+    let fine: [&[Probe]; 12] = [
         // A claim that is heard of late, beside a later one.
         &[durable(1, 10, r), acquired(3), acquired(2), recovery_ended(2), recovered(3, 10, r), recovery_ended(3)],
         &[acquired(2), durable(1, 10, r), recovered(2, 10, r), recovery_ended(2)],
@@ -118,6 +120,8 @@ fn what_is_right_breaks_nothing() {
         &[durable(1, 10, r), committed(r), trimmed(10), acquired(2), recovery_ended(2)],
         &[durable(1, 10, r), acquired(2), recovered(2, 10, r), recovery_ended(2), committed(r), reset()],
         &[acquired(1), durable(1, 10, r), acquired(2), durable(2, 3, r)],
+        // A trim that was lost with its owner.
+        &[committed(r), durable(1, 10, r), trimmed(10), acquired(2), recovered(2, 10, r), recovery_ended(2)],
         &[committed(r), committed(range(1, 5, 8)), committed(range(1, 0, 8)), opened(1, 1, 8)],
         &[committed(r), Probe::ObjectDropped { object: ObjectId(7) }, Probe::ObjectDeleted { object: ObjectId(7) }],
         &[opened(1, 1, 0), opened(1, 1, 0), closed(), opened(2, 2, 0)],

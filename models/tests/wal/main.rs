@@ -3,6 +3,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod corpus;
 mod judge;
 mod keeper;
 mod storm;
@@ -131,6 +132,7 @@ fn block(world: &mut World, choices: &Choices, sea: &Sea, mut spec: VolumeSpec, 
 
 struct Run {
     broken: Vec<String>,
+    events: u64,
     seen: Seen,
     marks: Marks,
     /// Of the regional store, at the end.
@@ -194,7 +196,7 @@ fn run_planned(medium: Medium, seed: u64, mutant: Option<WalMutant>, plan: Plan)
             }
             let keys = world.store(sea.store).peek_keys(sea.bucket).map(|key| key.to_string()).collect();
             let trimmed = judge.trimmed_upto(1);
-            Run { broken, seen: judge.seen(), marks: outcome.marks, keys, trimmed }
+            Run { broken, events: outcome.events, seen: judge.seen(), marks: outcome.marks, keys, trimmed }
         },
     )
 }

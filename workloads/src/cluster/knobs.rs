@@ -19,7 +19,8 @@ pub(super) struct Knobs {
     page_keys: Option<u32>,
     /// How long a dropped object stays (60 s): shorter than a read of it may take.
     object_retention: Option<Nanos>,
-    /// How often what is in the log is uploaded and committed (7 s): so that commits are lost, and objects many.
+    /// How often what is in the log is uploaded and committed (7 s): often, so that commits are lost, and objects many; or
+    /// seldom, so that much is only in logs when they change hands.
     upload_interval: Option<Nanos>,
     /// A broker younger than this is not failed over (60 s): shorter, so that logs change hands under load, again and again.
     failover_min_age: Option<Nanos>,
@@ -40,12 +41,13 @@ impl Knobs {
         let (pages, page_keys) = (stream.ratio(1, 3), stream.range(2..8) as u32);
         let (dropped, object_retention) = (stream.ratio(1, 2), stream.nanos(Nanos::ZERO..Nanos::millis(100)));
         let (quick, upload_interval) = (stream.ratio(1, 3), stream.nanos(Nanos::millis(300)..Nanos::secs(2)));
+        let (seldom, seldom_interval) = (stream.ratio(1, 4), stream.nanos(Nanos::secs(15)..Nanos::secs(60)));
         let (young, failover_min_age) = (stream.ratio(1, 2), stream.nanos(Nanos::ZERO..Nanos::secs(10)));
         Knobs {
             small_log,
             page_keys: pages.then_some(page_keys),
             object_retention: dropped.then_some(object_retention),
-            upload_interval: quick.then_some(upload_interval),
+            upload_interval: quick.then_some(upload_interval).or(seldom.then_some(seldom_interval)),
             failover_min_age: young.then_some(failover_min_age),
         }
     }

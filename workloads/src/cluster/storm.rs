@@ -22,6 +22,9 @@ use wavetank_sim::{Choices, Core, DRIFT_PPB_MAX, Domain, Nanos, Stream};
 /// What was drawn for a seed.
 pub(super) struct Drawn {
     families: Vec<(Family, Intensity)>,
+    /// Brokers that crash start again after this, before their sessions are over and before their last writes land; and may
+    /// crash again as soon as they have begun.
+    quick_restart: Option<Nanos>,
     stream: Stream,
 }
 
@@ -32,13 +35,23 @@ impl Drawn {
         // Each takes its draw, so that a platform's budget does not shift the others.
         let drawn = storm.families.iter().copied().filter(|_| stream.ratio(1, 2));
         let families = drawn.filter(|(family, _)| budget::promise(kind, *family).is_drawn()).collect();
-        Drawn { families, stream }
+        let mut restarts = choices.stream(Domain::new("cluster/storm/restarts"), 0);
+        let (quick, after) = (restarts.ratio(1, 2), restarts.nanos(Nanos::millis(100)..Nanos::secs(2)));
+        Drawn { families, quick_restart: quick.then_some(after), stream }
     }
 
     pub(super) fn describe(&self) -> Vec<String> {
         let name = |(family, intensity): &(Family, Intensity)| format!("{} ({})", family.name(), intensity.name());
         let names: Vec<String> = self.families.iter().map(name).collect();
-        vec![format!("faults: {}", if names.is_empty() { "none".into() } else { names.join(", ") })]
+        let mut lines = vec![format!("faults: {}", if names.is_empty() { "none".into() } else { names.join(", ") })];
+        if let Some(after) = self.quick_restart.filter(|_| self.is_on(Family::BrokerCrash)) {
+            lines.push(format!("brokers that crash start again after {after} s"));
+        }
+        lines
+    }
+
+    fn is_on(&self, family: Family) -> bool {
+        self.families.iter().any(|(on, _)| *on == family)
     }
 
     pub(super) fn put_on_plan(
@@ -76,26 +89,15 @@ impl Drawn {
 
     /// What single operations may meet.
     fn rates(&self) -> AnomalyRates {
-        let is_on = |family| self.families.iter().any(|(on, _)| *on == family);
         let mut rates = AnomalyRates::default();
-        if is_on(Family::ObjectStoreErrors) {
+        if self.is_on(Family::ObjectStoreErrors) {
             rates.object = ObjectRates { slow_down_ppm: 20_000, internal_error_ppm: 10_000, ..rates.object };
         }
-        if is_on(Family::ObjectStoreLate) {
-            rates.object = ObjectRates {
-                timed_out_ppm: 30_000,
-                reset_ppm: 20_000,
-                answered_late_ppm: 30_000,
-                applied_ppm: 500_000,
-                duplicate_ppm: 30_000,
-                timeout: Nanos::secs(2),
-                late_by_max: Nanos::secs(15),
-                duplicate_after_max: Nanos::secs(20),
-                ..rates.object
-            };
+        if let Some((_, intensity)) = self.families.iter().find(|(on, _)| *on == Family::ObjectStoreLate) {
+            rates.object = late(*intensity, rates.object);
         }
         rates.express = rates.object.clone();
-        if is_on(Family::VolumeErrors) {
+        if self.is_on(Family::VolumeErrors) {
             rates.volume =
                 VolumeRates { io_error_ppm: 100, io_error_applied_ppm: 100, late_ppm: 5_000, late_max: Nanos::secs(1) };
         }
@@ -119,7 +121,17 @@ impl Drawn {
         let clients = [&cluster.producers[..], &cluster.consumers].concat();
         let jobs: Vec<Member> = cluster.jobs.iter().flat_map(Job::members).collect();
         let fault = match family {
-            Family::BrokerCrash => return crash(world, core, broker, &during),
+            Family::BrokerCrash => {
+                let Some(after) = self.quick_restart else { return crash(world, core, broker, &during) };
+                let mut at = during.start;
+                loop {
+                    crash(world, core, broker, &(at..during.end.min(at + after)));
+                    at += after + stream.nanos(Nanos::secs(2)..Nanos::secs(12));
+                    if at >= during.end || stream.ratio(1, 4) {
+                        return;
+                    }
+                }
+            }
             Family::ControllerCrash => {
                 return crash(world, core, *stream.pick(&cluster.controllers), &during);
             }
@@ -197,6 +209,28 @@ impl Drawn {
         let id = world.next_fault_id();
         world.plan(core, during.start, Action::Inject(id, fault));
         world.plan(core, during.end, Action::Heal(id));
+    }
+}
+
+/// Requests that land late or twice, and answers that come late or never. At its worst most requests land once more, and
+/// every fifth lands only after whoever sent it gave up.
+fn late(intensity: Intensity, of: ObjectRates) -> ObjectRates {
+    // How many time out, are reset, are answered late; how many of the failed are applied; how many land (again) later.
+    let [timed_out_ppm, reset_ppm, answered_late_ppm, applied_ppm, duplicate_ppm] = match intensity {
+        Intensity::Rare => [10_000, 5_000, 10_000, 500_000, 10_000],
+        Intensity::Some => [30_000, 20_000, 30_000, 500_000, 30_000],
+        Intensity::Often => [30_000, 250_000, 20_000, 100_000, 800_000],
+    };
+    ObjectRates {
+        timed_out_ppm,
+        reset_ppm,
+        answered_late_ppm,
+        applied_ppm,
+        duplicate_ppm,
+        timeout: Nanos::secs(2),
+        late_by_max: Nanos::secs(15),
+        duplicate_after_max: Nanos::secs(20),
+        ..of
     }
 }
 

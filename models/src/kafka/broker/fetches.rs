@@ -58,7 +58,6 @@ pub struct Waiting {
 #[derive(Default)]
 pub struct Fetches {
     sessions: BTreeMap<u32, Session>,
-    next_session: u32,
     uses: u64,
     /// Fetches that wait.
     pub waiting: BTreeMap<FetchId, Waiting>,
@@ -72,14 +71,16 @@ pub struct Fetches {
 }
 
 impl Fetches {
-    /// The session of a request, changed as the request says.
+    /// The session of a request, changed as the request says; a new one has a number that `draw` gives and no other has.
+    /// Numbers are drawn, as in `FetchSessionCache.newSessionId`: counted, they would be those of the broker's earlier life,
+    /// and a client of then would be taken for another of now.
     ///
     /// # Errors
     /// When the session is not known any more, or its epoch is another.
-    pub fn session(&mut self, request: &FetchRequest) -> Result<u32, ErrorCode> {
+    pub fn session(&mut self, request: &FetchRequest, draw: impl FnMut() -> u32) -> Result<u32, ErrorCode> {
         self.uses += 1;
         let id = match request.session {
-            None => self.new_session(),
+            None => self.new_session(draw),
             Some(id) => {
                 let session = self.sessions.get_mut(&id).ok_or(ErrorCode::FetchSessionIdNotFound)?;
                 if session.epoch + 1 != request.session_epoch {
@@ -103,15 +104,17 @@ impl Fetches {
         Ok(id)
     }
 
-    fn new_session(&mut self) -> u32 {
+    fn new_session(&mut self, mut draw: impl FnMut() -> u32) -> u32 {
         if self.sessions.len() >= SESSIONS_MAX {
             let oldest = self.sessions.iter().min_by_key(|(_, session)| session.used).map(|(id, _)| *id);
             self.drop_session(oldest.expect("there are some"));
         }
-        self.next_session += 1;
-        let session = Session { epoch: 0, partitions: BTreeMap::new(), next: None, used: self.uses };
-        self.sessions.insert(self.next_session, session);
-        self.next_session
+        let mut id = draw();
+        while self.sessions.contains_key(&id) {
+            id = draw();
+        }
+        self.sessions.insert(id, Session { epoch: 0, partitions: BTreeMap::new(), next: None, used: self.uses });
+        id
     }
 
     fn drop_session(&mut self, id: u32) {

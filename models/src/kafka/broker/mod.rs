@@ -570,7 +570,7 @@ impl Broker {
     // ---- fetch ----
 
     fn fetch(&mut self, cx: &mut Cx<'_>, to: ReplyTo, request: &FetchRequest) {
-        let session = match self.fetches.session(request) {
+        let session = match self.fetches.session(request, || cx.random().bits32()) {
             Ok(session) => session,
             Err(error) => {
                 let response = FetchResponse { session: Err(error), partitions: Vec::new() };

@@ -17,7 +17,8 @@ pub const ALL: &[(&str, &str)] = builtin![
     "backfill",
     "s3-brownout",
     "rolling-restart",
-    "noisy-neighbour"
+    "noisy-neighbour",
+    "late-writes"
 ];
 
 /// Files that they name.
