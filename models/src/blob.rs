@@ -56,6 +56,30 @@ impl Segment {
             Segment::Zero(_) => Segment::Zero(range.end - range.start),
         }
     }
+
+    /// Goes on with a checksum over the bytes in `range`: see [`Blob::crc32c`].
+    pub fn crc32c_append(&self, crc: u32, range: Range<u64>) -> u32 {
+        const ZEROS: [u8; 4096] = [0; 4096];
+        match self {
+            Segment::Real(bytes) => crc32c::crc32c_append(crc, &bytes[range.start as usize..range.end as usize]),
+            Segment::Zero(_) => {
+                let (mut crc, mut left) = (crc, (range.end - range.start) as usize);
+                while left > 0 {
+                    let n = left.min(ZEROS.len());
+                    crc = crc32c::crc32c_append(crc, &ZEROS[..n]);
+                    left -= n;
+                }
+                crc
+            }
+            Segment::Virtual { identity, from, .. } => {
+                let mut words = [0u8; 24];
+                words[..8].copy_from_slice(&identity.to_le_bytes());
+                words[8..16].copy_from_slice(&(from + range.start).to_le_bytes());
+                words[16..].copy_from_slice(&(range.end - range.start).to_le_bytes());
+                crc32c::crc32c_append(crc, &words)
+            }
+        }
+    }
 }
 
 impl fmt::Debug for Segment {
@@ -130,6 +154,17 @@ impl Blob {
         }
     }
 
+    /// Room for so many more pieces.
+    pub fn reserve(&mut self, segments: usize) {
+        self.segments.reserve(segments);
+    }
+
+    /// Adds all of another blob at the end, which is not needed any more.
+    pub fn append_all(&mut self, other: Blob) {
+        self.segments.reserve(other.segments.len());
+        other.segments.into_iter().for_each(|segment| self.push(segment));
+    }
+
     /// Adds all of another blob at the end.
     pub fn append(&mut self, other: &Blob) {
         for segment in &other.segments {
@@ -182,29 +217,39 @@ impl Blob {
     /// CRC-32C over the content. Real and zero bytes count as themselves; a maximal virtual range counts as its
     /// identity, start and length, so that any tear, shift or rot of it shows too.
     pub fn crc32c(&self) -> u32 {
-        const ZEROS: [u8; 4096] = [0; 4096];
-        let mut crc = 0;
+        self.segments.iter().fold(0, |crc, segment| segment.crc32c_append(crc, 0..segment.len()))
+    }
+
+    /// The checksum of the bytes in `range`, as [`slice`](Blob::slice) would give them.
+    ///
+    /// # Panics
+    /// When the range leaves the blob.
+    pub fn crc32c_of(&self, range: Range<u64>) -> u32 {
+        assert!(range.start <= range.end && range.end <= self.len, "{range:?} of a blob of {} bytes", self.len);
+        let (mut at, mut crc) = (0, 0);
         for segment in &self.segments {
-            match segment {
-                Segment::Real(bytes) => crc = crc32c::crc32c_append(crc, bytes),
-                Segment::Zero(len) => {
-                    let mut left = *len as usize;
-                    while left > 0 {
-                        let n = left.min(ZEROS.len());
-                        crc = crc32c::crc32c_append(crc, &ZEROS[..n]);
-                        left -= n;
-                    }
-                }
-                Segment::Virtual { identity, from, len } => {
-                    let mut words = [0u8; 24];
-                    words[..8].copy_from_slice(&identity.to_le_bytes());
-                    words[8..16].copy_from_slice(&from.to_le_bytes());
-                    words[16..].copy_from_slice(&len.to_le_bytes());
-                    crc = crc32c::crc32c_append(crc, &words);
-                }
+            let end = at + segment.len();
+            let (from, to) = (range.start.max(at), range.end.min(end));
+            if from < to {
+                crc = segment.crc32c_append(crc, from - at..to - at);
             }
+            at = end;
         }
         crc
+    }
+
+    /// The bytes in `range`, where they lie together and are real.
+    pub fn real_in(&self, range: Range<u64>) -> Option<&[u8]> {
+        let mut at = 0;
+        for segment in &self.segments {
+            let end = at + segment.len();
+            if range.start < end {
+                let Segment::Real(bytes) = segment else { return None };
+                return bytes.get((range.start - at) as usize..range.end.checked_sub(at)? as usize);
+            }
+            at = end;
+        }
+        None
     }
 
     /// A word that tells contents apart, for the digest: of equal blobs that were cut alike. What is virtual or zero is
@@ -346,6 +391,22 @@ mod tests {
             joined.append(&b.slice(cut..b.len()));
             prop_assert_eq!(&joined, &b);
             prop_assert_eq!(joined.crc32c(), b.crc32c());
+            let mut moved = b.slice(0..cut);
+            moved.append_all(b.slice(cut..b.len()));
+            prop_assert_eq!(&moved, &b);
+        }
+
+        #[test]
+        fn a_look_inside_is_a_look_at_a_slice(b in blob(), from in 0u64..40, to in 0u64..40) {
+            let to = to.min(b.len());
+            let from = from.min(to);
+            let slice = b.slice(from..to);
+            prop_assert_eq!(b.crc32c_of(from..to), slice.crc32c());
+            if let (Some(bytes), true) = (b.real_in(from..to), from < to) {
+                prop_assert_eq!(Blob::real(bytes.to_vec()), slice);
+            } else if let [Segment::Real(_)] = slice.segments() {
+                prop_assert!(false, "{:?} is there", slice);
+            }
         }
 
         #[test]

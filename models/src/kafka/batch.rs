@@ -11,6 +11,8 @@
 use super::ids::{LeaderEpoch, ProducerEpoch, ProducerId, TopicIdPartition, WriterId};
 use crate::blob::{Blob, Segment};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use std::borrow::Cow;
+use std::ops::Range;
 use thiserror::Error;
 use wavetank_sim::Nanos;
 
@@ -93,47 +95,44 @@ impl RecordBatch {
 
     /// Its bytes, for a partition's log: virtual data is named by the writer, the partition and the first index.
     pub fn encode(&self, partition: TopicIdPartition) -> Blob {
-        let body = self.encode_records(partition);
-        let mut after_crc = BytesMut::with_capacity(40);
-        after_crc.put_u16(match self.records {
+        let mut real = BytesMut::with_capacity((BATCH_HEADER_BYTES + IDENTITY_BYTES) as usize);
+        real.put_u64(self.base_offset);
+        real.put_u32(self.size_bytes() - LENGTH_FIELDS);
+        real.put_u32(self.leader_epoch.0);
+        real.put_u8(MAGIC);
+        real.put_u32(0);
+        let after_crc = real.len();
+        real.put_u16(match self.records {
             Records::Range { .. } => 0,
             Records::Inline(_) => 1 << 15,
         });
-        after_crc.put_u32(self.count - 1);
-        after_crc.put_u64(self.base_timestamp.0);
-        after_crc.put_u64(self.max_timestamp.0);
-        after_crc.put_u64(self.producer.map_or(u64::MAX, |p| p.id.0));
-        after_crc.put_u16(self.producer.map_or(u16::MAX, |p| p.epoch.0));
-        after_crc.put_u32(self.producer.map_or(u32::MAX, |p| p.base_sequence));
-        after_crc.put_u32(self.count);
-        let crc = crc32c::crc32c(&after_crc) ^ body.crc32c().rotate_left(1);
-        let mut header = BytesMut::with_capacity(BATCH_HEADER_BYTES as usize);
-        header.put_u64(self.base_offset);
-        header.put_u32(self.size_bytes() - LENGTH_FIELDS);
-        header.put_u32(self.leader_epoch.0);
-        header.put_u8(MAGIC);
-        header.put_u32(crc);
-        header.put_slice(&after_crc);
-        let mut out = Blob::real(header.freeze());
-        out.append(&body);
-        out
-    }
-
-    fn encode_records(&self, partition: TopicIdPartition) -> Blob {
-        match &self.records {
-            Records::Inline(bytes) => Blob::real(bytes.clone()),
+        real.put_u32(self.count - 1);
+        real.put_u64(self.base_timestamp.0);
+        real.put_u64(self.max_timestamp.0);
+        real.put_u64(self.producer.map_or(u64::MAX, |p| p.id.0));
+        real.put_u16(self.producer.map_or(u16::MAX, |p| p.epoch.0));
+        real.put_u32(self.producer.map_or(u32::MAX, |p| p.base_sequence));
+        real.put_u32(self.count);
+        let header_crc = crc32c::crc32c(&real[after_crc..]);
+        let (body_crc, rest) = match &self.records {
+            Records::Inline(bytes) => (crc32c::crc32c(bytes), Segment::Real(bytes.clone())),
             Records::Range { writer, first } => {
-                let mut identity = BytesMut::with_capacity(IDENTITY_BYTES as usize);
-                identity.put_u32(writer.0);
-                identity.put_u64(*first);
-                identity.put_u32(partition.topic.0 << 20 | partition.partition);
-                let name = u64::from(crc32c::crc32c(&identity)) << 24 ^ u64::from(writer.0) << 52 ^ *first;
-                let mut out = Blob::real(identity.freeze());
+                let identity = real.len();
+                real.put_u32(writer.0);
+                real.put_u64(*first);
+                real.put_u32(partition.topic.0 << 20 | partition.partition);
+                let crc = crc32c::crc32c(&real[identity..]);
+                let name = u64::from(crc) << 24 ^ u64::from(writer.0) << 52 ^ *first;
                 let len = u64::from(self.records_bytes.saturating_sub(IDENTITY_BYTES));
-                out.push(Segment::Virtual { identity: name, from: 0, len });
-                out
+                let rest = Segment::Virtual { identity: name, from: 0, len };
+                (if len == 0 { crc } else { rest.crc32c_append(crc, 0..len) }, rest)
             }
-        }
+        };
+        let crc = header_crc ^ body_crc.rotate_left(1);
+        real[after_crc - 4..after_crc].copy_from_slice(&crc.to_be_bytes());
+        let mut out = Blob::real(real.freeze());
+        out.push(rest);
+        out
     }
 
     /// The batch at the start of some bytes, and how many of them it takes.
@@ -145,8 +144,8 @@ impl RecordBatch {
         if bytes.len() < header_bytes {
             return Err(BatchError::Truncated);
         }
-        let header = bytes.slice(0..header_bytes).to_bytes().ok_or(BatchError::Malformed)?;
-        let mut at = header.clone();
+        let header = real(bytes, 0..header_bytes)?;
+        let mut at = &header[..];
         let base_offset = at.get_u64();
         let size = u64::from(at.get_u32()) + u64::from(LENGTH_FIELDS);
         let leader_epoch = LeaderEpoch(at.get_u32());
@@ -157,8 +156,7 @@ impl RecordBatch {
             return Err(BatchError::Truncated);
         }
         let crc = at.get_u32();
-        let body = bytes.slice(header_bytes..size);
-        if crc != crc32c::crc32c(&at) ^ body.crc32c().rotate_left(1) {
+        if crc != crc32c::crc32c(at) ^ bytes.crc32c_of(header_bytes..size).rotate_left(1) {
             return Err(BatchError::Crc);
         }
         let inline = at.get_u16() & 1 << 15 != 0;
@@ -172,12 +170,14 @@ impl RecordBatch {
             base_sequence,
         });
         let records = if inline {
-            Records::Inline(body.to_bytes().ok_or(BatchError::Malformed)?)
+            Records::Inline(bytes.slice(header_bytes..size).to_bytes().ok_or(BatchError::Malformed)?)
         } else {
-            if body.len() < u64::from(IDENTITY_BYTES) {
+            let end = header_bytes + u64::from(IDENTITY_BYTES);
+            if size < end {
                 return Err(BatchError::Malformed);
             }
-            let mut identity = body.slice(0..u64::from(IDENTITY_BYTES)).to_bytes().ok_or(BatchError::Malformed)?;
+            let identity = real(bytes, header_bytes..end)?;
+            let mut identity = &identity[..];
             Records::Range { writer: WriterId(identity.get_u32()), first: identity.get_u64() }
         };
         let records_bytes = (size - header_bytes) as u32;
@@ -192,6 +192,14 @@ impl RecordBatch {
             records,
         };
         Ok((batch, size))
+    }
+}
+
+/// Bytes that must be real; they are copied only where they do not lie together.
+fn real(bytes: &Blob, range: Range<u64>) -> Result<Cow<'_, [u8]>, BatchError> {
+    match bytes.real_in(range.clone()) {
+        Some(found) => Ok(Cow::Borrowed(found)),
+        None => Ok(Cow::Owned(bytes.slice(range).to_bytes().ok_or(BatchError::Malformed)?.to_vec())),
     }
 }
 

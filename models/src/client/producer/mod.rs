@@ -20,6 +20,7 @@ mod batch;
 mod idempotence;
 mod outcome;
 mod partition;
+mod places;
 mod sender;
 mod sequences;
 
@@ -35,6 +36,7 @@ use crate::kafka::token::TokenSpace;
 use crate::world::{Cx, Input};
 use batch::Batch;
 use partition::Partition;
+use places::Places;
 use sequences::Session;
 use std::collections::{BTreeMap, BTreeSet};
 use wavetank_sim::Nanos;
@@ -62,6 +64,8 @@ pub struct Producer {
     metadata: Metadata,
     partitions: Vec<Partition>,
     places: BTreeMap<TopicIdPartition, usize>,
+    /// Whose queues hold something.
+    busy: Places,
     in_flight: BTreeMap<CallId, InFlight>,
     memory_free: u64,
     /// The application waits for memory: everything is sent at once.
@@ -98,6 +102,7 @@ impl Producer {
             metadata,
             partitions: Vec::new(),
             places: BTreeMap::new(),
+            busy: Places::default(),
             in_flight: BTreeMap::new(),
             memory_free: settings.buffer_memory,
             settings,
@@ -178,6 +183,7 @@ impl Producer {
             self.expiry = self.expiry.min(piece.sent.0.saturating_add(self.settings.delivery_timeout));
         }
         partition.append(piece, record_bytes, capacity, memory);
+        self.busy.insert(place);
     }
 
     /// From now on nothing lingers.
@@ -187,16 +193,26 @@ impl Producer {
 
     /// Whether nothing is in the buffer or on its way.
     pub fn is_idle(&self) -> bool {
-        self.in_flight.is_empty() && self.partitions.iter().all(|partition| partition.queue.is_empty())
+        self.in_flight.is_empty() && self.busy.is_empty()
     }
 
     /// Whether a broker could be sent something now: then all that is due should be appended first.
     pub fn is_about_to_send(&self, cx: &Cx<'_>) -> bool {
         let now = cx.monotonic();
-        self.partitions.iter().any(|partition| {
+        self.busy.iter().map(|place| &self.partitions[place]).any(|partition| {
             partition.ready_at(self.settings.linger, self.at_once()) <= now
                 && partition.leader.is_some_and(|node| self.can_send(cx, node))
         })
+    }
+
+    /// Takes the first batch of a partition out.
+    fn pop(&mut self, place: usize) -> Option<Batch> {
+        let partition = &mut self.partitions[place];
+        let batch = partition.pop();
+        if partition.queue.is_empty() {
+            self.busy.remove(place);
+        }
+        batch
     }
 
     fn at_once(&self) -> bool {
@@ -249,7 +265,7 @@ impl Producer {
         if self.wants_session() {
             next = next.min(self.session_not_before.max(cx.monotonic() + Nanos::millis(1)));
         }
-        for partition in self.partitions.iter().filter(|partition| !partition.queue.is_empty()) {
+        for partition in self.busy.iter().map(|place| &self.partitions[place]) {
             let Some(node) = partition.leader else { continue };
             let ready = partition.ready_at(self.settings.linger, self.at_once()).max(self.rpc.ready_at(node));
             // What is ready and was not sent waits for an answer, not for time.

@@ -159,6 +159,7 @@ impl Producer {
         batch.not_before = cx.monotonic() + self.settings.retry_backoff.after(cx, batch.attempts);
         self.expiry = self.expiry.min(deadline);
         self.partitions[place].reenqueue(batch);
+        self.busy.insert(place);
     }
 
     fn refused(&mut self, cx: &mut Cx<'_>, place: usize, batch: Batch, error: ErrorCode) {
@@ -223,7 +224,7 @@ impl Producer {
                     self.expiry = self.expiry.min(deadline);
                     break;
                 }
-                let batch = self.partitions[place].pop().expect("it has a front");
+                let batch = self.pop(place).expect("it has a front");
                 self.timed_out(cx, place, batch);
             }
         }

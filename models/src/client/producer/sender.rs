@@ -39,7 +39,7 @@ impl Producer {
 
     /// A batch without a leader to send it to needs news of the cluster.
     fn miss_leaders(&mut self) {
-        if self.partitions.iter().any(|partition| partition.leader.is_none() && !partition.queue.is_empty()) {
+        if self.busy.iter().any(|place| self.partitions[place].leader.is_none()) {
             self.metadata.request_update();
         }
     }
@@ -48,7 +48,7 @@ impl Producer {
     fn ready_nodes(&self, cx: &Cx<'_>) -> SmallVec<[NodeId; 16]> {
         let (now, at_once) = (cx.monotonic(), self.at_once());
         let mut nodes = SmallVec::new();
-        for partition in self.partitions.iter().filter(|partition| !partition.queue.is_empty()) {
+        for partition in self.busy.iter().map(|place| &self.partitions[place]) {
             let Some(node) = partition.leader.filter(|node| !nodes.contains(node)) else { continue };
             if partition.ready_at(self.settings.linger, at_once) <= now && self.can_send(cx, node) {
                 nodes.push(node);
@@ -59,10 +59,20 @@ impl Producer {
 
     /// The first batches of all partitions of a broker, as many as go into a request.
     fn drain_node(&mut self, cx: &mut Cx<'_>, node: NodeId) -> Vec<(usize, Batch)> {
-        let (now, partitions) = (cx.monotonic(), self.partitions.len());
+        let now = cx.monotonic();
         let (mut picked, mut bytes) = (Vec::new(), 0);
         let from = self.drain_from;
-        for place in (0..partitions).map(|n| (from + n) % partitions) {
+        let (mut next, mut wrapped) = (from, false);
+        loop {
+            let place = match self.busy.next(next) {
+                Some(place) if !wrapped || place < from => place,
+                None if !wrapped => {
+                    (next, wrapped) = (0, true);
+                    continue;
+                }
+                Some(_) | None => break,
+            };
+            next = place + 1;
             if self.partitions[place].leader != Some(node) || !self.may_go(place, now) {
                 continue;
             }
@@ -89,8 +99,8 @@ impl Producer {
     }
 
     fn take_first(&mut self, cx: &mut Cx<'_>, place: usize) -> Batch {
+        let mut batch = self.pop(place).expect("it may go");
         let partition = &mut self.partitions[place];
-        let mut batch = partition.pop().expect("it may go");
         partition.on_wire += 1;
         if batch.attempts == 0 {
             cx.probe(Probe::Sent { tp: partition.tp, records: batch.piece.count });

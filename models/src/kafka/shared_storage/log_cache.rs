@@ -28,9 +28,30 @@ enum BlockState {
 struct Block {
     id: BlockId,
     state: BlockState,
-    streams: BTreeMap<StreamId, Vec<Arc<WalRecord>>>,
+    streams: BTreeMap<StreamId, Held>,
     bytes: u64,
     last: WalOffset,
+}
+
+/// A stream's records in a block, in order.
+#[derive(Default)]
+struct Held {
+    /// By record: the offset after its last. Beside the records, so that looking for one touches none.
+    ends: Vec<u64>,
+    records: Vec<Arc<WalRecord>>,
+}
+
+impl Held {
+    /// The place of the first record that ends after an offset. Readers are near the end mostly, so it is looked for from
+    /// there.
+    fn first_after(&self, offset: u64) -> usize {
+        let (mut low, mut step) = (self.ends.len(), 1);
+        while low > 0 && self.ends[low - 1] > offset {
+            low = low.saturating_sub(step);
+            step *= 2;
+        }
+        low + self.ends[low..].partition_point(|end| *end <= offset)
+    }
 }
 
 /// An archived block, to be uploaded.
@@ -101,7 +122,9 @@ impl LogCache {
         let block = self.active();
         block.last = block.last.max(at);
         block.bytes += cost;
-        block.streams.entry(record.stream).or_default().push(Arc::new(record));
+        let held = block.streams.entry(record.stream).or_default();
+        held.ends.push(record.next_offset());
+        held.records.push(Arc::new(record));
         let (bytes, streams) = (block.bytes, block.streams.len());
         self.bytes += cost;
         self.pinned += cost;
@@ -127,7 +150,7 @@ impl LogCache {
             return None;
         }
         block.state = BlockState::Archived;
-        let streams = block.streams.iter().map(|(stream, records)| (*stream, records.clone())).collect();
+        let streams = block.streams.iter().map(|(stream, held)| (*stream, held.records.clone())).collect();
         let archived = Archived { id: block.id, streams, last: block.last };
         self.begin_block();
         Some(archived)
@@ -160,9 +183,8 @@ impl LogCache {
     pub fn read(&self, stream: StreamId, from: u64, until: u64, max_bytes: u64, out: &mut Vec<Arc<WalRecord>>) {
         let (mut at, mut bytes) = (from, 0);
         for block in &self.blocks {
-            let Some(records) = block.streams.get(&stream) else { continue };
-            let first = records.partition_point(|record| record.next_offset() <= at);
-            for record in &records[first..] {
+            let Some(held) = block.streams.get(&stream) else { continue };
+            for record in &held.records[held.first_after(at)..] {
                 if record.base_offset > at || record.base_offset >= until || (bytes > 0 && bytes >= max_bytes) {
                     return;
                 }
@@ -176,17 +198,16 @@ impl LogCache {
     /// The first offset of a stream, from `from` on, that is here.
     pub fn first_at_or_after(&self, stream: StreamId, from: u64) -> Option<u64> {
         self.blocks.iter().find_map(|block| {
-            let records = block.streams.get(&stream)?;
-            let first = records.partition_point(|record| record.next_offset() <= from);
-            records.get(first).map(|record| record.base_offset)
+            let held = block.streams.get(&stream)?;
+            held.records.get(held.first_after(from)).map(|record| record.base_offset)
         })
     }
 
     /// Forgets a stream: its owner is another now.
     pub fn forget(&mut self, stream: StreamId) {
         for block in self.blocks.iter_mut().filter(|block| block.state == BlockState::Free) {
-            if let Some(records) = block.streams.remove(&stream) {
-                let bytes: u64 = records.iter().map(|record| record.payload.len() + RECORD_OVERHEAD).sum();
+            if let Some(held) = block.streams.remove(&stream) {
+                let bytes: u64 = held.records.iter().map(|record| record.payload.len() + RECORD_OVERHEAD).sum();
                 block.bytes -= bytes;
                 self.bytes -= bytes;
             }

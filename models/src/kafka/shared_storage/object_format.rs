@@ -26,6 +26,8 @@ pub const FOOTER_BYTES: u64 = 48;
 pub const INDEX_ENTRY_BYTES: u64 = 36;
 const BLOCK_HEADER_BYTES: u64 = 10;
 const RECORD_HEADER_BYTES: u64 = 33;
+/// Real bytes of a payload's beginning that are copied.
+const SHORT: usize = 128;
 const BLOCK_MAGIC: u8 = 0x5a;
 const BLOCK_FLAG: u8 = 0x02;
 const RECORD_MAGIC: u8 = 0x22;
@@ -97,7 +99,7 @@ impl ObjectWriter {
         let (range, count) = self.open.get_or_insert((start, 0));
         range.end = record.next_offset();
         *count += 1;
-        self.block.append(&encode_record(record));
+        write_record(&mut self.block, record);
     }
 
     /// A data block of another object, as it is. Blocks that go on where the last one ends share its index entry while both
@@ -134,8 +136,7 @@ impl ObjectWriter {
         header.put_u32(self.block.len() as u32);
         let position = self.body.len();
         self.body.push(Segment::Real(header.freeze()));
-        self.body.append(&self.block);
-        self.block = Blob::new();
+        self.body.append_all(std::mem::take(&mut self.block));
         let size = (self.body.len() - position) as u32;
         self.index.push(BlockIndex { range, records, position, size });
     }
@@ -166,17 +167,22 @@ impl ObjectWriter {
     }
 }
 
-fn encode_record(record: &WalRecord) -> Blob {
-    let mut header = BytesMut::with_capacity(RECORD_HEADER_BYTES as usize);
+/// Adds a record; a short real piece, such as a batch's header, is copied: that costs less than a piece of its own.
+fn write_record(to: &mut Blob, record: &WalRecord) {
+    let (short, rest) = match record.payload.segments() {
+        [Segment::Real(bytes), rest @ ..] if bytes.len() <= SHORT => (&bytes[..], rest),
+        rest => (&[][..], rest),
+    };
+    let mut header = BytesMut::with_capacity(RECORD_HEADER_BYTES as usize + short.len());
     header.put_u8(RECORD_MAGIC);
     header.put_u64(record.stream.0);
     header.put_u64(record.epoch.0);
     header.put_u64(record.base_offset);
     header.put_u32(record.count);
     header.put_u32(record.payload.len() as u32);
-    let mut out = Blob::real(header.freeze());
-    out.append(&record.payload);
-    out
+    header.put_slice(short);
+    to.push(Segment::Real(header.freeze()));
+    rest.iter().for_each(|segment| to.push(segment.clone()));
 }
 
 fn encode_index(index: &[BlockIndex]) -> Blob {

@@ -23,6 +23,8 @@ const RECORD_MAGIC: u32 = 0x8765_4321;
 /// Of what fills a block up: `RecordHeader.RECORD_HEADER_EMPTY_MAGIC_CODE`.
 const PADDING_MAGIC: u32 = 0x7654_3210;
 const STREAM_RECORD_MAGIC: u8 = 0x22;
+/// Real bytes of a payload's beginning that are copied.
+const SHORT: usize = 128;
 const BOTH_HEADERS: usize = (RECORD_HEADER_BYTES + STREAM_RECORD_HEADER_BYTES) as usize;
 /// Stream and epoch of the record that only carries a trim offset: -1.
 const NO_STREAM: u64 = u64::MAX;
@@ -76,7 +78,9 @@ pub struct EntryWriter {
 impl EntryWriter {
     /// The first entry will lie at `at`; there will be about so many.
     pub fn new(at: u64, entries: usize) -> EntryWriter {
-        EntryWriter { headers: BytesMut::with_capacity(entries * BOTH_HEADERS), body: Blob::new(), at }
+        let mut body = Blob::new();
+        body.reserve(2 * entries);
+        EntryWriter { headers: BytesMut::with_capacity(entries * (BOTH_HEADERS + SHORT)), body, at }
     }
 
     /// Where the next entry will lie.
@@ -108,8 +112,16 @@ impl EntryWriter {
         let crc = body_crc(&inner, payload);
         let at = self.header(RECORD_MAGIC, STREAM_RECORD_HEADER_BYTES + payload.len(), crc);
         self.headers.put_slice(&inner);
+        // A short real piece, such as a batch's header, goes along: a copy costs less than a piece of its own.
+        let mut rest = payload.segments();
+        if let [Segment::Real(bytes), others @ ..] = rest
+            && bytes.len() <= SHORT
+        {
+            self.headers.put_slice(bytes);
+            rest = others;
+        }
         self.body.push(Segment::Real(self.headers.split().freeze()));
-        self.body.append(payload);
+        rest.iter().for_each(|segment| self.body.push(segment.clone()));
         at
     }
 

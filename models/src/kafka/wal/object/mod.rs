@@ -480,7 +480,7 @@ impl ObjectWal {
         let WalOwner { broker, epoch, .. } = self.voice.owner();
         let header = ObjectHeader { start, body_len: records_blob.len(), broker, epoch, trimmed: self.trimmed };
         let mut body = Blob::from(Segment::Real(header.encode().freeze()));
-        body.append(&records_blob);
+        body.append_all(records_blob);
         let number = self.first_flight + self.flights.len() as u64;
         let trimmed = self.trimmed;
         self.flights.push_back(Flight { start, end, last, trimmed, records, bytes: bulk.bytes, uploaded: false });
