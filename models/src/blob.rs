@@ -366,6 +366,44 @@ impl fmt::Debug for Blob {
     }
 }
 
+/// Reads a blob from front to back. What a piece costs follows from its own segments, not from where it lies.
+#[derive(Clone, Debug)]
+pub struct BlobReader<'a> {
+    segments: &'a [Segment],
+    /// Bytes of the first segment that were taken.
+    into: u64,
+    left: u64,
+}
+
+impl<'a> BlobReader<'a> {
+    /// From the beginning.
+    pub fn new(blob: &'a Blob) -> BlobReader<'a> {
+        BlobReader { segments: &blob.segments, into: 0, left: blob.len() }
+    }
+
+    /// Bytes that are left.
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// The next bytes; none when fewer are left.
+    pub fn take(&mut self, len: u64) -> Option<Blob> {
+        self.left = self.left.checked_sub(len)?;
+        let (mut out, mut missing) = (Blob::new(), len);
+        while missing > 0 {
+            let (first, rest) = self.segments.split_first().expect("as many bytes are left");
+            let end = first.len().min(self.into + missing);
+            out.push(first.slice(self.into..end));
+            missing -= end - self.into;
+            self.into = end;
+            if end == first.len() {
+                (self.segments, self.into) = (rest, 0);
+            }
+        }
+        Some(out)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@
 //! index entry covers several of them, back to back.
 
 use super::mutant::StorageMutant;
-use crate::blob::{Blob, Segment};
+use crate::blob::{Blob, BlobReader, Segment};
 use crate::kafka::ids::{ObjectId, StreamEpoch, StreamId};
 use crate::kafka::metadata::StreamRange;
 use crate::kafka::wal::WalRecord;
@@ -238,46 +238,39 @@ pub fn decode_index(bytes: &Blob) -> Result<Vec<BlockIndex>, Malformed> {
 /// # Errors
 /// When the bytes are none.
 pub fn decode_block(bytes: &Blob) -> Result<Vec<WalRecord>, Malformed> {
-    let (mut out, mut at) = (Vec::new(), 0);
-    while at < bytes.len() {
-        at = decode_one(bytes, at, &mut out)?;
+    let (mut out, mut from) = (Vec::new(), BlobReader::new(bytes));
+    while from.left() > 0 {
+        decode_one(&mut from, &mut out)?;
     }
     if out.is_empty() { Err(BAD_BLOCK) } else { Ok(out) }
 }
 
 const BAD_BLOCK: Malformed = Malformed { what: "data block" };
 
-fn real(bytes: &Blob, from: u64, len: u64) -> Result<bytes::Bytes, Malformed> {
-    if from + len > bytes.len() { Err(BAD_BLOCK) } else { bytes.slice(from..from + len).to_bytes().ok_or(BAD_BLOCK) }
+fn real(from: &mut BlobReader<'_>, len: u64) -> Result<bytes::Bytes, Malformed> {
+    from.take(len).and_then(|bytes| bytes.to_bytes()).ok_or(BAD_BLOCK)
 }
 
-/// The data block that begins there; where it ends.
-fn decode_one(bytes: &Blob, start: u64, out: &mut Vec<WalRecord>) -> Result<u64, Malformed> {
-    let mut header = real(bytes, start, BLOCK_HEADER_BYTES)?;
+/// The next data block.
+fn decode_one(from: &mut BlobReader<'_>, out: &mut Vec<WalRecord>) -> Result<(), Malformed> {
+    let mut header = real(from, BLOCK_HEADER_BYTES)?;
     if header.get_u8() != BLOCK_MAGIC || header.get_u8() != BLOCK_FLAG {
         return Err(BAD_BLOCK);
     }
     let (count, len) = (header.get_u32() as usize, u64::from(header.get_u32()));
-    let (mut at, before) = (start + BLOCK_HEADER_BYTES, out.len());
-    let end = at + len;
-    if end > bytes.len() {
-        return Err(BAD_BLOCK);
-    }
-    while at < end {
-        let mut header = real(bytes, at, RECORD_HEADER_BYTES)?;
+    let before = out.len();
+    let end = from.left().checked_sub(len).ok_or(BAD_BLOCK)?;
+    while from.left() > end {
+        let mut header = real(from, RECORD_HEADER_BYTES)?;
         if header.get_u8() != RECORD_MAGIC {
             return Err(BAD_BLOCK);
         }
         let (stream, epoch) = (StreamId(header.get_u64()), StreamEpoch(header.get_u64()));
         let (base_offset, count, len) = (header.get_u64(), header.get_u32(), u64::from(header.get_u32()));
-        at += RECORD_HEADER_BYTES;
-        if at + len > end {
-            return Err(BAD_BLOCK);
-        }
-        out.push(WalRecord { stream, epoch, base_offset, count, payload: bytes.slice(at..at + len) });
-        at += len;
+        let payload = from.take(len).filter(|_| from.left() >= end).ok_or(BAD_BLOCK)?;
+        out.push(WalRecord { stream, epoch, base_offset, count, payload });
     }
-    if out.len() - before == count { Ok(end) } else { Err(BAD_BLOCK) }
+    if from.left() == end && out.len() - before == count { Ok(()) } else { Err(BAD_BLOCK) }
 }
 
 #[cfg(test)]
