@@ -166,7 +166,7 @@ impl Scenario {
         }
     }
 
-    /// Situations that a sweep of so many seeds must reach, and reaches: see [`situations`](crate::cluster::situations).
+    /// Situations that a sweep of so many seeds must reach, and reaches: see [its table](crate::cluster::situations).
     pub fn demands(self, seeds: u64) -> Vec<&'static str> {
         match self {
             Scenario::Harbour => harbour::demands(seeds),

@@ -114,7 +114,7 @@ enum Why {
     Twice { line: u64, seed: u64 },
 }
 
-/// A book that is open. See the [module](self).
+/// A book that is open.
 #[derive(Debug)]
 pub struct Book {
     path: PathBuf,
