@@ -386,21 +386,27 @@ impl<'a> BlobReader<'a> {
         self.left
     }
 
-    /// The next bytes; none when fewer are left.
-    pub fn take(&mut self, len: u64) -> Option<Blob> {
+    /// Hands the next bytes over piece by piece; none, and nothing is read, when fewer are left.
+    pub fn read(&mut self, len: u64, mut each: impl FnMut(Segment)) -> Option<()> {
         self.left = self.left.checked_sub(len)?;
-        let (mut out, mut missing) = (Blob::new(), len);
+        let mut missing = len;
         while missing > 0 {
             let (first, rest) = self.segments.split_first().expect("as many bytes are left");
             let end = first.len().min(self.into + missing);
-            out.push(first.slice(self.into..end));
+            each(first.slice(self.into..end));
             missing -= end - self.into;
             self.into = end;
             if end == first.len() {
                 (self.segments, self.into) = (rest, 0);
             }
         }
-        Some(out)
+        Some(())
+    }
+
+    /// The next bytes; none when fewer are left.
+    pub fn take(&mut self, len: u64) -> Option<Blob> {
+        let mut out = Blob::new();
+        self.read(len, |segment| out.push(segment)).map(|()| out)
     }
 }
 

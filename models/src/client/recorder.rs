@@ -60,6 +60,12 @@ impl Sends {
         self.free.push(send.client);
     }
 
+    /// A batch is written again under a new epoch, and an earlier write of it may have landed.
+    pub fn rewritten(&self, cx: &mut Cx<'_>, first: u64, count: u32) {
+        let first = value(self.writer, first).0;
+        cx.rewritten_in_history(self.key, first..first + u64::from(count));
+    }
+
     /// It was given up.
     pub fn gave_up(&mut self, cx: &mut Cx<'_>, send: OpenSend, ended: Ended) {
         cx.complete_as_invoked(send.invocation, ended);

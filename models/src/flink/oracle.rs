@@ -110,6 +110,8 @@ pub fn judge<'a>(
         Ok(None) => return Verdict::Behind("no checkpoint was ever completed".into()),
         Err(why) => return Verdict::Wrong(why),
     };
+    let keys_of = |state: &GroupState| GroupKeys::new(state.groups, spec.keys, spec.key_groups());
+    let keys: Vec<GroupKeys> = states.iter().map(keys_of).collect();
     let mut behind = None;
     for (tp, input) in inputs {
         let read = splits.iter().find(|split| split.tp == *tp).and_then(|split| split.read);
@@ -124,8 +126,8 @@ pub fn judge<'a>(
             behind = Some(format!("the latest checkpoint has read {next} of {} records of {tp}", input.end));
         }
         let Some((start, next)) = read else { continue };
-        for state in &states {
-            match judge_row(spec, (*tp, input), state.groups, (start, next), table) {
+        for (state, keys) in states.iter().zip(&keys) {
+            match judge_row((*tp, input), (state.groups, keys), (start, next), table) {
                 Ok(shown) if shown < input.end => {
                     behind = Some(format!("the table shows {shown} of {} records of {tp}", input.end));
                 }
@@ -163,9 +165,8 @@ fn latest<'a>(spec: &JobSpec, object: impl Fn(&str) -> Option<&'a Blob>) -> Resu
 /// Up to which offset a row shows its partition: it must be made of all that is there from where reading began, each once,
 /// and hold no less than the latest checkpoint.
 fn judge_row(
-    spec: &JobSpec,
     (tp, input): (TopicIdPartition, &InputLog),
-    groups: KeyGroupRange,
+    (groups, keys): (KeyGroupRange, &GroupKeys),
     (start, next): (u64, u64),
     table: &TableRows,
 ) -> Result<u64, String> {
@@ -177,8 +178,7 @@ fn judge_row(
     if end < next {
         return Err(format!("the table shows {end} records of {tp} for {groups:?}, and a checkpoint holds {next}"));
     }
-    let keys = GroupKeys::new(groups, spec.keys, spec.key_groups());
-    let Some(records) = input.count(&keys, tp, start, end) else {
+    let Some(records) = input.count(keys, tp, start, end) else {
         return Err(format!("the table shows {tp} up to {end}: no broker has ever served that"));
     };
     let expected = Applied { ranges: vec![(start, end)], records, doubled: 0 };

@@ -16,6 +16,7 @@
 use super::{Cx, Event, Witness, World};
 use std::fmt;
 use std::io::Write;
+use std::ops::Range;
 use wavetank_sim::{Core, Nanos, NodeId};
 use wavetank_traces::check::online::Online;
 use wavetank_traces::check::{Options, Report, Story};
@@ -147,6 +148,13 @@ impl Recording {
     /// The number of a key, new or known.
     fn key(&mut self, name: &str) -> KeyId {
         self.sinks.intern(|sink| sink.key(name)).unwrap_or(KeyId(0))
+    }
+
+    /// Values of a key are written again under a new producer epoch.
+    fn rewritten(&mut self, key: KeyId, values: Range<u64>) {
+        if let Some(online) = &mut self.sinks.online {
+            online.rewritten(key, values);
+        }
     }
 
     fn invoke(
@@ -337,6 +345,14 @@ impl Cx<'_> {
     /// The number of a key (a partition's name) in the history, new or known.
     pub fn history_key(&mut self, name: &str) -> KeyId {
         self.recording.as_mut().map_or(KeyId(0), |recording| recording.key(name))
+    }
+
+    /// Tells the recorder that a producer writes these values again under a new epoch, while an earlier write of them may
+    /// land: see [`Online::rewritten`].
+    pub fn rewritten_in_history(&mut self, key: KeyId, values: Range<u64>) {
+        if let Some(recording) = &mut self.recording {
+            recording.rewritten(key, values);
+        }
     }
 
     /// Records that a client of this node begins an operation; `fill` says what it asks for. One that it has open still

@@ -73,11 +73,11 @@ impl Evidence<'_> {
 
 /// Checks a whole history as Jepsen does.
 pub fn check(history: &History, options: &Options) -> Report {
-    check_indexed(history, &Index::of(history, Proofs::OkPolls), options)
+    check_indexed(history, &Index::of(history, Proofs::OkPolls), options, |_| true)
 }
 
-/// Checks a whole history of which there is an index already.
-fn check_indexed(history: &History, index: &Index, options: &Options) -> Report {
+/// Checks a whole history of which there is an index already. Of the findings, those count that `counts`.
+fn check_indexed(history: &History, index: &Index, options: &Options, counts: impl Fn(&Proof) -> bool) -> Report {
     let orders = index.orders(history);
     let evidence = Evidence { history, index, orders: &orders };
     let mut proofs = Vec::new();
@@ -85,6 +85,7 @@ fn check_indexed(history: &History, index: &Index, options: &Options) -> Report 
         checker(&evidence, &mut proofs);
     }
     cycles::check(&evidence, cycles::Edges { ww: options.ww_deps, process: false }, &mut proofs);
+    proofs.retain(counts);
     Report::new(proofs, |anomaly| is_allowed(anomaly, options))
 }
 

@@ -49,6 +49,8 @@ struct Watch {
     intended: RangeSet<u64>,
     /// Offsets that steps passed over, because nothing was known there.
     leaps: RangeMap<i64, Leap>,
+    /// Values that may be in the log twice, and out of order.
+    rewritten: RangeSet<u64>,
 }
 
 /// A step over offsets at which nothing was known.
@@ -113,6 +115,34 @@ impl Online {
         Ok(id.map(|id| self.look_at(id)).is_some())
     }
 
+    /// A producer writes these values again under a new epoch, and an earlier write of them may have landed, or land yet.
+    /// Kafka then promises neither that they are in the log once nor their order (KIP-360), so neither is a finding here.
+    pub fn rewritten(&mut self, key: KeyId, values: Range<u64>) {
+        self.keys.resize_with(self.history.keys(), Watch::default);
+        self.keys[key.0 as usize].rewritten.insert(values);
+    }
+
+    /// Whether a finding is about values that were written again under a new epoch.
+    fn is_of_rewritten(&self, proof: &Proof) -> bool {
+        let is_one = |key: &KeyId, value: &Value| {
+            self.keys.get(key.0 as usize).is_some_and(|watch| watch.rewritten.contains(&value.0))
+        };
+        match proof {
+            Proof::Duplicate { key, value, .. } => is_one(key, value),
+            Proof::Step { key, values, .. } => values.iter().any(|value| is_one(key, value)),
+            Proof::InconsistentOffsets { .. }
+            | Proof::LostWrite { .. }
+            | Proof::Unseen { .. }
+            | Proof::Read { .. }
+            | Proof::Cycle { .. }
+            | Proof::CycleExists { .. }
+            | Proof::EmptyGraph
+            | Proof::BeyondEnd { .. }
+            | Proof::DoubleConsumption { .. }
+            | Proof::HangingTransaction { .. } => false,
+        }
+    }
+
     fn look_at(&mut self, id: OpId) -> Option<&Proof> {
         if self.violation.is_none() {
             self.violation = self.check(id).or_else(|| self.search());
@@ -122,12 +152,13 @@ impl Online {
 
     /// The end: checks the whole history.
     pub fn finish(mut self) -> (History, Report) {
-        let report = if self.violation.is_some() {
-            super::check(&self.history, &self.options)
+        if self.violation.is_some() {
+            self.index = Index::of(&self.history, Proofs::OkPolls);
         } else {
             self.index.settle(&self.history);
-            super::check_indexed(&self.history, &self.index, &self.options)
-        };
+        }
+        let counts = |proof: &Proof| !self.is_of_rewritten(proof);
+        let report = super::check_indexed(&self.history, &self.index, &self.options, counts);
         (self.history, report)
     }
 
@@ -153,7 +184,9 @@ impl Online {
             let index = self.index.order(news.key, &self.history).index_of(offset)?;
             return Some(Proof::InconsistentOffsets { key: news.key, offset: Offset(offset), index, values });
         }
-        let value = Value(log.repeats().first()?.start);
+        let rewritten = &self.keys[news.key.0 as usize].rewritten;
+        let repeats = log.repeats().iter().find_map(|repeats| rewritten.gaps(repeats).next())?;
+        let value = Value(repeats.start);
         let mut offsets: Vec<_> = log.offsets_of(value).collect();
         offsets.sort_unstable();
         Some(Proof::Duplicate { key: news.key, value, offsets })
@@ -225,7 +258,8 @@ impl Online {
     /// The finding that the step is, by the orders of now.
     fn exactly(&self, step: &Step, names: Names) -> Option<Proof> {
         let orders = self.index.orders(&self.history);
-        step.check(&Evidence { history: &self.history, index: &self.index, orders: &orders }, names)
+        let proof = step.check(&Evidence { history: &self.history, index: &self.index, orders: &orders }, names)?;
+        (!self.is_of_rewritten(&proof)).then_some(proof)
     }
 
     /// A cycle, if it is time to look for one.

@@ -151,3 +151,29 @@ fn sends_that_go_back_stop_the_run_within_an_operation_and_from_one_to_the_next(
     let across = [first, second].concat();
     assert_eq!(first_violation(&across, &options, 1 << 20), Some((Anomaly::NonmonotonicSend, 4)));
 }
+
+#[test]
+fn what_a_new_producer_epoch_writes_again_may_be_there_twice_and_nothing_else_may() {
+    let line = |index: u64, process: i64, kind: &str, f: &str, value: Json| serde_json::json!({ "index": index, "process": process, "type": kind, "f": f, "value": value });
+    let sent = |index, value: u64, offset: u64| {
+        let ends = [serde_json::json!([["send", "x", value]]), serde_json::json!([["send", "x", [offset, value]]])];
+        [line(index, 0, "invoke", "send", ends[0].clone()), line(index + 1, 0, "ok", "send", ends[1].clone())]
+    };
+    let polled = serde_json::json!([["poll", { "x": [[0, 10], [1, 11], [2, 10]] }]]);
+    let poll = [line(4, 1, "invoke", "poll", serde_json::json!([["poll"]])), line(5, 1, "ok", "poll", polled)];
+    let lines = text(&[&sent(0, 10, 2)[..], &sent(2, 11, 1), &poll].concat());
+    let bad_if_rewritten = |value: u64| {
+        let mut online = Online::new(Options::default());
+        let mut reader = Reader::new(lines.as_bytes(), "history");
+        let mut stopped = false;
+        while online.read(&mut reader).expect("well-formed") {
+            let key = online.history().ids().flat_map(|id| online.history().runs(id)).map(|run| run.key).next();
+            online.rewritten(key.expect("something was sent"), value..value + 1);
+            stopped |= online.violation().is_some();
+        }
+        (stopped, online.finish().1.bad.into_iter().collect::<Vec<_>>())
+    };
+    assert_eq!(bad_if_rewritten(10), (false, Vec::new()));
+    let (stopped, bad) = bad_if_rewritten(11);
+    assert!(stopped && bad.contains(&Anomaly::Duplicate), "{bad:?}");
+}

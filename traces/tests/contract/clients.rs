@@ -70,6 +70,26 @@ fn a_duplicate_without_idempotence_is_a_retry() {
 }
 
 #[test]
+fn what_a_new_producer_epoch_writes_again_may_be_there_twice() {
+    let rewritten = |first: u64| {
+        format!(r#"{{"quiesced": true, "keys": {{"x": {{"rewritten": [{{"first": {first}, "count": 1}}]}}}}}}"#)
+    };
+    let by = "a new producer epoch, in which it was written again (KIP-360)";
+    both(TWICE, &rewritten(10)).jepsen(Invalid, &["duplicate", "int-nonmonotonic-poll", "nonmonotonic-send"]).kafka(
+        Valid,
+        &[
+            &format!("duplicate allowed 10 ({by})"),
+            &format!("int-nonmonotonic-poll allowed 10->11 ({by})"),
+            &format!("nonmonotonic-send allowed 10->11 ({by})"),
+        ],
+    );
+    both(TWICE, &rewritten(12)).kafka(
+        Invalid,
+        &["duplicate violation 10", "int-nonmonotonic-poll violation 10->11", "nonmonotonic-send violation 10->11"],
+    );
+}
+
+#[test]
 fn acks_one_switches_idempotence_off() {
     let once = TWICE.replace("1 ok send s:x@1=11", "3 ok send s:x@1=11");
     both(&once, &producer(r#""acks": "1""#)).jepsen(Invalid, &["duplicate", "int-nonmonotonic-poll"]).kafka(

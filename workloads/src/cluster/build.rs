@@ -505,17 +505,28 @@ impl Builder<'_> {
 
     /// The topics that a group reads. In exploring runs that is all of them: whatever is lost shows.
     fn topics_of(&self, group: &Group) -> Vec<(TopicId, u32)> {
-        let name = |topic| self.setup.scenario.workload.topic_name(topic);
-        let is_read = |topic: &u32| self.setup.purpose == Purpose::Explore || group.topics.contains(&name(*topic));
-        let topics = (0..self.size.topics).filter(is_read);
-        topics.map(|topic| (TopicId(FIRST_TOPIC + topic), self.size.partitions)).collect()
+        let topics = match self.setup.purpose {
+            Purpose::Measure => self.topics_named(&group.topics),
+            Purpose::Explore => (0..self.size.topics).map(|topic| TopicId(FIRST_TOPIC + topic)).collect(),
+        };
+        topics.into_iter().map(|topic| (topic, self.size.partitions)).collect()
+    }
+
+    /// Topics by their names; a run that has fewer topics than the scenario has the first of them in their place.
+    pub(super) fn topics_named(&self, names: &[String]) -> Vec<TopicId> {
+        let is_named = |topic: &u32| names.contains(&self.setup.scenario.workload.topic_name(*topic));
+        let mut topics: Vec<u32> = (0..self.size.topics).filter(is_named).collect();
+        if topics.is_empty() {
+            topics.push(0);
+        }
+        topics.into_iter().map(|topic| TopicId(FIRST_TOPIC + topic)).collect()
     }
 
     /// When a group of a measured run starts, if not at once: as it says itself, and when the backlog is written that the
     /// load begins with (`consumerBacklogSizeGB` of the OpenMessaging Benchmark).
     fn starts_late(&self, group: &Group) -> Option<Nanos> {
         let workload = &self.setup.scenario.workload;
-        let own = (group.start_at > Nanos::ZERO).then(|| self.size.warm_up.max(super::LOAD_BEGINS) + group.start_at);
+        let own = (group.start_at > Nanos::ZERO).then(|| self.size.begins() + group.start_at);
         let to_write = Nanos::secs(workload.backlog_bytes / workload.bytes_in_per_sec().max(1));
         let backlog = (workload.backlog_bytes > 0).then(|| super::LOAD_BEGINS + to_write);
         own.max(backlog).filter(|_| self.setup.purpose == Purpose::Measure)

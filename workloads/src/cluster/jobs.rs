@@ -8,7 +8,7 @@
 //! manager, two checkpoints a second, heartbeats and restart delays of seconds, so that a minute sees many checkpoints and
 //! restarts. A start that is late is late by the same share of the run.
 
-use super::build::{Builder, FIRST_TOPIC, Member};
+use super::build::{Builder, Member};
 use super::settings;
 use super::size::Purpose;
 use crate::mutant::Mutant;
@@ -21,7 +21,7 @@ use wavetank_models::cloud::network::{AzId, HostId};
 use wavetank_models::cloud::object_store::BucketId;
 use wavetank_models::flink::oracle::{InputLog, Verdict, judge};
 use wavetank_models::flink::{JobManager, JobSpec, Table, TableStore, TaskManager};
-use wavetank_models::kafka::ids::{GroupId, TopicId, TopicIdPartition};
+use wavetank_models::kafka::ids::{GroupId, TopicIdPartition};
 use wavetank_models::kafka::object_client::{ObjectClientOptions, ObjectPlace};
 use wavetank_models::world::{Behaviour, Event, Factory, Process, StoreId, World};
 use wavetank_sim::{Core, Nanos, NodeId};
@@ -68,12 +68,6 @@ pub struct NotYet {
     what: String,
 }
 
-impl NotYet {
-    fn new(what: String) -> NotYet {
-        NotYet { what }
-    }
-}
-
 /// Whether a scenario's pipelines can be simulated.
 ///
 /// # Errors
@@ -94,7 +88,7 @@ pub fn supported(scenario: &Scenario) -> Result<(), NotYet> {
             (it.checkpoint_interval.is_none(), "no execution.checkpointing.interval".into()),
         ];
         if let Some((_, what)) = missing.into_iter().find(|(is_missing, _)| *is_missing) {
-            return Err(NotYet::new(format!("pipeline \"{}\" with {what}", pipeline.name)));
+            return Err(NotYet { what: format!("pipeline \"{}\" with {what}", pipeline.name) });
         }
     }
     Ok(())
@@ -209,16 +203,11 @@ impl Builder<'_> {
         (purpose == Purpose::Explore).then_some(3 * self.size.rate)
     }
 
-    /// The partitions of its topics; a run that has fewer topics than the scenario has the first of them alone.
+    /// The partitions of its topics.
     fn sources(&self, pipeline: &Pipeline) -> Vec<TopicIdPartition> {
-        let workload = &self.setup.scenario.workload;
-        let is_read = |topic: &u32| pipeline.sources.contains(&workload.topic_name(*topic));
-        let mut topics: Vec<u32> = (0..self.size.topics).filter(is_read).collect();
-        if topics.is_empty() {
-            topics.push(0);
-        }
-        let partition = |topic, partition| TopicIdPartition { topic: TopicId(FIRST_TOPIC + topic), partition };
-        topics.into_iter().flat_map(|topic| (0..self.size.partitions).map(move |n| partition(topic, n))).collect()
+        let partition = |topic, partition| TopicIdPartition { topic, partition };
+        let topics = self.topics_named(&pipeline.sources).into_iter();
+        topics.flat_map(|topic| (0..self.size.partitions).map(move |n| partition(topic, n))).collect()
     }
 
     fn begins_at(&self, pipeline: &Pipeline) -> Nanos {
@@ -232,7 +221,7 @@ impl Builder<'_> {
                 pipeline.start_at.min(long).scale(short.0, long.0)
             }
         };
-        self.size.warm_up.max(super::LOAD_BEGINS) + late
+        self.size.begins() + late
     }
 }
 

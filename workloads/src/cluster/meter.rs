@@ -254,8 +254,11 @@ impl Meter {
         match probe {
             Probe::LeaderReady { tp, broker, epoch, log_end } => {
                 self.leaders.insert(*tp, (*broker, *epoch));
-                let acked = self.acked.get(tp).copied().unwrap_or(0);
-                self.acked_lost += acked.saturating_sub(*log_end);
+                if let Some(acked) = self.acked.get_mut(tp) {
+                    // What is lost is lost once.
+                    self.acked_lost += acked.saturating_sub(*log_end);
+                    *acked = (*acked).min(*log_end);
+                }
                 if let (Some(since), Some(recorder)) = (self.resigned.remove(tp), &mut self.recorder) {
                     recorder.latency(now, Distribution::Handover, now - since, 1);
                 }

@@ -73,7 +73,7 @@ pub struct ClusterReport {
 /// Runs one seed on this thread.
 pub fn run(setup: Setup<'_>, seed: u64, options: &RunOptions, listeners: Listeners) -> ClusterReport {
     let size = setup.size();
-    let begin = size.warm_up.max(LOAD_BEGINS);
+    let begin = size.begins();
     let (cloud, hosts, instances) = Map::new(&setup, &size).split();
     let recorder = (setup.purpose == Purpose::Measure).then(|| recorder(&setup, &size, seed, begin));
     let meter = Meter::new(recorder, begin, FIRST_TOPIC, size.partitions);

@@ -64,9 +64,14 @@ impl Size {
         }
     }
 
+    /// When the measurement begins: the warm-up is over, and there has been a load.
+    pub(super) fn begins(&self) -> Nanos {
+        self.warm_up.max(super::LOAD_BEGINS)
+    }
+
     /// When the load stops.
     pub(super) fn load_ends(&self) -> Nanos {
-        self.warm_up + self.duration
+        self.begins() + self.duration
     }
 
     /// When the run is over, whatever it does.

@@ -7,6 +7,7 @@
 //! "as before" (`recovery.steady`) is five seconds in which everything could be written and the 99th percentile of
 //! produce latency was at most twice its median before the first fault.
 
+use super::figure::Figure;
 use super::measurement::{Distribution, Measurement};
 use crate::spec::scenario::{Bound, Expectation, Measured, Metric, Operation, Order, Statistic};
 use serde::{Deserialize, Serialize};
@@ -196,14 +197,8 @@ fn steady_again(run: &Measurement, after: Nanos) -> Option<Nanos> {
 }
 
 fn availability(run: &Measurement) -> Option<f64> {
-    let mut up = 0.0;
-    let mut whole = 0.0;
-    for (index, second) in run.seconds.iter().enumerate() {
-        let width = run.second_width(index).as_secs_f64();
-        up += f64::from(second.available.min(run.partitions)) * width;
-        whole += f64::from(run.partitions) * width;
-    }
-    (whole > 0.0).then(|| up / whole)
+    let down = Figure::Unavailable.of(run)?;
+    (run.duration > Nanos::ZERO).then(|| 1.0 - down / run.duration.as_secs_f64())
 }
 
 fn throughput(run: &Measurement, offered: u64) -> Option<f64> {
@@ -213,9 +208,9 @@ fn throughput(run: &Measurement, offered: u64) -> Option<f64> {
 }
 
 fn cost(run: &Measurement) -> Option<Measured> {
+    /// As price books count.
     const HOURS_PER_MONTH: f64 = 730.0;
-    let month: wavetank_models::cloud::price::PicoUsd = run.usage.monthly.iter().map(|line| line.cost).sum();
-    (!run.usage.monthly.is_empty()).then(|| Measured::UsdPerHour(month.as_usd_f64() / HOURS_PER_MONTH))
+    Figure::CostMonth.of(run).map(|month| Measured::UsdPerHour(month / HOURS_PER_MONTH))
 }
 
 #[cfg(test)]

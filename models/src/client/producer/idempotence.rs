@@ -30,14 +30,14 @@ impl Producer {
                 self.session = None;
             } else {
                 self.session = Some((id, ProducerEpoch(epoch.0 + 1)));
-                self.restart_sequences();
+                self.restart_sequences(cx);
             }
         }
         self.ask_for_session(cx);
     }
 
     /// Partitions that must begin again do; the others follow when nothing of theirs is on its way.
-    fn restart_sequences(&mut self) {
+    fn restart_sequences(&mut self, cx: &mut Cx<'_>) {
         let Some(session) = self.session else { return };
         for place in std::mem::take(&mut self.bump) {
             let in_requests = self.in_flight.values_mut().flatten();
@@ -45,7 +45,7 @@ impl Producer {
                 .filter(|(other, batch)| *other == place && !batch.is_done)
                 .map(|(_, batch)| batch)
                 .collect();
-            self.partitions[place].restart(session, on_wire);
+            self.partitions[place].restart(cx, session, on_wire);
         }
     }
 
@@ -70,7 +70,7 @@ impl Producer {
             Reply::Answer(Response::InitProducerId(response)) if response.result.is_ok() => {
                 self.session = response.result.ok();
                 self.session_failures = 0;
-                self.restart_sequences();
+                self.restart_sequences(cx);
             }
             Reply::Answer(_) | Reply::Lost(_) => {
                 self.session_failures += 1;

@@ -4,6 +4,7 @@ use super::batch::{Batch, Piece};
 use super::sequences::{Sequences, Session};
 use crate::client::recorder::Sends;
 use crate::kafka::ids::TopicIdPartition;
+use crate::world::Cx;
 use std::collections::VecDeque;
 use wavetank_sim::{Nanos, NodeId};
 
@@ -71,7 +72,17 @@ impl Partition {
     }
 
     /// Everything that was sent begins again from 0. `on_wire` are the batches in requests.
-    pub fn restart(&mut self, session: Session, on_wire: Vec<&mut Batch>) {
+    ///
+    /// What of it has landed, or lands yet, under its old stamp is in the log twice then, and behind what came between:
+    /// the broker compares sequences within an epoch only (KIP-360).
+    pub fn restart(&mut self, cx: &mut Cx<'_>, session: Session, on_wire: Vec<&mut Batch>) {
+        let queued = self.queue.iter().filter(|batch| batch.maybe_in_log.is_some());
+        for batch in on_wire.iter().map(|batch| &**batch).chain(queued) {
+            cx.mark("producer: a batch of unknown fate was written again under a new epoch");
+            if let Some(sends) = &self.sends {
+                sends.rewritten(cx, batch.piece.first, batch.piece.count);
+            }
+        }
         let sequences = &self.sequences;
         let place = |batch: &Batch| batch.stamp.and_then(|stamp| sequences.place(stamp));
         let mut batches: Vec<(usize, &mut Batch)> =

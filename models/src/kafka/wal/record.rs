@@ -12,7 +12,7 @@
 //! stays so.
 
 use super::{STREAM_RECORD_HEADER_BYTES, WalRecord};
-use crate::blob::{Blob, Segment};
+use crate::blob::{Blob, BlobReader, Segment};
 use crate::kafka::ids::{StreamEpoch, StreamId};
 use bytes::{Buf, BufMut, BytesMut};
 use thiserror::Error;
@@ -173,26 +173,23 @@ pub enum PlaceCheck {
 }
 
 /// Reads entries one after the other; each segment is looked at once.
-pub struct EntryReader<'a> {
-    segments: &'a [Segment],
-    into: u64,
-    left: u64,
-}
+pub struct EntryReader<'a>(BlobReader<'a>);
 
 impl<'a> EntryReader<'a> {
     /// Begins at the start of some bytes.
     pub fn new(bytes: &'a Blob) -> EntryReader<'a> {
-        EntryReader { segments: bytes.segments(), into: 0, left: bytes.len() }
+        EntryReader(BlobReader::new(bytes))
     }
 
     /// Bytes that are left.
     pub fn left(&self) -> u64 {
-        self.left
+        self.0.left()
     }
 
     /// Passes over some bytes, at most all.
     pub fn skip(&mut self, bytes: u64) {
-        self.take(bytes.min(self.left), |_| ());
+        let read = self.0.read(bytes.min(self.left()), |_| ());
+        debug_assert!(read.is_some(), "no more than is left");
     }
 
     /// The entry at this place of the log, and how many bytes it takes. After an error the reader stays where it was.
@@ -200,7 +197,7 @@ impl<'a> EntryReader<'a> {
     /// # Errors
     /// When there is none that is whole and sound.
     pub fn entry(&mut self, at: u64, check: PlaceCheck) -> Result<(Entry, u64), EntryError> {
-        let mut ahead = EntryReader { ..*self };
+        let mut ahead = EntryReader(self.0.clone());
         let found = ahead.read(at, check)?;
         *self = ahead;
         Ok(found)
@@ -221,7 +218,7 @@ impl<'a> EntryReader<'a> {
             return Err(EntryError::Elsewhere { says: says - RECORD_HEADER_BYTES });
         }
         let bytes = RECORD_HEADER_BYTES + len;
-        if self.left < len {
+        if self.left() < len {
             return Err(EntryError::Short { needs: bytes });
         }
         if magic == PADDING_MAGIC {
@@ -234,8 +231,7 @@ impl<'a> EntryReader<'a> {
     fn stream_record(&mut self, len: u64, crc: u32) -> Result<Entry, EntryError> {
         let payload_len = len.checked_sub(STREAM_RECORD_HEADER_BYTES).ok_or(EntryError::Malformed)?;
         let inner: [u8; STREAM_RECORD_HEADER_BYTES as usize] = self.bytes()?;
-        let mut payload = Blob::new();
-        self.take(payload_len, |segment| payload.push(segment));
+        let payload = self.0.take(payload_len).expect("looked at before");
         if crc != body_crc(&inner, &payload) {
             return Err(EntryError::Crc);
         }
@@ -256,11 +252,8 @@ impl<'a> EntryReader<'a> {
     }
 
     fn bytes<const N: usize>(&mut self) -> Result<[u8; N], EntryError> {
-        if self.left < N as u64 {
-            return Err(EntryError::Short { needs: N as u64 });
-        }
         let (mut out, mut filled, mut real) = ([0; N], 0, true);
-        self.take(N as u64, |segment| {
+        let read = self.0.read(N as u64, |segment| {
             match &segment {
                 Segment::Real(bytes) => out[filled..filled + bytes.len()].copy_from_slice(bytes),
                 Segment::Zero(_) => (),
@@ -268,23 +261,8 @@ impl<'a> EntryReader<'a> {
             }
             filled += segment.len() as usize;
         });
+        read.ok_or(EntryError::Short { needs: N as u64 })?;
         if real { Ok(out) } else { Err(EntryError::Malformed) }
-    }
-
-    fn take(&mut self, bytes: u64, mut each: impl FnMut(Segment)) {
-        let mut wanted = bytes;
-        self.left -= bytes;
-        while wanted > 0 {
-            let segment = &self.segments[0];
-            let end = (self.into + wanted).min(segment.len());
-            each(segment.slice(self.into..end));
-            wanted -= end - self.into;
-            self.into = end;
-            if end == segment.len() {
-                self.segments = &self.segments[1..];
-                self.into = 0;
-            }
-        }
     }
 }
 

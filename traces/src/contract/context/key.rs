@@ -33,9 +33,30 @@ pub struct KeyContext {
     /// Deletions of the topic, each followed by its creation under the same name: its log began anew.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub deletions: Vec<Deletion>,
+    /// Values that a producer wrote again under a new epoch, while an earlier write of them might land (KIP-360): each may
+    /// be in the log twice, and out of order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rewritten: Vec<ValueRange>,
     /// What the log was like at the end of the history.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<EndState>,
+}
+
+/// Consecutive values, small whole numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ValueRange {
+    /// The first.
+    pub first: u64,
+    /// How many.
+    pub count: u64,
+}
+
+impl ValueRange {
+    /// Whether a value is one of these.
+    pub fn contains(&self, value: u64) -> bool {
+        value.checked_sub(self.first).is_some_and(|place| place < self.count)
+    }
 }
 
 /// The log start offset moved.

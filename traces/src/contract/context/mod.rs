@@ -32,6 +32,7 @@ use crate::history::{History, Process};
 pub use events::{Fault, Group, LossyShutdown, Move};
 pub use key::{
     Compaction, Deletion, EndState, KeyContext, LeaderChange, LogStart, OffsetRange, Reason, UncleanElection,
+    ValueRange,
 };
 pub use scalar::{Acks, At, CleanupPolicy, IsolationLevel, OffsetReset, Target};
 use serde::{Deserialize, Serialize};

@@ -52,8 +52,19 @@ fn duplicate(facts: &Facts, key: KeyId, value: Value, offset: Option<i64>) -> Op
     if let Some(writer) = at_fault {
         return Some(Class::allowed(format!("enable.idempotence=false of {}", process_of(facts, writer))));
     }
+    if let Some(class) = rewritten(facts, key, &[value]) {
+        return Some(class);
+    }
     let since = writer.map_or(i64::MIN, |writer| facts.invoked(writer));
     promise::ended_for(facts, key, since, facts.end, offset, writer.as_slice())
+}
+
+/// A producer whose sequence is missing for certain begins again in a new epoch, with whatever it has not heard of: what of
+/// that had landed already lands once more, behind what came between (KIP-360).
+fn rewritten(facts: &Facts, key: KeyId, values: &[Value]) -> Option<Class> {
+    let known = &facts.key(key).context?.rewritten;
+    let is_one = |value: &Value| known.iter().any(|range| range.contains(value.0));
+    values.iter().any(is_one).then(|| Class::allowed("a new producer epoch, in which it was written again (KIP-360)"))
 }
 
 /// A value that may lie at two offsets has no one place for steps to go by.
@@ -102,6 +113,7 @@ fn send_back(facts: &Facts, proof: &Proof) -> Option<Class> {
     }
     let offset = values.iter().filter_map(|value| facts.key(*key).offset_of(value.0)).max();
     repetition(facts, *key, values)
+        .or_else(|| rewritten(facts, *key, values))
         .or_else(|| promise::ended_for(facts, *key, facts.invoked(*from), facts.ended(*to), offset, &[*from, *to]))
 }
 
