@@ -63,7 +63,7 @@ fn situations() -> Vec<(String, String)> {
 
 /// Everything, in the order in which a newcomer reads it.
 pub fn sections() -> Vec<Section> {
-    let names = std::iter::once("harbour").chain(builtin::ALL.iter().map(|(name, _)| *name));
+    let names = ["harbour", "bare-log"].into_iter().chain(builtin::ALL.iter().map(|(name, _)| *name));
     let scenarios = names.map(|name| (name, Scenario::by_name(name).expect("it is built in").summary()));
     let invariants = Invariants::all();
     let profiles = Profile::builtin();

@@ -7,8 +7,10 @@
 //! * [`catalogue`]: what there is, for lists.
 //! * [`cluster`]: a scenario's cluster on a platform, run once.
 //! * [`spec`]: what goes in: scenario files, OpenMessaging Benchmark files, settings.
+//! * [`bare_log`]: a write-ahead log by itself, under a storm.
 //! * [`harbour`]: the built-in scenario: a small durable log service on every device of the cloud, under a storm.
 
+pub mod bare_log;
 pub mod catalogue;
 pub mod cluster;
 pub mod compare;

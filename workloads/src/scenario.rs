@@ -1,5 +1,6 @@
 //! The scenarios there are, by name, and those of files.
 
+use crate::bare_log::{self, Medium};
 use crate::cluster::{self, Purpose, Setup, situations};
 use crate::harbour;
 use crate::lab::RunReport;
@@ -21,6 +22,8 @@ use wavetank_sim::Observer;
 pub enum Scenario {
     /// See [`harbour`].
     Harbour,
+    /// See [`bare_log`].
+    BareLog(Medium),
     /// A described scenario on one of its platforms, at its exploring size.
     Cluster(&'static OnPlatform),
 }
@@ -42,6 +45,8 @@ pub struct OnPlatform {
 pub enum ScenarioText {
     /// See [`harbour`]: written in Rust.
     Harbour,
+    /// See [`bare_log`]: written in Rust.
+    BareLog(Medium),
     /// Described by a text.
     Described(DescribedText),
 }
@@ -51,6 +56,7 @@ impl ScenarioText {
     pub fn name(&self) -> String {
         match self {
             ScenarioText::Harbour => "harbour".into(),
+            ScenarioText::BareLog(medium) => medium.scenario().into(),
             ScenarioText::Described(of) => format!("{}@{}", of.file, of.platform),
         }
     }
@@ -139,6 +145,7 @@ impl Scenario {
     pub fn text(self) -> ScenarioText {
         match self {
             Scenario::Harbour => ScenarioText::Harbour,
+            Scenario::BareLog(medium) => ScenarioText::BareLog(medium),
             Scenario::Cluster(on) => ScenarioText::Described(on.text.clone()),
         }
     }
@@ -150,6 +157,7 @@ impl Scenario {
     pub fn of_text(kept: &ScenarioText) -> Result<Scenario, NoScenario> {
         match kept {
             ScenarioText::Harbour => Ok(Scenario::Harbour),
+            ScenarioText::BareLog(medium) => Ok(Scenario::BareLog(*medium)),
             ScenarioText::Described(of) => {
                 let is_builtin = builtin::ALL.iter().any(|(_, text)| *text == of.text);
                 let source = Source::new(of.file.clone(), of.text.clone());
@@ -161,7 +169,7 @@ impl Scenario {
     /// What is odd about its file.
     pub fn warnings(self) -> &'static [Problem] {
         match self {
-            Scenario::Harbour => &[],
+            Scenario::Harbour | Scenario::BareLog(_) => &[],
             Scenario::Cluster(on) => &on.warnings,
         }
     }
@@ -170,6 +178,7 @@ impl Scenario {
     pub fn demands(self, seeds: u64) -> Vec<&'static str> {
         match self {
             Scenario::Harbour => harbour::demands(seeds),
+            Scenario::BareLog(medium) => bare_log::demands(medium, seeds),
             // How often a scenario of one's own gets there, nobody has measured.
             Scenario::Cluster(on) if !on.is_builtin => Vec::new(),
             Scenario::Cluster(on) => {
@@ -183,6 +192,7 @@ impl Scenario {
     pub fn argument(self) -> &'static str {
         match self {
             Scenario::Harbour => "harbour",
+            Scenario::BareLog(medium) => medium.scenario(),
             Scenario::Cluster(on) => &on.argument,
         }
     }
@@ -191,6 +201,7 @@ impl Scenario {
     pub fn name(self) -> &'static str {
         match self {
             Scenario::Harbour => "harbour",
+            Scenario::BareLog(medium) => medium.scenario(),
             Scenario::Cluster(on) => &on.name,
         }
     }
@@ -199,11 +210,14 @@ impl Scenario {
     pub fn summary(self) -> &'static str {
         match self {
             Scenario::Harbour => "a durable log service on all devices, in a storm",
+            Scenario::BareLog(_) => {
+                "a write-ahead log by itself, its broker and a rescuer, in a storm; @object, @express, @gp3, @io2, @regional, @nfs"
+            }
             Scenario::Cluster(on) => &on.scenario.summary,
         }
     }
 
-    /// The scenario of that name: `harbour`, or a built-in one or a file (`.toml`) with `@` and a platform; its first one
+    /// The scenario of that name: `harbour`, `bare-log` with `@` and a medium, or a built-in one or a file (`.toml`) with `@` and a platform; its first one
     /// without.
     ///
     /// # Errors
@@ -217,11 +231,14 @@ impl Scenario {
             Some((scenario, on)) if !on.contains(['.', '/']) => (scenario, Some(on)),
             Some(_) | None => (name, None),
         };
+        if scenario == "bare-log" {
+            return Ok(Scenario::BareLog(platform.map_or(Ok(Medium::Object), Medium::by_name)?));
+        }
         if let Some(source) = builtin::source(scenario) {
             return Scenario::described(&source, &builtin::Files, platform, true);
         }
         if !scenario.ends_with(".toml") {
-            let known = std::iter::once("harbour").chain(builtin::ALL.iter().map(|(name, _)| *name));
+            let known = ["harbour", "bare-log"].into_iter().chain(builtin::ALL.iter().map(|(name, _)| *name));
             return Err(UnknownName::new("scenario", scenario, known.chain(["FILE.toml"])).into());
         }
         let path = Path::new(scenario);
@@ -235,6 +252,7 @@ impl Scenario {
     pub fn run(self, seed: u64, options: &RunOptions, listeners: Listeners) -> RunReport {
         match self {
             Scenario::Harbour => harbour::run(seed, options, listeners),
+            Scenario::BareLog(medium) => bare_log::run(medium, seed, options, listeners),
             Scenario::Cluster(on) => {
                 let (scenario, platform) = (&on.scenario, on.platform());
                 let setup = Setup { scenario, platform, purpose: Purpose::Explore };

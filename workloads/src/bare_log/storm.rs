@@ -1,18 +1,19 @@
 //! What goes wrong around a log: families of faults, each off or on for a seed.
 
-use super::common::{BLOCKS, FILES, OBJECTS, Sea};
+use super::Plan;
+use super::medium::{Device, Place};
 use wavetank_models::anomaly::{Anomalies, AnomalyRates};
 use wavetank_models::cloud::express::ExpressFault;
-use wavetank_models::cloud::network::{NetworkFault, PartitionDirection, Scope};
+use wavetank_models::cloud::network::{LinkClass, NetworkFault, PartitionDirection, Scope};
 use wavetank_models::cloud::nfs::{NfsFault, NfsRates};
 use wavetank_models::cloud::object_store::{ObjectRates, ObjectStoreFault};
 use wavetank_models::cloud::volume::{Survival, VolumeFault, VolumeRates};
 use wavetank_models::fault::Fault;
-use wavetank_models::world::{Action, Event, ExpressId, ShareId, StoreId, VolumeId, World};
+use wavetank_models::world::{Action, Event, World};
 use wavetank_sim::{Choices, Core, Domain, Nanos, NodeId, Stream};
 
 /// Nothing goes wrong after this.
-pub const STORM_ENDS: Nanos = Nanos::secs(40);
+pub(super) const STORM_ENDS: Nanos = Nanos::secs(40);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Family {
@@ -37,18 +38,23 @@ const FAMILIES: [Family; 8] = [
     Family::Anomalies,
 ];
 
-/// What the log lies on.
-#[derive(Clone, Copy, Debug)]
-pub enum Device {
-    Store(StoreId),
-    Express(ExpressId),
-    Volume(VolumeId),
-    Share(ShareId),
+impl Family {
+    fn name(self) -> &'static str {
+        match self {
+            Family::Kills => "kills",
+            Family::RescuerKills => "kills of the rescuer",
+            Family::PowerLosses => "power losses",
+            Family::Pauses => "pauses",
+            Family::Clocks => "clocks",
+            Family::Cuts => "cuts",
+            Family::Devices => "the device",
+            Family::Anomalies => "single requests",
+        }
+    }
 }
 
 /// A seed's storm.
-pub struct Weather {
-    device: Device,
+pub(super) struct Weather {
     rates: AnomalyRates,
     families: Vec<Family>,
     pace: Nanos,
@@ -56,28 +62,41 @@ pub struct Weather {
 }
 
 impl Weather {
-    pub fn draw(choices: &Choices, device: Device) -> Weather {
-        let mut stream = choices.stream(Domain::new("test/wal storm"), 0);
+    pub(super) fn draw(choices: &Choices, plan: Plan) -> Weather {
+        let mut stream = choices.stream(Domain::new("bare-log/storm"), 0);
         let families = FAMILIES.into_iter().filter(|_| stream.ratio(1, 2)).collect();
         let pace = stream.nanos(Nanos::secs(2)..Nanos::secs(12));
-        Weather { device, rates: rates(40_000), families, pace, stream }
+        let drawn = Weather { rates: rates(40_000), families, pace, stream };
+        match plan {
+            Plan::Storm => drawn,
+            Plan::Zombies => {
+                let families = vec![Family::Pauses, Family::Anomalies];
+                Weather { rates: rates(400_000), families, pace: Nanos::secs(4), ..drawn }
+            }
+            Plan::Duplicates => {
+                // The second time within 8 s: before the second delete, which comes 10 s after the first.
+                let duplicate_after_max = Nanos::secs(8);
+                let object = ObjectRates { duplicate_ppm: 400_000, duplicate_after_max, ..ObjectRates::default() };
+                let rates = AnomalyRates { object, ..AnomalyRates::default() };
+                Weather { rates, families: vec![Family::Anomalies], ..drawn }
+            }
+        }
     }
 
-    /// Owners that stop for a while and go on, and requests that come twice.
-    pub fn with_zombies(self) -> Weather {
-        let families = vec![Family::Pauses, Family::Anomalies];
-        Weather { rates: rates(400_000), families, pace: Nanos::secs(4), ..self }
+    /// One line for people.
+    pub(super) fn describe(&self) -> String {
+        let names: Vec<&str> = self.families.iter().map(|family| family.name()).collect();
+        format!("faults: {}", if names.is_empty() { "none".into() } else { names.join(", ") })
     }
 
-    /// Nothing but requests that come twice, the second time within 8 s.
-    pub fn of_duplicates(self) -> Weather {
-        let duplicate_after_max = Nanos::secs(8);
-        let object = ObjectRates { duplicate_ppm: 400_000, duplicate_after_max, ..ObjectRates::default() };
-        let rates = AnomalyRates { object, ..AnomalyRates::default() };
-        Weather { rates, families: vec![Family::Anomalies], ..self }
-    }
-
-    pub fn put_on_plan(mut self, world: &mut World, core: &mut Core<Event>, sea: &Sea, owner: NodeId, rescuer: NodeId) {
+    pub(super) fn put_on_plan(
+        mut self,
+        world: &mut World,
+        core: &mut Core<Event>,
+        place: &Place,
+        device: Device,
+        [owner, rescuer]: [NodeId; 2],
+    ) {
         for family in std::mem::take(&mut self.families) {
             if family == Family::Anomalies {
                 world.set_anomalies(Anomalies::explore(self.rates.clone(), core.choices()));
@@ -95,7 +114,7 @@ impl Weather {
                         world.plan(core, ends, Action::Restart(node));
                     }
                     Family::PowerLosses => {
-                        world.plan(core, at, Action::PowerLoss(sea.hosts[0], Survival::Drawn));
+                        world.plan(core, at, Action::PowerLoss(place.owner, Survival::Drawn));
                         world.plan(core, ends, Action::Restart(owner));
                     }
                     Family::Pauses => {
@@ -108,7 +127,8 @@ impl Weather {
                         world.plan(core, at, Action::JumpClock(node, jump));
                     }
                     Family::Cuts | Family::Devices => {
-                        let fault = if family == Family::Cuts { self.cut(sea) } else { self.device() };
+                        let is_cut = family == Family::Cuts;
+                        let fault = if is_cut { self.cut(place, device) } else { self.fault_of(device) };
                         let id = world.next_fault_id();
                         world.plan(core, at, Action::Inject(id, fault));
                         world.plan(core, ends, Action::Heal(id));
@@ -120,19 +140,19 @@ impl Weather {
         }
     }
 
-    fn cut(&mut self, sea: &Sea) -> Fault {
-        let to = match self.device {
-            Device::Store(_) | Device::Express(_) => OBJECTS,
-            Device::Volume(_) => BLOCKS,
-            Device::Share(_) => FILES,
+    fn cut(&mut self, place: &Place, device: Device) -> Fault {
+        let to = match device {
+            Device::Store(_) | Device::Express(_) => LinkClass::ObjectStorage,
+            Device::Volume(_) => LinkClass::BlockStorage,
+            Device::Share(_) => LinkClass::FileStorage,
         };
         let direction = *self.stream.pick(&[PartitionDirection::OneWay, PartitionDirection::TwoWay]);
-        Fault::Network(NetworkFault::Partition { from: Scope::Host(sea.hosts[0]), to, direction })
+        Fault::Network(NetworkFault::Partition { from: Scope::Host(place.owner), to: Scope::Storage(to), direction })
     }
 
-    fn device(&mut self) -> Fault {
+    fn fault_of(&mut self, device: Device) -> Fault {
         let first = self.stream.ratio(2, 3);
-        match self.device {
+        match device {
             Device::Store(store) if first => {
                 Fault::Object(store, ObjectStoreFault::Brownout { az: None, latency_percent: 500, error_ppm: 200_000 })
             }

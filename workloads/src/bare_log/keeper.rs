@@ -12,7 +12,7 @@ use wavetank_models::world::{Cx, Input, Process};
 use wavetank_sim::Nanos;
 
 /// The log's broker.
-pub const BROKER: BrokerId = BrokerId(1);
+pub(super) const BROKER: BrokerId = BrokerId(1);
 const STREAMS: u64 = 3;
 const APPEND: TokenSpace = TokenSpace(1);
 const UPLOAD: TokenSpace = TokenSpace(2);
@@ -21,24 +21,23 @@ const BEGIN: TokenSpace = TokenSpace(3);
 const FIRST_LOG: u16 = 100;
 
 /// Makes a log with these tokens.
-pub type MakeWal = Arc<dyn Fn(TokenSpace, WalMode) -> Box<dyn Wal> + Send + Sync>;
+pub(super) type MakeWal = Arc<dyn Fn(TokenSpace, WalMode) -> Box<dyn Wal> + Send + Sync>;
 
-/// What keepers share: the test's, not the world's.
+/// What keepers share: the judge's, not the world's.
 #[derive(Clone)]
-pub struct Shared {
-    pub judge: Judge,
-    pub epochs: Arc<AtomicI64>,
-    pub make: MakeWal,
+pub(super) struct Shared {
+    pub(super) judge: Judge,
+    pub(super) epochs: Arc<AtomicI64>,
+    pub(super) make: MakeWal,
     /// The rescuer begins nothing after this.
-    pub rescues_until: Nanos,
+    pub(super) rescues_until: Nanos,
     /// The broker appends and trims nothing after this.
-    pub appends_until: Nanos,
+    pub(super) appends_until: Nanos,
 }
 
 impl Shared {
-    pub fn new(make: MakeWal, rescues_until: Nanos, appends_until: Nanos) -> Shared {
-        let (judge, epochs) = (Judge::default(), Arc::new(AtomicI64::new(1)));
-        Shared { judge, epochs, make, rescues_until, appends_until }
+    pub(super) fn new(judge: Judge, make: MakeWal, rescues_until: Nanos, appends_until: Nanos) -> Shared {
+        Shared { judge, epochs: Arc::new(AtomicI64::new(1)), make, rescues_until, appends_until }
     }
 }
 
@@ -49,7 +48,7 @@ struct Log {
 }
 
 /// One process.
-pub struct Keeper {
+pub(super) struct Keeper {
     shared: Shared,
     mode: WalMode,
     log: Option<Log>,
@@ -62,7 +61,7 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    pub fn new(shared: Shared, mode: WalMode) -> Keeper {
+    pub(super) fn new(shared: Shared, mode: WalMode) -> Keeper {
         Keeper {
             shared,
             mode,
@@ -122,7 +121,7 @@ impl Keeper {
                 self.begin_later(cx);
             }
             WalEvent::Durable { at, record } => {
-                judge.durable(cx.monotonic(), epoch, at, record);
+                judge.durable(epoch, at, record);
                 self.kept.push_back(at);
             }
             WalEvent::Room => self.append_backlog(cx),
@@ -187,6 +186,7 @@ impl Keeper {
 
 impl Process for Keeper {
     fn step(&mut self, cx: &mut Cx<'_>, input: Input) {
+        self.shared.judge.at(cx.monotonic());
         if let Input::Boot = input {
             return match self.mode {
                 WalMode::Own => self.open(cx),

@@ -1,0 +1,233 @@
+//! The built-in scenario `bare-log`: a write-ahead log by itself, in a storm.
+//!
+//! A broker appends to its log, trims it now and then as after a commit, and comes back after each death; a rescuer in
+//! another place takes the log over whenever it likes, empties it, and lets it go. Around them a storm: deaths, power losses,
+//! pauses, wrong clocks, cuts, a device that stalls, fails and repeats requests. Every fourth seed is about owners that
+//! stop and go on while their requests come twice; on a log of objects some seeds are about duplicates alone.
+//!
+//! No controller, partition or client stands between the storm and the log, so what needs three deaths at the right moments
+//! comes up within a few seeds here, and in no sweep over whole clusters. The [judge] holds the contract of
+//! `kafka/wal/mod.rs` against what both saw. Nothing is recorded as a history: there are no clients.
+
+mod judge;
+mod keeper;
+mod medium;
+mod storm;
+
+pub use medium::Medium;
+
+use crate::lab::RunReport;
+use crate::mutant::Mutant;
+use crate::recording::HistoryReport;
+use crate::scenario::{Listeners, RunOptions};
+use judge::{Breach, Judge, Rule};
+use keeper::{Keeper, Shared};
+use medium::{Berth, Place};
+use std::sync::Arc;
+use storm::{STORM_ENDS, Weather};
+use wavetank_models::cloud::express::{ExpressProfile, ExpressStore};
+use wavetank_models::cloud::host::HostSpec;
+use wavetank_models::cloud::network::{AzId, HostId, NetworkProfile, NicSpec};
+use wavetank_models::cloud::object_store::{BucketId, ObjectStore, ObjectStoreProfile};
+use wavetank_models::kafka::token::TokenSpace;
+use wavetank_models::kafka::wal::{WalMode, build};
+use wavetank_models::world::{Action, Behaviour, CloudSpec, Event, Factory, StoreId, World, launch};
+use wavetank_sim::{Choices, Core, Domain, EndReason, Limits, Nanos, Outcome};
+use wavetank_traces::{Finding, Severity};
+
+/// The run ends here: long enough after the storm for everything to come back.
+const RUN: Nanos = Nanos::secs(130);
+/// By then a broker that nothing holds up has acknowledged something.
+const STUCK: Nanos = Nanos::secs(20);
+/// The supervisor starts a process again after this.
+const SUPERVISED: Nanos = Nanos::millis(700);
+
+/// What happens around the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Plan {
+    Storm,
+    /// A storm of owners that stop for a while and go on, and of requests that come twice.
+    Zombies,
+    /// One owner, in peace but for requests that come twice; it stops appending when the storm would end.
+    Duplicates,
+}
+
+impl Plan {
+    fn draw(medium: Medium, choices: &Choices) -> Plan {
+        let mut stream = choices.stream(Domain::new("bare-log/plan"), 0);
+        match stream.range(0..8) {
+            0 | 1 => Plan::Zombies,
+            // Volumes and shares do not do a request twice of their own accord.
+            2 if medium == Medium::Object => Plan::Duplicates,
+            _ => Plan::Storm,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Plan::Storm => "a storm",
+            Plan::Zombies => "owners that stop and go on, and requests that come twice",
+            Plan::Duplicates => "requests that come twice, and nothing else",
+        }
+    }
+}
+
+/// Situations that a sweep of so many seeds must reach.
+pub fn demands(medium: Medium, seeds: u64) -> Vec<&'static str> {
+    if seeds < SEEDS_FOR_SITUATIONS { Vec::new() } else { medium.must_reach().to_vec() }
+}
+
+/// A sweep of fewer seeds is not expected to reach every situation.
+pub const SEEDS_FOR_SITUATIONS: u64 = 300;
+
+/// The rules that are checked.
+pub fn rules() -> impl Iterator<Item = &'static str> {
+    Rule::ALL.into_iter().map(Rule::name)
+}
+
+/// Runs one seed on this thread.
+pub fn run(medium: Medium, seed: u64, options: &RunOptions, listeners: Listeners) -> RunReport {
+    let limits = Limits { events_max: 3_000_000, time_max: RUN, ..Limits::default() };
+    let choices = Choices::new(seed);
+    let plan = Plan::draw(medium, &choices);
+    let judge = Judge::default();
+    let mutant = match options.mutant {
+        Some(Mutant::Wal(mutant)) => Some(mutant),
+        Some(Mutant::Harbour(_) | Mutant::Storage(_) | Mutant::Controller(_) | Mutant::Flink(_)) | None => None,
+    };
+    let (cloud, azs, hosts) = map();
+    let (shown, weather) = (judge.clone(), Weather::draw(&choices, plan));
+    let drawn = weather.describe();
+    launch(
+        seed,
+        limits,
+        listeners.observer,
+        cloud,
+        |world, core, _| {
+            world.set_stop_at_failure(!options.keep_going);
+            let place = build_stores(world, core, azs, hosts);
+            let Berth { spec, device, rescuer } = medium.furnish(world, core.choices(), &place);
+            let make = Arc::new(move |space: TokenSpace, mode| build(spec(mode), space, mutant));
+            let shared = match plan {
+                Plan::Storm | Plan::Zombies => Shared::new(judge, make, STORM_ENDS, RUN),
+                Plan::Duplicates => Shared::new(judge, make, Nanos::ZERO, STORM_ENDS),
+            };
+            let owner = world.add_node(core, "owner", place.owner, keeper(&shared, WalMode::Own));
+            let rescuer = world.add_node(core, "rescuer", rescuer, keeper(&shared, WalMode::Failover));
+            for node in [owner, rescuer] {
+                world.supervise(node, SUPERVISED);
+            }
+            weather.put_on_plan(world, core, &place, device, [owner, rescuer]);
+            for node in [owner, rescuer] {
+                world.plan(core, STORM_ENDS, Action::Resume(node));
+                world.plan(core, STORM_ENDS + Nanos::secs(1), Action::Restart(node));
+            }
+        },
+        |world, core, outcome| Report { seed, plan, families: drawn, judge: &shown }.of(world, core, outcome),
+    )
+}
+
+fn map() -> (CloudSpec, [AzId; 3], [HostId; 4]) {
+    let (mut cloud, azs) = CloudSpec::three_azs(NetworkProfile::assumed());
+    // The log and its device take their time; hosts and cards cost none.
+    let nic = NicSpec { bandwidth_bytes_per_sec: 0, single_flow_bytes_per_sec: 0 };
+    let mut host = |az: usize| cloud.host(azs[az], nic, HostSpec::instant()).expect("a sane host");
+    let hosts = [host(0), host(0), host(1), host(2)];
+    (cloud, azs, hosts)
+}
+
+fn build_stores(world: &mut World, core: &Core<Event>, azs: [AzId; 3], hosts: [HostId; 4]) -> Place {
+    let choices = core.choices();
+    let mut store = ObjectStore::new(ObjectStoreProfile::assumed(), choices, 0);
+    let bucket = store.create_bucket(Nanos::ZERO);
+    let mut express = ExpressStore::new(ExpressProfile::assumed(), azs[0].0, choices, 0);
+    let express_bucket = express.create_bucket(Nanos::ZERO);
+    Place {
+        azs,
+        owner: hosts[0],
+        near: hosts[1],
+        far: hosts[2],
+        store: world.add_store(store),
+        bucket,
+        express: world.add_express(express),
+        express_bucket,
+    }
+}
+
+fn keeper(shared: &Shared, mode: WalMode) -> Factory {
+    let shared = shared.clone();
+    Box::new(move |_| Behaviour::Machine(Box::new(Keeper::new(shared.clone(), mode))))
+}
+
+/// The first breach of a rule, and how many there are: one record that is missing is mostly one of many.
+fn first_of(rule: Rule, breaches: &[Breach], end: Nanos) -> Option<Finding> {
+    let mut of_it = breaches.iter().filter(|breach| breach.rule == rule);
+    let Breach { at, why, .. } = of_it.next()?;
+    let why = match of_it.count() {
+        0 => why.clone(),
+        more => format!("{why}; and {more} more"),
+    };
+    Some(Finding { severity: Severity::Violation, at_ns: at.unwrap_or(end).0, by: rule.name().into(), why })
+}
+
+struct Report<'a> {
+    seed: u64,
+    plan: Plan,
+    families: String,
+    judge: &'a Judge,
+}
+
+impl Report<'_> {
+    fn of(self, world: &mut World, core: &mut Core<Event>, outcome: Outcome<Event>) -> RunReport {
+        let mut findings: Vec<Finding> = world.failures().iter().map(|failure| failure.as_finding(core)).collect();
+        let left = self.left_behind(world).map(|key| {
+            let why = format!("the object {key} was trimmed long ago, deleted twice, and is there");
+            Breach { rule: Rule::TrimmedIsDeleted, at: None, why }
+        });
+        let breaches: Vec<Breach> = self.judge.verdict().into_iter().chain(left).collect();
+        findings.extend(Rule::ALL.into_iter().filter_map(|rule| first_of(rule, &breaches, outcome.now)));
+        findings.sort_by_key(|finding| finding.at_ns);
+        findings.extend(self.stall(&outcome));
+        let led_here =
+            if findings.is_empty() { Vec::new() } else { outcome.ring.iter().map(|r| r.to_string()).collect() };
+        RunReport {
+            seed: self.seed,
+            reason: outcome.reason,
+            now: outcome.now,
+            events: outcome.events,
+            digest: outcome.digest,
+            marks: outcome.marks,
+            findings,
+            drawn: vec![format!("around it: {}", self.plan.words()), self.families],
+            history: HistoryReport::default(),
+            led_here,
+        }
+    }
+
+    /// Objects of the log that were trimmed whole, where nothing but duplicates disturbed it: all have landed by the end.
+    fn left_behind(&self, world: &World) -> impl Iterator<Item = String> {
+        let only_life = 1;
+        let trimmed = self.judge.trimmed_upto(only_life).filter(|_| self.plan == Plan::Duplicates);
+        let end_of = |key: &str| key.split_once("/wal/")?.1.split_once('-')?.1.parse::<u64>().ok();
+        let keys = world.store(StoreId(0)).peek_keys(BucketId(0)).map(|key| key.to_string());
+        let left: Vec<String> = match trimmed {
+            Some(upto) => keys.filter(|key| end_of(key).is_some_and(|end| end <= upto.0)).collect(),
+            None => Vec::new(),
+        };
+        left.into_iter()
+    }
+
+    fn stall(&self, outcome: &Outcome<Event>) -> Option<Finding> {
+        let why = match (self.plan, &outcome.reason) {
+            // It falls silent by itself.
+            (Plan::Duplicates, _) => return None,
+            (Plan::Storm | Plan::Zombies, EndReason::TimeCap) => {
+                let last = self.judge.last_durable();
+                (last + STUCK <= RUN).then(|| format!("nothing was acknowledged after {last} s"))?
+            }
+            (Plan::Storm | Plan::Zombies, EndReason::Stopped(_)) => return None,
+            (Plan::Storm | Plan::Zombies, reason) => format!("the run ended early: {reason}"),
+        };
+        Some(Finding { severity: Severity::Stall, at_ns: outcome.now.0, by: "the bare log".into(), why })
+    }
+}
