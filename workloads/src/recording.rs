@@ -191,7 +191,7 @@ mod tests {
             judge(Some(recorded(false)), Readers::Finished, Some(&starts), Nanos(7), &mut findings);
             findings.into_iter().map(|finding| finding.why).collect::<Vec<_>>()
         };
-        assert_eq!(whys(2), [""; 0]);
+        assert!(!whys(2).iter().any(|why| why.starts_with("unseen")), "{:?}", whys(2));
         assert!(whys(1).iter().any(|why| why.starts_with("unseen: x:") && why.contains("11")), "{:?}", whys(1));
     }
 
