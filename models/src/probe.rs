@@ -185,8 +185,21 @@ pub enum Probe {
         broker: BrokerId,
         /// In which epoch.
         epoch: LeaderEpoch,
+        /// Where its log begins.
+        log_start: u64,
         /// Where its log ends.
         log_end: u64,
+    },
+    /// A leader has deleted what lies before: its log begins there.
+    LogStart {
+        /// Which.
+        tp: TopicIdPartition,
+        /// Whose.
+        broker: BrokerId,
+        /// In which epoch.
+        epoch: LeaderEpoch,
+        /// Its first offset.
+        offset: u64,
     },
     /// A broker that led a partition gives it up in good order: it takes no requests from now on.
     LeaderResigned {

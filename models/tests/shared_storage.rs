@@ -16,14 +16,14 @@ use wavetank_models::client::{
 };
 use wavetank_models::cloud::volume::{Volume, VolumeFormat, VolumeSpec};
 use wavetank_models::invariants::Invariants;
-use wavetank_models::kafka::batch::RecordBatch;
 use wavetank_models::kafka::broker::coordinator::OFFSETS_TOPIC;
-use wavetank_models::kafka::broker::link::{ControllerLink, LinkOptions, Ticket};
+use wavetank_models::kafka::broker::link::LinkOptions;
+use wavetank_models::kafka::broker::retention::RetentionOptions;
+use wavetank_models::kafka::broker::segments::LogConfig;
 use wavetank_models::kafka::broker::{Broker, BrokerSpec, STORAGE_SPACE};
 use wavetank_models::kafka::controller::{Controller, ControllerOptions, ControllerSpec};
-use wavetank_models::kafka::ids::{BrokerId, ControllerId, GroupId, LeaderEpoch, ObjectId, TopicId, TopicIdPartition};
+use wavetank_models::kafka::ids::{BrokerId, ControllerId, GroupId, ObjectId, TopicId, TopicIdPartition};
 use wavetank_models::kafka::object_client::ObjectPlace;
-use wavetank_models::kafka::partition_log::{LogEvent, LogRead, PartitionLogs, Snapshot};
 use wavetank_models::kafka::protocol::controller::{ControllerAnswer, ControllerRequest};
 use wavetank_models::kafka::protocol::{ErrorCode, Request, Response};
 use wavetank_models::kafka::rpc::{Reply, Rpc};
@@ -136,73 +136,6 @@ impl Process for Admin {
     }
 }
 
-/// Logs that are trimmed to their last so many records, as retention would.
-struct Retained {
-    logs: StreamLogs,
-    keep: u64,
-    ends: BTreeMap<TopicIdPartition, u64>,
-}
-
-impl PartitionLogs for Retained {
-    fn begin(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink) {
-        self.logs.begin(cx, link);
-    }
-    fn open(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, tp: TopicIdPartition, epoch: LeaderEpoch) {
-        self.logs.open(cx, link, tp, epoch);
-    }
-    fn close(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, tp: TopicIdPartition) {
-        self.logs.close(cx, link, tp);
-    }
-    fn append(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, tp: TopicIdPartition, batch: &RecordBatch) {
-        self.logs.append(cx, link, tp, batch);
-    }
-    fn read(
-        &mut self,
-        cx: &mut Cx<'_>,
-        link: &mut ControllerLink,
-        tp: TopicIdPartition,
-        offsets: std::ops::Range<u64>,
-        max_bytes: u64,
-    ) -> LogRead {
-        self.logs.read(cx, link, tp, offsets, max_bytes)
-    }
-    fn keep_snapshot(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, tp: TopicIdPartition, snapshot: Snapshot) {
-        self.logs.keep_snapshot(cx, link, tp, snapshot);
-    }
-    fn trim(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, tp: TopicIdPartition, offset: u64) {
-        self.logs.trim(cx, link, tp, offset);
-    }
-    fn image_moved(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink) {
-        self.logs.image_moved(cx, link);
-        if cx.random().ratio(1, 20) {
-            for (tp, end) in &self.ends {
-                self.logs.trim(cx, link, *tp, end.saturating_sub(self.keep));
-            }
-        }
-    }
-    fn answered(
-        &mut self,
-        cx: &mut Cx<'_>,
-        link: &mut ControllerLink,
-        ticket: Ticket,
-        result: &Result<ControllerAnswer, ErrorCode>,
-    ) -> bool {
-        self.logs.answered(cx, link, ticket, result)
-    }
-    fn input(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, input: Input) -> Option<Input> {
-        self.logs.input(cx, link, input)
-    }
-    fn poll(&mut self) -> Option<LogEvent> {
-        let event = self.logs.poll();
-        if let Some(LogEvent::HighWatermark { tp, offset }) = &event
-            && tp.topic == TOPIC
-        {
-            self.ends.insert(*tp, *offset);
-        }
-        event
-    }
-}
-
 // ---- the world ----
 
 #[derive(Clone)]
@@ -213,7 +146,7 @@ struct Setup {
     rate: u64,
     load_ends: Nanos,
     ends: Nanos,
-    /// Records that retention keeps of each partition.
+    /// Bytes that retention keeps of each partition (`retention.bytes`), in segments of a tenth.
     keep: Option<u64>,
     /// When the consumer begins anew, and when brokers die.
     rereads: Vec<Nanos>,
@@ -245,6 +178,15 @@ impl Setup {
             deaths: Vec::new(),
             object_retention: Nanos::secs(3),
         }
+    }
+
+    fn retention(&self) -> RetentionOptions {
+        let topics = LogConfig {
+            segment_bytes: self.keep.map_or(1 << 30, |keep| keep / 10),
+            retention_bytes: self.keep,
+            ..LogConfig::default()
+        };
+        RetentionOptions { topics, check_interval: Nanos::secs(2), ..RetentionOptions::default() }
     }
 
     /// Up to three deaths of brokers.
@@ -286,21 +228,15 @@ impl Setup {
             let bucket = Bucket { store: sea.store, bucket: sea.bucket };
             let (broker, options, wals) = (BrokerId(n), self.storage.clone(), wals.clone());
             let logs = StreamLogsSpec { broker, options, bucket, wals, first_space: STORAGE_SPACE };
-            let keep = self.keep;
             let spec = BrokerSpec {
                 id: broker,
                 rack: n,
                 controllers: CONTROLLERS.to_vec(),
                 link: LinkOptions::default(),
-                logs: Arc::new(move || {
-                    let logs = StreamLogs::new(logs.clone());
-                    match keep {
-                        Some(keep) => Box::new(Retained { logs, keep, ends: BTreeMap::new() }),
-                        None => Box::new(logs),
-                    }
-                }),
+                logs: Arc::new(move || Box::new(StreamLogs::new(logs.clone()))),
                 snapshot_interval: Nanos::secs(5),
                 report_interval: None,
+                retention: self.retention(),
             };
             let factory = Box::new(move |_| Behaviour::Machine(Box::new(Broker::new(spec.clone()))));
             let node = world.add_node(core, &format!("broker-{n}"), sea.hosts[1 + n as usize], factory);
@@ -457,7 +393,7 @@ fn over_two_hours_of_a_small_load_objects_stay_few_and_memory_flat() {
         rate: 20,
         load_ends: Nanos::secs(hours * 3600),
         ends: Nanos::secs(hours * 3600),
-        keep: Some(3_000),
+        keep: Some(1 << 20),
         rereads: Vec::new(),
         ..Setup::quick(1)
     };
@@ -481,7 +417,7 @@ fn over_two_hours_of_a_small_load_objects_stay_few_and_memory_flat() {
 fn what_retention_trims_is_dropped_and_the_rest_stays_readable() {
     let _turn = turn();
     for seed in 0..4 {
-        let ran = Setup { keep: Some(200), rereads: Vec::new(), ..Setup::quick(seed) }.run();
+        let ran = Setup { keep: Some(64 << 10), rereads: Vec::new(), ..Setup::quick(seed) }.run();
         assert_eq!((ran.broken.clone(), ran.unread()), (Vec::new(), Vec::new()), "seed {seed}");
         let dropped = ran.marks.get("compaction: objects below a stream's start were dropped");
         let seen = ran.watch.0.lock().unwrap();

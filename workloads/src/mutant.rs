@@ -3,6 +3,7 @@
 use crate::harbour;
 use crate::scenario::UnknownName;
 use wavetank_models::flink::FlinkMutant;
+use wavetank_models::kafka::broker::retention::BrokerMutant;
 use wavetank_models::kafka::controller::ControllerMutant;
 use wavetank_models::kafka::shared_storage::mutant::StorageMutant;
 use wavetank_models::kafka::wal::WalMutant;
@@ -16,6 +17,8 @@ pub enum Mutant {
     Wal(WalMutant),
     /// Of streams in shared storage.
     Storage(StorageMutant),
+    /// Of brokers' partitions.
+    Broker(BrokerMutant),
     /// Of controllers.
     Controller(ControllerMutant),
     /// Of Flink-style jobs.
@@ -28,9 +31,10 @@ impl Mutant {
         let harbour = harbour::Mutant::ALL.into_iter().map(Mutant::Harbour);
         let wal = WalMutant::ALL.into_iter().map(Mutant::Wal);
         let controller = ControllerMutant::ALL.into_iter().map(Mutant::Controller);
+        let broker = BrokerMutant::ALL.into_iter().map(Mutant::Broker);
         let storage = StorageMutant::ALL.into_iter().map(Mutant::Storage);
         let flink = FlinkMutant::ALL.into_iter().map(Mutant::Flink);
-        harbour.chain(wal).chain(storage).chain(controller).chain(flink)
+        harbour.chain(wal).chain(storage).chain(broker).chain(controller).chain(flink)
     }
 
     /// The name on the command line.
@@ -39,6 +43,7 @@ impl Mutant {
             Mutant::Harbour(mutant) => mutant.name(),
             Mutant::Wal(mutant) => mutant.name(),
             Mutant::Storage(mutant) => mutant.name(),
+            Mutant::Broker(mutant) => mutant.name(),
             Mutant::Controller(mutant) => mutant.name(),
             Mutant::Flink(mutant) => mutant.name(),
         }
@@ -50,6 +55,7 @@ impl Mutant {
             Mutant::Harbour(mutant) => mutant.summary(),
             Mutant::Wal(mutant) => mutant.summary(),
             Mutant::Storage(mutant) => mutant.summary(),
+            Mutant::Broker(mutant) => mutant.summary(),
             Mutant::Controller(mutant) => mutant.summary(),
             Mutant::Flink(mutant) => mutant.summary(),
         }
@@ -61,6 +67,7 @@ impl Mutant {
             Mutant::Harbour(_) => "harbour",
             Mutant::Wal(_) => "write-ahead log",
             Mutant::Storage(_) => "streams",
+            Mutant::Broker(_) => "broker",
             Mutant::Controller(_) => "controller",
             Mutant::Flink(_) => "Flink-style job",
         }

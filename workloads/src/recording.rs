@@ -1,13 +1,19 @@
 //! The history of a run: where it goes, and what the checkers make of it.
+//!
+//! A history alone does not show what retention has deleted: to Jepsen's checkers it is lost, unseen or skipped. Where a run
+//! deletes, they are heard at the end alone, and what they find counts when [Kafka's contract](check_kafka), which is told
+//! where logs began and when, calls it a violation too.
 
 use crate::scenario::RunOptions;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use wavetank_models::world::{HISTORY, Recorded, Recording};
 use wavetank_sim::Nanos;
 use wavetank_traces::check::anomaly::Anomaly;
 use wavetank_traces::check::proof::Proof;
-use wavetank_traces::check::{Options, Report, Story};
+use wavetank_traces::check::{Options, Story};
+use wavetank_traces::contract::context::{KeyContext, LogStart, Reason};
+use wavetank_traces::contract::{Context, check_kafka};
 use wavetank_traces::history::History;
 use wavetank_traces::{Finding, Severity};
 
@@ -16,6 +22,7 @@ use wavetank_traces::{Finding, Severity};
 pub(crate) fn recording(
     options: &RunOptions,
     checked: Options,
+    when: Heard,
     file: Option<Box<dyn Write + Send>>,
 ) -> Option<Recording> {
     if options.no_check && file.is_none() {
@@ -23,13 +30,28 @@ pub(crate) fn recording(
     }
     let mut recording = Recording::new();
     if !options.no_check {
-        recording = recording.checked(checked);
+        recording = match when {
+            Heard::AtOnce => recording.checked(checked),
+            Heard::AtEnd => recording.checked_at_end(checked),
+        };
     }
     Some(match file {
         Some(file) => recording.written(file),
         None => recording,
     })
 }
+
+/// When checkers are heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// As soon as something cannot be taken back.
+    AtOnce,
+    /// When it is known what explains it.
+    AtEnd,
+}
+
+/// Where a log began, and since when, by the key in the history.
+pub(crate) type LogStarts = BTreeMap<String, Vec<(u64, Nanos)>>;
 
 /// Whether a run's readers got to read everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,16 +75,44 @@ pub struct HistoryReport {
 pub(crate) fn judge(
     recorded: Option<Recorded>,
     readers: Readers,
+    log_starts: Option<&LogStarts>,
     now: Nanos,
     findings: &mut Vec<Finding>,
 ) -> HistoryReport {
     let Some(Recorded { checked, broken }) = recorded else { return HistoryReport::default() };
     let broken = broken.map(|error| error.to_string());
     let Some((history, report)) = checked else { return HistoryReport { checked: None, broken } };
+    let excused = log_starts.map(|starts| {
+        // What went after the last operation went before the end of the run.
+        let last = history.ids().next_back().map_or(0, |id| history.op(id).time);
+        check_kafka(&history, &context(starts, readers, last), &Options::default())
+    });
     let told: BTreeSet<Anomaly> = Anomaly::ALL.into_iter().filter(|anomaly| is_told(*anomaly, findings)).collect();
     let new = report.bad.iter().filter(|anomaly| !told.contains(anomaly) && counts(**anomaly, readers));
-    findings.extend(new.filter_map(|anomaly| finding(&history, &report, *anomaly, now)));
+    for anomaly in new {
+        let proofs: Vec<&Proof> = match &excused {
+            Some(contract) => {
+                let violations = contract.violations().map(|classified| &classified.proof);
+                violations.filter(|proof| proof.anomaly() == *anomaly).collect()
+            }
+            None => report.proofs.get(anomaly).into_iter().flatten().collect(),
+        };
+        findings.extend(finding(&history, &proofs, *anomaly, now));
+    }
     HistoryReport { checked: Some(history.len() as u64), broken }
+}
+
+/// What Kafka's contract is told.
+fn context(log_starts: &LogStarts, readers: Readers, last: i64) -> Context {
+    let start = |(offset, at): &(u64, Nanos)| LogStart {
+        offset: *offset,
+        at: Some((at.0 as i64).min(last)),
+        reason: Reason::Retention,
+        comment: None,
+    };
+    let key = |starts: &Vec<_>| KeyContext { log_start: starts.iter().map(start).collect(), ..KeyContext::default() };
+    let keys = log_starts.iter().map(|(name, starts)| (name.clone(), key(starts))).collect();
+    Context { quiesced: Some(readers == Readers::Finished), keys, ..Context::default() }
 }
 
 /// Whether the online checker has found one of these.
@@ -77,11 +127,10 @@ fn counts(anomaly: Anomaly, readers: Readers) -> bool {
 }
 
 /// The first of one kind, and how many there are.
-fn finding(history: &History, report: &Report, anomaly: Anomaly, now: Nanos) -> Option<Finding> {
-    let proofs = report.proofs.get(&anomaly)?;
+fn finding(history: &History, proofs: &[&Proof], anomaly: Anomaly, now: Nanos) -> Option<Finding> {
     let first = proofs.first()?;
     let mut why = format!("{anomaly}: {}", Story::new(history).sentence(first));
-    let rest = proofs.iter().map(Proof::count).sum::<u64>() - first.count();
+    let rest = proofs.iter().map(|proof| proof.count()).sum::<u64>() - first.count();
     if rest > 0 {
         why += &format!("; and {rest} more");
     }
@@ -100,7 +149,7 @@ mod tests {
     /// A record that was acknowledged and never read, and, where `wrong`, one at the offset of another that was.
     fn recorded(wrong: bool) -> Recorded {
         let mut detached = Detached::new(1);
-        detached.recording = recording(&RunOptions::default(), Options::default(), None);
+        detached.recording = recording(&RunOptions::default(), Options::default(), Heard::AtOnce, None);
         let cx = &mut Cx::detached(&mut detached);
         let key = cx.history_key("x");
         for (offset, value) in [(0, 10), (if wrong { 0 } else { 1 }, 11)] {
@@ -114,7 +163,7 @@ mod tests {
         let finding =
             |why: &&str| Finding { severity: Severity::Violation, at_ns: 0, by: HISTORY.into(), why: (*why).into() };
         let mut findings: Vec<_> = told.iter().map(finding).collect();
-        let report = judge(Some(recorded), readers, Nanos(7), &mut findings);
+        let report = judge(Some(recorded), readers, None, Nanos(7), &mut findings);
         assert_eq!(report, HistoryReport { checked: Some(4), broken: None });
         findings.into_iter().skip(told.len()).map(|finding| finding.why).collect()
     }
@@ -135,10 +184,22 @@ mod tests {
     }
 
     #[test]
+    fn what_retention_deleted_is_not_missed_and_what_lies_after_it_is() {
+        let whys = |start| {
+            let starts = [("x".to_owned(), vec![(start, Nanos(1 << 40))])].into();
+            let mut findings = Vec::new();
+            judge(Some(recorded(false)), Readers::Finished, Some(&starts), Nanos(7), &mut findings);
+            findings.into_iter().map(|finding| finding.why).collect::<Vec<_>>()
+        };
+        assert!(!whys(2).iter().any(|why| why.starts_with("unseen")), "{:?}", whys(2));
+        assert!(whys(1).iter().any(|why| why.starts_with("unseen: x:") && why.contains("11")), "{:?}", whys(1));
+    }
+
+    #[test]
     fn nothing_is_recorded_for_nobody() {
         let unchecked = RunOptions { no_check: true, ..RunOptions::default() };
-        assert!(recording(&unchecked, Options::default(), None).is_none());
-        assert!(recording(&unchecked, Options::default(), Some(Box::new(std::io::sink()))).is_some());
-        assert_eq!(judge(None, Readers::Finished, Nanos(7), &mut Vec::new()), HistoryReport::default());
+        assert!(recording(&unchecked, Options::default(), Heard::AtOnce, None).is_none());
+        assert!(recording(&unchecked, Options::default(), Heard::AtOnce, Some(Box::new(std::io::sink()))).is_some());
+        assert_eq!(judge(None, Readers::Finished, None, Nanos(7), &mut Vec::new()), HistoryReport::default());
     }
 }

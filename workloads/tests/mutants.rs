@@ -57,7 +57,7 @@ fn is_caught(case: &Case) {
 }
 
 /// Caught in a good part of all seeds.
-const FREQUENT: [Case; 7] = [
+const FREQUENT: [Case; 9] = [
     Case {
         mutant: "storage-cache-order-not-wal-order",
         scenario: "late-writes@s3-wal",
@@ -88,6 +88,18 @@ const FREQUENT: [Case; 7] = [
         scenario: "late-writes@ebs-wal",
         seeds: 0..40,
         by: &["durable-is-recovered"],
+    },
+    Case {
+        mutant: "retention-passes-high-watermark",
+        scenario: "late-writes@s3-wal",
+        seeds: 0..40,
+        by: &["retention-is-bounded"],
+    },
+    Case {
+        mutant: "trim-drops-whole-sets",
+        scenario: "late-writes@s3-wal",
+        seeds: 0..20,
+        by: &["objects-are-reachable"],
     },
     Case {
         mutant: "wal-no-ring-cycle-check",

@@ -1,6 +1,8 @@
 //! Settings: the tables, and what becomes of them.
 
 use wavetank_sim::Nanos;
+use wavetank_workloads::spec::Source;
+use wavetank_workloads::spec::scenario::{Scenario, builtin};
 use wavetank_workloads::spec::settings::{
     Acks, Assignor, BrokerSettings, CheckpointingMode, Class, ConsumerSettings, DeliveryGuarantee, FlinkSettings,
     Given, OffsetReset, ProducerSettings, RestartStrategy, Scope, SettingValue, SharedStorageSettings, TopicSettings,
@@ -65,4 +67,28 @@ fn nothing_given_leaves_every_modelled_setting_at_its_default() {
         let modelled = scope.table().iter().filter(|row| row.class == Class::Modelled).count();
         assert_eq!(given.defaults(scope).count(), modelled);
     }
+}
+
+/// A topic's own key goes first, then the cluster's finest unit (`LogConfig`, `AbstractKafkaConfig.logRetentionTimeMillis`).
+#[test]
+fn retention_is_the_topics_else_the_clusters_else_kafkas() {
+    let kept = |cluster: &str, topic: &str| {
+        let text = format!(
+            "platforms = [\"s3-wal\"]\n[scenario]\nname = \"kept\"\nsummary = \"Kept.\"\n[cluster.settings]\n{cluster}\n\
+             [workload]\npartitions = 1\nmessage_size = 100\nrate = 1\n[workload.topic]\n{topic}\n"
+        );
+        let parsed = Scenario::parse(&Source::new("kept.toml", text), &builtin::Files).unwrap();
+        let of = parsed.value.workload.log_config(&parsed.value.platforms[0]);
+        (of.retention_time, of.retention_bytes, of.segment_bytes)
+    };
+    let (week, gib) = (Some(Nanos::secs(7 * 86_400)), 1 << 30);
+    assert_eq!(kept("", ""), (week, None, gib));
+    assert_eq!(kept("\"log.retention.hours\" = 2", ""), (Some(Nanos::secs(7_200)), None, gib));
+    let all = "\"log.retention.hours\" = 2\n\"log.retention.minutes\" = 3\n\"log.retention.ms\" = 4000";
+    assert_eq!(kept(all, ""), (Some(Nanos::secs(4)), None, gib));
+    assert_eq!(kept("\"log.retention.ms\" = -1", ""), (None, None, gib));
+    assert_eq!(kept("\"log.retention.bytes\" = 5", "\"retention.ms\" = 6000"), (Some(Nanos::secs(6)), Some(5), gib));
+    assert_eq!(kept("\"log.retention.bytes\" = 5", "\"retention.bytes\" = -1"), (week, None, gib));
+    assert_eq!(kept("\"log.segment.bytes\" = 2097152", "\"segment.bytes\" = 1048576").2, 1 << 20);
+    assert_eq!(kept("", "\"cleanup.policy\" = \"compact\""), (None, None, gib), "compaction deletes no segments");
 }

@@ -70,11 +70,16 @@ fn entries(workload: &str, runs: &[&Measurement]) -> Vec<(String, Entry)> {
         ("backlog".to_owned(), backlogs(&intervals)),
     ];
     for (of, key, _) in LATENCIES {
-        let each: Vec<Histogram<u64>> = intervals.iter().map(|intervals| sum(intervals, of)).collect();
-        let column = |suffix: &str, value: &dyn Fn(&Histogram<u64>) -> Value| {
-            (format!("{key}{suffix}"), Value::Array(each.iter().map(value).collect()))
-        };
-        out.extend(statistics(of, &column));
+        let mut columns = statistics(of, &|suffix, _| (format!("{key}{suffix}"), Value::Array(Vec::new())));
+        // One histogram at a time: a day has thousands of intervals.
+        for here in &intervals {
+            let all = sum(here, of);
+            let row = statistics(of, &|suffix, value| (suffix.to_owned(), value(&all)));
+            for ((_, column), (_, value)) in columns.iter_mut().zip(row) {
+                column.as_array_mut().expect("a column is an array").push(value);
+            }
+        }
+        out.extend(columns);
     }
     let whole = |of| {
         let mut all = histogram();

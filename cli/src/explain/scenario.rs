@@ -95,9 +95,19 @@ fn load(page: &mut Page, it: &Scenario) {
     page.line("producers", &format!("{}: {}", load.producers.total(), placed(&load.producers)));
     page.line("", &format!("linger {}, batches of {}", words(load.producer.linger), bytes(load.producer.batch_size)));
     page.line("keys", &keys(load));
+    page.line("kept", &kept(load, it.platforms.first()));
     if load.backlog_bytes > 0 {
         page.line("backlog", &format!("{} are written before consumers start", bytes(load.backlog_bytes)));
     }
+}
+
+/// What retention leaves, as the first platform has it.
+fn kept(load: &Workload, platform: Option<&Platform>) -> String {
+    let Some(of) = platform.map(|platform| load.log_config(platform)) else { return "nothing".into() };
+    let time = of.retention_time.map_or_else(|| "for ever".into(), |time| format!("for {}", words(time)));
+    let most = of.retention_bytes.map_or_else(String::new, |most| format!(", at most {} a partition", bytes(most)));
+    let check = words(of.check_interval);
+    format!("{time}{most}; deleted in whole segments of {}, looked at every {check}", bytes(of.segment_bytes))
 }
 
 fn hot(load: &Workload) -> String {

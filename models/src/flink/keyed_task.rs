@@ -152,9 +152,11 @@ impl KeyedTask {
         let mut turn = (0, Vec::new());
         for part in &mut self.parts {
             let mut touched: BTreeMap<TopicIdPartition, ((Nanos, Nanos), u64)> = BTreeMap::new();
-            for RecordSpan { tp, base, count, first, due } in buffer.spans.iter().copied() {
+            for RecordSpan { tp, base, skipped, count, first, due } in buffer.spans.iter().copied() {
                 let records = part.keys.count(first.0, tp, first.1, u64::from(count));
-                part.state.inputs.entry(tp).or_default().apply(base, base + u64::from(count), records);
+                let applied = part.state.inputs.entry(tp).or_default();
+                applied.skip(base - skipped, base);
+                applied.apply(base, base + u64::from(count), records);
                 let (span, sum) = touched.entry(tp).or_insert((due, 0));
                 (span.1, *sum) = (due.1, *sum + records);
                 turn.0 += records;

@@ -46,6 +46,8 @@ pub struct RecordSpan {
     pub tp: TopicIdPartition,
     /// First offset.
     pub base: u64,
+    /// So many offsets before the first one were deleted by retention before they were read.
+    pub skipped: u64,
     /// How many.
     pub count: u32,
     /// Identity of the first one.
@@ -59,6 +61,7 @@ impl RecordSpan {
     pub fn extend(&mut self, next: &RecordSpan) -> bool {
         let (writer, first) = self.first;
         let follows = self.tp == next.tp
+            && next.skipped == 0
             && self.base + u64::from(self.count) == next.base
             && (writer, first + u64::from(self.count)) == next.first;
         if let (true, Some(count)) = (follows, self.count.checked_add(next.count)) {

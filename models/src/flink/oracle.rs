@@ -6,6 +6,9 @@
 //! * *At any moment, and at quiesce* ([`judge`]): the latest checkpoint is a consistent cut, every row equals the function of
 //!   a prefix of the input that holds the checkpoint's; when all is quiet that prefix is all of it.
 //!
+//! What retention deleted before a job read it is not in its output, and the job says so ([`Applied::skipped`]). It may only
+//! go on where some leader has said that the log begins.
+//!
 //! An offset stands for a record: that a log never shows two records at one offset is other checkers' business.
 
 use super::checkpoint_store::pointer_key;
@@ -15,7 +18,7 @@ use super::table::TableRows;
 use super::{JobSpec, Startup};
 use crate::blob::Blob;
 use crate::kafka::ids::{TopicIdPartition, WriterId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether state and source offsets are one cut of the input.
 ///
@@ -58,13 +61,26 @@ pub fn check_row(tp: TopicIdPartition, applied: &Applied) -> Result<(), String> 
     Ok(())
 }
 
+/// Consecutive records of one writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InputRun {
+    /// First offset.
+    pub base: u64,
+    /// Whose records they are.
+    pub writer: WriterId,
+    /// Index of the first one.
+    pub first: u64,
+    /// How many.
+    pub count: u64,
+}
+
 /// The input of a partition, as far as it is known.
 #[derive(Clone, Debug, Default)]
 pub struct InputLog {
-    /// Log start offset when the job began.
-    pub start: u64,
-    /// Writer, first index, how many: from the log's start on, in order.
-    pub records: Vec<(WriterId, u64, u64)>,
+    /// Where the log has begun, at one time or another: retention moves its start.
+    pub starts: BTreeSet<u64>,
+    /// Records by offset; what nobody has read is not there.
+    pub records: Vec<InputRun>,
     /// Offset after the last record that must come out some time.
     pub end: u64,
 }
@@ -72,15 +88,30 @@ pub struct InputLog {
 impl InputLog {
     /// How many of the records at offsets `from..to` have such keys; `None` where not all of them are known.
     fn count(&self, keys: &GroupKeys, tp: TopicIdPartition, from: u64, to: u64) -> Option<u64> {
-        let (mut at, mut sum) = (self.start, 0);
-        for (writer, first, count) in &self.records {
-            let (begin, end) = (at.max(from), (at + count).min(to));
+        let (mut known, mut sum) = (0, 0);
+        for InputRun { base, writer, first, count } in &self.records {
+            let (begin, end) = ((*base).max(from), (base + count).min(to));
             if begin < end {
-                sum += keys.count(*writer, tp, first + (begin - at), end - begin);
+                known += end - begin;
+                sum += keys.count(*writer, tp, first + (begin - base), end - begin);
             }
-            at += count;
         }
-        (at >= to && from >= self.start).then_some(sum)
+        (known == to.saturating_sub(from)).then_some(sum)
+    }
+
+    /// The same for what was applied, without what was skipped.
+    fn count_applied(&self, keys: &GroupKeys, tp: TopicIdPartition, start: u64, shown: &Applied) -> Option<u64> {
+        let (mut at, mut sum) = (start, 0);
+        for (from, to) in shown.skipped.iter().copied().chain([(shown.end(), shown.end())]) {
+            sum += self.count(keys, tp, at, from)?;
+            at = to;
+        }
+        Some(sum)
+    }
+
+    /// Up to there nothing has to come out any more.
+    fn deleted(&self) -> u64 {
+        self.starts.last().copied().unwrap_or(0)
     }
 }
 
@@ -115,20 +146,20 @@ pub fn judge<'a>(
     let mut behind = None;
     for (tp, input) in inputs {
         let read = splits.iter().find(|split| split.tp == *tp).and_then(|split| split.read);
-        if spec.startup == Startup::Earliest && read.is_some_and(|(start, _)| start != input.start) {
+        if spec.startup == Startup::Earliest && read.is_some_and(|(start, _)| !input.starts.contains(&start)) {
             return Verdict::Wrong(format!(
-                "partition {tp} was read from {read:?}, but its log begins at {}",
-                input.start
+                "partition {tp} was read from {read:?}, but its log has only ever begun at {:?}",
+                input.starts
             ));
         }
         let next = read.map_or(0, |(_, next)| next);
-        if next < input.end {
+        if next.max(input.deleted()) < input.end {
             behind = Some(format!("the latest checkpoint has read {next} of {} records of {tp}", input.end));
         }
         let Some((start, next)) = read else { continue };
         for (state, keys) in states.iter().zip(&keys) {
             match judge_row((*tp, input), (state.groups, keys), (start, next), table) {
-                Ok(shown) if shown < input.end => {
+                Ok(shown) if shown.max(input.deleted()) < input.end => {
                     behind = Some(format!("the table shows {shown} of {} records of {tp}", input.end));
                 }
                 Ok(_) => {}
@@ -174,14 +205,23 @@ fn judge_row(
     if shown.is_empty() && start == next {
         return Ok(next);
     }
+    // A job that began anew without a checkpoint, behind what retention had deleted meanwhile, and has read nothing yet: the
+    // row is an earlier execution's.
+    let begins = shown.ranges.first().map_or(start, |(from, _)| *from);
+    if start == next && begins < start && input.starts.contains(&begins) {
+        return judge_row((tp, input), (groups, keys), (begins, begins), table).map(|shown| shown.max(next));
+    }
     let end = shown.end();
     if end < next {
         return Err(format!("the table shows {end} records of {tp} for {groups:?}, and a checkpoint holds {next}"));
     }
-    let Some(records) = input.count(keys, tp, start, end) else {
+    if let Some((from, to)) = shown.skipped.iter().find(|(_, to)| !input.starts.contains(to)) {
+        return Err(format!("the job has skipped {from}..{to} of {tp}, and its log has never begun at {to}"));
+    }
+    let Some(records) = input.count_applied(keys, tp, start, &shown) else {
         return Err(format!("the table shows {tp} up to {end}: no broker has ever served that"));
     };
-    let expected = Applied { ranges: vec![(start, end)], records, doubled: 0 };
+    let expected = Applied { ranges: vec![(start, end)], records, doubled: 0, skipped: shown.skipped.clone() };
     if shown != expected {
         return Err(format!("the table shows {shown:?} for {groups:?} of {tp}, not {expected:?}"));
     }
@@ -198,7 +238,7 @@ mod tests {
         let tp = TopicIdPartition::default();
         let split = |next| [SplitState { tp, read: Some((3, next)) }];
         let state = |ranges: &[(u64, u64)], doubled| {
-            let applied = Applied { ranges: ranges.to_vec(), records: 0, doubled };
+            let applied = Applied { ranges: ranges.to_vec(), doubled, ..Applied::default() };
             [GroupState { groups: KeyGroupRange { first: 0, next: 9 }, inputs: [(tp, applied)].into() }]
         };
         assert_eq!(check_cut(&split(9), &state(&[(3, 9)], 0)), Ok(()));

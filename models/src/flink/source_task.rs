@@ -3,7 +3,9 @@
 //! It polls while every channel has room, and hands each keyed subtask the whole range: which of the records are that
 //! subtask's is arithmetic (`keys.rs`). What it polls fills a buffer of each channel; they are sent when they are full, after
 //! `execution.buffer-timeout.interval`, and before a barrier. A barrier lies between two polls, so the position of the consumer is the split's
-//! state. Restored splits are sought to; the group's committed offsets are not asked for.
+//! state. Restored splits are sought to; the group's committed offsets are not asked for. Where retention has passed a split's
+//! position, it is reset as the startup mode says (`OffsetsInitializer`'s strategy, not `auto.offset.reset`): the job stays up
+//! and its output lacks what was deleted.
 
 use super::keys::GroupKeys;
 use super::message::{Buffer, Element, RecordSpan};
@@ -95,7 +97,8 @@ impl SourceTask {
     /// Takes what has been fetched, as long as there is room. Whether anything was taken.
     pub fn poll(&mut self, cx: &mut Cx<'_>) -> bool {
         while let Some(ConsumerEvent::OutOfRange { .. }) = self.consumer.next_event() {
-            // L23: the position is reset by the initializer's strategy, and the job stays up.
+            // L23: the position is reset by the initializer's strategy, and the job stays up. What it skips by that, its
+            // state says.
             cx.mark("flink: a source's position was out of range");
         }
         for (tp, read) in self.splits.iter_mut().filter(|(_, read)| read.is_none()) {
@@ -107,7 +110,8 @@ impl SourceTask {
             let Some(polled) = self.consumer.poll(max) else { break };
             any = true;
             let next = polled.next_offset();
-            let start = self.splits[&polled.tp].map_or(polled.offset, |(start, _)| start);
+            let (start, before) = self.splits[&polled.tp].unwrap_or((polled.offset, polled.offset));
+            let skipped = polled.offset.saturating_sub(before);
             self.splits.insert(polled.tp, Some((start, next)));
             let Some(first) = polled.first() else { continue };
             let bytes = u64::from(polled.bytes());
@@ -115,8 +119,8 @@ impl SourceTask {
             for (sum, keys) in self.filling_bytes.iter_mut().zip(self.keys.iter()) {
                 *sum += bytes * keys.count(first.0, polled.tp, first.1, count) / count;
             }
-            let span =
-                RecordSpan { tp: polled.tp, base: polled.offset, count: polled.count, first, due: polled.timestamps() };
+            let (tp, base, count, due) = (polled.tp, polled.offset, polled.count, polled.timestamps());
+            let span = RecordSpan { tp, base, skipped, count, first, due };
             if !self.filling.last_mut().is_some_and(|last| last.extend(&span)) {
                 self.filling.push(span);
             }

@@ -36,8 +36,10 @@ pub struct SplitState {
 /// Which inputs of one partition were applied to some key groups.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Applied {
-    /// Offsets `from..to`, in order, merged.
+    /// Offsets `from..to`, in order, merged; those too that were skipped.
     pub ranges: Vec<(u64, u64)>,
+    /// Of them, those that retention had deleted before they were read.
+    pub skipped: Vec<(u64, u64)>,
     /// Records with keys of these groups: what the operator aggregates.
     pub records: u64,
     /// Offsets that were applied though they had been before.
@@ -67,6 +69,14 @@ impl Applied {
         let doubled = to - from - (self.len() - before);
         self.doubled += doubled;
         doubled == 0
+    }
+
+    /// Goes past offsets `from..to`, which are not there to be read any more.
+    pub fn skip(&mut self, from: u64, to: u64) {
+        if from < to {
+            self.apply(from, to, 0);
+            self.skipped.push((from, to));
+        }
     }
 
     /// How many offsets.

@@ -21,7 +21,7 @@ impl Invariant for AckedIsKept {
                 *acked = span.next.max(*acked);
                 Ok(false)
             }
-            Probe::LeaderReady { tp, broker, epoch, log_end } => {
+            Probe::LeaderReady { tp, broker, epoch, log_end, .. } => {
                 let acked = self.acked.get(tp).copied().unwrap_or(0);
                 if *log_end < acked {
                     return Err(format!(

@@ -13,6 +13,7 @@ mod metadata_is_one_log;
 mod objects_are_reachable;
 mod one_record_an_offset;
 mod one_stream_owner;
+mod retention_is_bounded;
 mod retried_commit_is_known;
 mod trimmed_is_committed;
 mod trimmed_stays_trimmed;
@@ -64,6 +65,7 @@ impl Invariants {
             Box::<retried_commit_is_known::RetriedCommitIsKnown>::default(),
             Box::<objects_are_reachable::ObjectsAreReachable>::default(),
             Box::<one_stream_owner::OneStreamOwner>::default(),
+            Box::<retention_is_bounded::RetentionIsBounded>::default(),
             Box::<metadata_is_one_log::MetadataIsOneLog>::default(),
             Box::<completed_is_restored::CompletedIsRestored>::default(),
         ];

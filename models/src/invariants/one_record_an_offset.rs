@@ -1,4 +1,6 @@
 //! At one offset there is one record, for every leader, every acknowledgement and every reader.
+//!
+//! What retention has deleted is not remembered.
 
 use super::{Invariant, named};
 use crate::kafka::ids::{TopicIdPartition, WriterId};
@@ -58,6 +60,14 @@ impl OneRecordAnOffset {
         }
         log.insert(span.base, Run { next: span.next, writer, first });
     }
+
+    /// Forgets the runs that are wholly before an offset.
+    fn forget(&mut self, tp: TopicIdPartition, before: u64) {
+        let Some(log) = self.logs.get_mut(&tp) else { return };
+        while log.first_entry().is_some_and(|first| first.get().next <= before) {
+            log.pop_first();
+        }
+    }
 }
 
 impl Invariant for OneRecordAnOffset {
@@ -68,6 +78,10 @@ impl Invariant for OneRecordAnOffset {
             Probe::Acked { span, .. } | Probe::Served { span, .. } | Probe::Produced { span, .. } => {
                 self.compare(span)?;
                 Ok(true)
+            }
+            Probe::LogStart { tp, offset, .. } => {
+                self.forget(*tp, *offset);
+                Ok(false)
             }
             _ => Ok(false),
         }

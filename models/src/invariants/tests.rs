@@ -20,7 +20,7 @@ fn served(base: u64, next: u64, writer: u32, first: u64) -> Probe {
     Probe::Served { broker: WAL, epoch: LeaderEpoch(0), span: span(base, next, writer, first) }
 }
 fn ready(log_end: u64) -> Probe {
-    Probe::LeaderReady { tp: TP, broker: WAL, epoch: LeaderEpoch(1), log_end }
+    Probe::LeaderReady { tp: TP, broker: WAL, epoch: LeaderEpoch(1), log_start: 0, log_end }
 }
 fn range(stream: u64, start: u64, end: u64) -> StreamRange {
     StreamRange { stream: StreamId(stream), start, end }
@@ -64,10 +64,30 @@ fn broken_by(probes: &[Probe]) -> Option<&'static str> {
     invariants.heed(last).err().map(|broken| broken.invariant)
 }
 
+fn begins(log_start: u64, log_end: u64) -> Probe {
+    Probe::LeaderReady { tp: TP, broker: WAL, epoch: LeaderEpoch(1), log_start, log_end }
+}
+
+fn log_start(offset: u64) -> Probe {
+    Probe::LogStart { tp: TP, broker: WAL, epoch: LeaderEpoch(1), offset }
+}
+
+fn in_object(object: u64, range: StreamRange) -> Probe {
+    Probe::StreamCommitted { range, object: ObjectId(object), broker: WAL }
+}
+
+fn dropped(object: u64) -> Probe {
+    Probe::ObjectDropped { object: ObjectId(object) }
+}
+
+fn deleted(object: u64) -> Probe {
+    Probe::ObjectDeleted { object: ObjectId(object) }
+}
+
 #[test]
 fn each_invariant_is_broken_by_what_it_is_about() {
     let r = range(1, 0, 5);
-    let cases: [(&str, &[Probe]); 21] = [
+    let cases: [(&str, &[Probe]); 25] = [
         ("acked-is-kept", &[acked(0, 5, 1, 0), ready(4)]),
         ("one-record-an-offset", &[acked(0, 5, 1, 0), served(3, 6, 1, 4)]),
         ("one-record-an-offset", &[acked(0, 5, 1, 0), acked(4, 9, 2, 0)]),
@@ -94,7 +114,14 @@ fn each_invariant_is_broken_by_what_it_is_about() {
         ("commits-follow-on", &[committed(r), opened(1, 1, 4)]),
         ("retried-commit-is-known", &[Probe::CommitRefusedAfterApplied { object: ObjectId(7) }]),
         ("objects-are-reachable", &[committed(r), Probe::ObjectDeleted { object: ObjectId(7) }]),
+        (
+            "objects-are-reachable",
+            &[committed(r), dropped(7), Probe::StreamTrimmed { stream: StreamId(1), start_offset: 4 }, deleted(7)],
+        ),
         ("one-stream-owner", &[opened(1, 1, 0), opened(2, 2, 0)]),
+        ("retention-is-bounded", &[ready(9), log_start(10)]),
+        ("retention-is-bounded", &[ready(9), log_start(5), log_start(4)]),
+        ("retention-is-bounded", &[ready(9), log_start(5), begins(6, 9)]),
     ];
     for (name, probes) in cases {
         assert_eq!(broken_by(probes), Some(name), "{probes:?}");
@@ -111,7 +138,7 @@ fn each_invariant_is_broken_by_what_it_is_about() {
 fn what_is_right_breaks_nothing() {
     let r = range(1, 0, 5);
     let elected = |id, epoch| Probe::ControllerElected { controller: ControllerId(id), epoch: ControllerEpoch(epoch) };
-    let fine: [&[Probe]; 12] = [
+    let fine: [&[Probe]; 14] = [
         // A claim that is heard of late, beside a later one.
         &[durable(1, 10, r), acquired(3), acquired(2), recovery_ended(2), recovered(3, 10, r), recovery_ended(3)],
         &[acquired(2), durable(1, 10, r), recovered(2, 10, r), recovery_ended(2)],
@@ -123,7 +150,10 @@ fn what_is_right_breaks_nothing() {
         // A trim that was lost with its owner.
         &[committed(r), durable(1, 10, r), trimmed(10), acquired(2), recovered(2, 10, r), recovery_ended(2)],
         &[committed(r), committed(range(1, 5, 8)), committed(range(1, 0, 8)), opened(1, 1, 8)],
-        &[committed(r), Probe::ObjectDropped { object: ObjectId(7) }, Probe::ObjectDeleted { object: ObjectId(7) }],
+        // Compacted, and trimmed.
+        &[committed(r), dropped(7), in_object(8, range(1, 0, 3)), in_object(9, range(1, 3, 5)), deleted(7)],
+        &[committed(r), dropped(7), Probe::StreamTrimmed { stream: StreamId(1), start_offset: 5 }, deleted(7)],
+        &[ready(9), log_start(5), begins(0, 9), begins(5, 9), log_start(9)],
         &[opened(1, 1, 0), opened(1, 1, 0), closed(), opened(2, 2, 0)],
         &[elected(1, 1), elected(1, 1), elected(2, 2)],
     ];

@@ -104,6 +104,8 @@ struct Sinks {
     online_is_full: bool,
     /// The online checker has found a violation, and it has not been told yet.
     news: bool,
+    /// It is to tell at the end alone.
+    at_end: bool,
     lines: Option<LinesRecorder<Box<dyn Write + Send>>>,
     broken: Option<RecordError>,
 }
@@ -129,6 +131,13 @@ impl Recording {
         assert_eq!(self.next_index, 0, "a sink takes all or nothing");
         self.sinks.online = Some(Box::new(Online::new(options)));
         self
+    }
+
+    /// The same, but the checkers are heard at the end alone: what looks wrong to them may be explained by what else is known.
+    #[must_use]
+    pub fn checked_at_end(mut self, options: Options) -> Recording {
+        self.sinks.at_end = true;
+        self.checked(options)
     }
 
     /// Also writes each operation as a line, at once; `out` had better have a buffer. When it fails, nothing more is
@@ -321,7 +330,7 @@ impl Sinks {
         if let Some(online) = self.online.as_mut().filter(|_| !self.online_is_full) {
             let had_one = online.violation().is_some();
             match online.add(draft) {
-                Ok(violation) => self.news |= violation.is_some() && !had_one,
+                Ok(violation) => self.news |= violation.is_some() && !had_one && !self.at_end,
                 Err(refusal) => {
                     self.online_is_full = true;
                     self.broken.get_or_insert(refusal.into());

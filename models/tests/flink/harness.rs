@@ -10,7 +10,7 @@ use wavetank_models::client::{
 };
 use wavetank_models::cloud::object_store::ObjectStoreFault;
 use wavetank_models::fault::Fault;
-use wavetank_models::flink::oracle::{InputLog, Verdict, judge};
+use wavetank_models::flink::oracle::{InputLog, InputRun, Verdict, judge};
 use wavetank_models::flink::{
     FlinkMutant, FlinkSettings, JobManager, JobSpec, Startup, Table, TableStore, TaskManager,
 };
@@ -189,8 +189,13 @@ impl Setup {
             |world, _, outcome, sea| {
                 let cluster = calm.lock().unwrap();
                 let input = |log: &Log| {
-                    let records = log.ranges().into_iter().map(|(w, first, n)| (w, first, u64::from(n))).collect();
-                    InputLog { start: 0, records, end: log.end() }
+                    let mut base = 0;
+                    let run = |(writer, first, n)| {
+                        base += u64::from(n);
+                        InputRun { base: base - u64::from(n), writer, first, count: u64::from(n) }
+                    };
+                    let records = log.ranges().into_iter().map(run).collect();
+                    InputLog { starts: [0].into(), records, end: log.end() }
                 };
                 let inputs: BTreeMap<_, _> = cluster.logs.iter().map(|(tp, log)| (*tp, input(log))).collect();
                 let store = world.store(sea.store);

@@ -296,7 +296,7 @@ impl Builder<'_> {
                 options: options.clone(),
                 mutant: match self.mutant {
                     Some(Mutant::Controller(mutant)) => Some(mutant),
-                    Some(Mutant::Harbour(_) | Mutant::Wal(_) | Mutant::Storage(_) | Mutant::Flink(_)) | None => None,
+                    Some(_) | None => None,
                 },
             };
             let factory = Box::new(move |_| Behaviour::Machine(Box::new(Controller::new(spec.clone()))));
@@ -339,6 +339,10 @@ impl Builder<'_> {
         if let Some(Mutant::Storage(mutant)) = self.mutant {
             options.mutant = Some(mutant);
         }
+        let mut retention = self.knobs.retention(settings::retention(&self.setup.scenario.workload, platform));
+        if let Some(Mutant::Broker(mutant)) = self.mutant {
+            retention.mutant = Some(mutant);
+        }
         let bucket = Bucket { store: media.store, bucket: media.data };
         let wals = self.wals(map, media);
         let link = LinkOptions { heartbeat_interval: platform.broker.heartbeat_interval, ..LinkOptions::default() };
@@ -355,6 +359,7 @@ impl Builder<'_> {
                 logs: Arc::new(move || Box::new(StreamLogs::new(logs.clone()))),
                 snapshot_interval,
                 report_interval: platform.broker.auto_balancer.then_some(platform.broker.balancer_report_interval),
+                retention,
             };
             let factory = Box::new(move |_| Behaviour::Machine(Box::new(Broker::new(spec.clone()))));
             let node = world.add_node(core, &format!("broker-{n}"), host, factory);
@@ -373,7 +378,7 @@ impl Builder<'_> {
         let ring = self.knobs.ring(settings::ring(self.setup.platform));
         let mutant = match self.mutant {
             Some(Mutant::Wal(mutant)) => Some(mutant),
-            Some(Mutant::Harbour(_) | Mutant::Controller(_) | Mutant::Storage(_) | Mutant::Flink(_)) | None => None,
+            Some(_) | None => None,
         };
         let kind = self.setup.platform.kind;
         let brokers = map.brokers.clone();

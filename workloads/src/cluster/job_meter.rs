@@ -1,8 +1,9 @@
 //! What is heard of Flink-style jobs: their recoveries, their checkpoints, how far their output is behind.
 
+use super::log_starts::LogStarts;
 use crate::compare::measurement::JobRecovery;
 use std::collections::{BTreeMap, BTreeSet};
-use wavetank_models::flink::oracle::InputLog;
+use wavetank_models::flink::oracle::{InputLog, InputRun};
 use wavetank_models::kafka::ids::{TopicIdPartition, WriterId};
 use wavetank_models::probe::{LogSpan, Probe};
 use wavetank_sim::Nanos;
@@ -132,18 +133,21 @@ impl Served {
         }
     }
 
-    /// As far as it is known without a gap, and what must come out: all that was acknowledged.
-    pub(super) fn inputs(&self, acked: &BTreeMap<TopicIdPartition, u64>) -> BTreeMap<TopicIdPartition, InputLog> {
+    /// What is known of it, and what must come out: all that was acknowledged.
+    pub(super) fn inputs(
+        &self,
+        acked: &BTreeMap<TopicIdPartition, u64>,
+        starts: &LogStarts,
+    ) -> BTreeMap<TopicIdPartition, InputLog> {
+        let run = |(base, (next, (writer, first))): (&u64, &(u64, (WriterId, u64)))| InputRun {
+            base: *base,
+            writer: *writer,
+            first: *first,
+            count: next - base,
+        };
         let input = |(tp, end): (&TopicIdPartition, &u64)| {
-            let (mut at, mut records) = (0, Vec::new());
-            for (base, (next, first)) in self.logs.get(tp).into_iter().flatten() {
-                if *base != at {
-                    break;
-                }
-                records.push((first.0, first.1, next - base));
-                at = *next;
-            }
-            (*tp, InputLog { start: 0, records, end: *end })
+            let records = self.logs.get(tp).into_iter().flatten().map(run).collect();
+            (*tp, InputLog { starts: starts.of(*tp), records, end: *end })
         };
         acked.iter().map(input).collect()
     }
@@ -165,14 +169,16 @@ mod tests {
         for part in [span(4, 8, 104), span(0, 4, 100), span(2, 6, 102), span(8, 9, 500), span(0, 4, 100)] {
             served.heed(&part);
         }
-        let inputs = served.inputs(&[(TP, 9)].into());
-        let lengths: Vec<u64> = inputs[&TP].records.iter().map(|(_, _, count)| *count).collect();
-        assert_eq!(lengths.iter().sum::<u64>(), 9);
-        assert_eq!(inputs[&TP].records.last(), Some(&(WriterId(3), 500, 1)));
-        assert_eq!(inputs[&TP].records[0].1, 100);
-        // A gap ends what is known.
+        let inputs = |served: &Served| served.inputs(&[(TP, 9)].into(), &LogStarts::default()).remove(&TP).unwrap();
+        let records = inputs(&served).records;
+        assert_eq!(records.iter().map(|run| run.count).sum::<u64>(), 9);
+        assert_eq!(records.last(), Some(&InputRun { base: 8, writer: WriterId(3), first: 500, count: 1 }));
+        assert_eq!(records[0].first, 100);
+        // What lies between is not known.
         served.heed(&span(20, 30, 0));
-        assert_eq!(served.inputs(&[(TP, 9)].into())[&TP].records, inputs[&TP].records);
+        let after = InputRun { base: 20, writer: WriterId(3), first: 0, count: 10 };
+        assert_eq!(inputs(&served).records.last(), Some(&after));
+        assert_eq!(inputs(&served).starts, [0].into());
     }
 
     #[test]

@@ -193,7 +193,7 @@ impl Builder<'_> {
             settings: settings::flink(&pipeline.settings, purpose, slots),
             mutant: match self.mutant {
                 Some(Mutant::Flink(mutant)) => Some(mutant),
-                Some(Mutant::Harbour(_) | Mutant::Wal(_) | Mutant::Storage(_) | Mutant::Controller(_)) | None => None,
+                Some(_) | None => None,
             },
         }
     }

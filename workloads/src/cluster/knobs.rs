@@ -4,11 +4,13 @@
 //! Each is off in most seeds: the platform then is as its scenario describes it.
 
 use wavetank_models::client::ProducerSettings;
+use wavetank_models::kafka::broker::retention::RetentionOptions;
+use wavetank_models::kafka::broker::segments::LogConfig;
 use wavetank_models::kafka::controller::ControllerOptions;
 use wavetank_models::kafka::shared_storage::StorageOptions;
 use wavetank_models::kafka::wal::object::ObjectWalOptions;
 use wavetank_models::kafka::wal::ring::{HEADERS, RingOptions};
-use wavetank_sim::{Choices, Domain, Nanos};
+use wavetank_sim::{Choices, Domain, Nanos, Stream};
 
 /// What was drawn for a seed; the default: nothing.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +26,8 @@ pub(super) struct Knobs {
     upload_interval: Option<Nanos>,
     /// A broker younger than this is not failed over (60 s): shorter, so that logs change hands under load, again and again.
     failover_min_age: Option<Nanos>,
+    /// Logs that keep little (168 h, in segments of 1 GiB): what is deleted is what somebody reads, or is not uploaded yet.
+    retention: Option<RetentionOptions>,
 }
 
 /// Bytes of a small ring: twelve seconds of a third of 40 records a second, in blocks of 4 KiB.
@@ -32,6 +36,28 @@ const SMALL_RING_BYTES: u64 = 512 << 10;
 const SMALL_UNFLUSHED_BYTES: u64 = 32 << 10;
 /// Whatever is appended to a small log must fit it.
 const SMALL_BATCH_BYTES: u32 = 16 << 10;
+
+/// Retention of seconds, or of some records, in segments of some records.
+fn draw_retention(stream: &mut Stream) -> RetentionOptions {
+    let check_interval = stream.nanos(Nanos::millis(500)..Nanos::secs(4));
+    let segment_bytes = stream.range(2 << 10..16 << 10);
+    let (by_time, time) = (stream.ratio(3, 4), stream.nanos(Nanos::secs(2)..Nanos::secs(20)));
+    let (by_bytes, bytes) = (stream.ratio(1, 2), stream.range(8 << 10..96 << 10));
+    let offsets_segment_bytes = stream.range(512..4 << 10);
+    let of = LogConfig::default();
+    RetentionOptions {
+        check_interval,
+        topics: LogConfig {
+            segment_bytes,
+            retention_time: by_time.then_some(time),
+            // One of them at least.
+            retention_bytes: (by_bytes || !by_time).then_some(bytes),
+            ..of
+        },
+        offsets_segment_bytes,
+        mutant: None,
+    }
+}
 
 impl Knobs {
     pub(super) fn draw(choices: &Choices) -> Knobs {
@@ -43,13 +69,24 @@ impl Knobs {
         let (quick, upload_interval) = (stream.ratio(1, 3), stream.nanos(Nanos::millis(300)..Nanos::secs(2)));
         let (seldom, seldom_interval) = (stream.ratio(1, 4), stream.nanos(Nanos::secs(15)..Nanos::secs(60)));
         let (young, failover_min_age) = (stream.ratio(1, 2), stream.nanos(Nanos::ZERO..Nanos::secs(10)));
+        let (brief, retention) = (stream.ratio(1, 4), draw_retention(&mut stream));
         Knobs {
             small_log,
             page_keys: pages.then_some(page_keys),
             object_retention: dropped.then_some(object_retention),
             upload_interval: quick.then_some(upload_interval).or(seldom.then_some(seldom_interval)),
             failover_min_age: young.then_some(failover_min_age),
+            retention: brief.then_some(retention),
         }
+    }
+
+    /// Whether logs keep less than a run writes.
+    pub(super) fn retains_briefly(&self) -> bool {
+        self.retention.is_some()
+    }
+
+    pub(super) fn retention(&self, of: RetentionOptions) -> RetentionOptions {
+        self.retention.unwrap_or(of)
     }
 
     /// One line, of what is not as the scenario says.
@@ -62,6 +99,11 @@ impl Knobs {
         set.extend(self.object_retention.map(|time| format!("objects kept {time} s")));
         set.extend(self.upload_interval.map(|time| format!("uploads every {time} s")));
         set.extend(self.failover_min_age.map(|time| format!("failover from an age of {time} s")));
+        set.extend(self.retention.map(|of| {
+            let time = of.topics.retention_time.map_or_else(|| "ever".into(), |time| format!("{time} s"));
+            let bytes = of.topics.retention_bytes.map_or_else(String::new, |bytes| format!(", at most {bytes} bytes"));
+            format!("records kept for {time}{bytes}")
+        }));
         vec![format!("knobs: {}", if set.is_empty() { "none".into() } else { set.join(", ") })]
     }
 

@@ -1,6 +1,7 @@
 //! Hears the probes of a run: invariants, the recorder of a measured run, and how recoveries went.
 
 use super::job_meter::{JobMeter, Served};
+use super::log_starts::LogStarts;
 use crate::compare::measurement::{JobRecovery, Recovery};
 use crate::compare::{Distribution, Recorder};
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +57,8 @@ pub(super) struct Meter {
     pub(super) jobs: Vec<JobMeter>,
     /// What jobs have to work on; exploring runs alone need it.
     served: Option<Served>,
+    /// What retention has deleted; exploring runs alone need it.
+    pub(super) log_starts: LogStarts,
 }
 
 /// A meter that the world and the run's end share.
@@ -86,6 +89,7 @@ impl Meter {
             gave_up_records: 0,
             acked_lost: 0,
             jobs: Vec::new(),
+            log_starts: LogStarts::default(),
         }
     }
 
@@ -140,10 +144,10 @@ impl Meter {
 
     /// What jobs must have worked on, as far as it is known.
     pub(super) fn inputs(&self) -> BTreeMap<TopicIdPartition, InputLog> {
-        self.served.as_ref().map_or_else(BTreeMap::new, |served| served.inputs(&self.acked))
+        self.served.as_ref().map_or_else(BTreeMap::new, |served| served.inputs(&self.acked, &self.log_starts))
     }
 
-    /// Whether nothing is on its way, and all that was acknowledged was handed to consumers.
+    /// Whether nothing is on its way, and all that was acknowledged was handed to consumers, or deleted.
     pub(super) fn is_quiet(&self) -> bool {
         let was_read = |(tp, acked): (&TopicIdPartition, &u64)| self.consumed.get(tp) >= Some(acked);
         self.produced_records > 0 && self.acked.iter().all(was_read)
@@ -221,6 +225,15 @@ impl Meter {
                     recorder.lag(now, self.lag);
                 }
             }
+            Probe::LogStart { tp, offset, .. } if tp.topic.0 >= self.first_topic => {
+                // What is deleted is waited for no more.
+                let consumed = self.consumed.entry(*tp).or_default();
+                self.lag = self.lag.saturating_sub(offset.saturating_sub(*consumed));
+                *consumed = (*consumed).max(*offset);
+                if self.served.is_some() {
+                    self.log_starts.heed(now, *tp, *offset);
+                }
+            }
             Probe::Served { span, .. } if span.tp.topic.0 >= self.first_topic => {
                 if let Some(served) = &mut self.served {
                     served.heed(span);
@@ -252,7 +265,11 @@ impl Meter {
 
     fn follow(&mut self, now: Nanos, probe: &Probe) {
         match probe {
-            Probe::LeaderReady { tp, broker, epoch, log_end } => {
+            Probe::LeaderReady { tp, broker, epoch, log_start, log_end } => {
+                // A log may begin before its last leader said: so far as that was durable.
+                if self.served.is_some() && *log_start > 0 && tp.topic.0 >= self.first_topic {
+                    self.log_starts.heed(now, *tp, *log_start);
+                }
                 self.leaders.insert(*tp, (*broker, *epoch));
                 if let Some(acked) = self.acked.get_mut(tp) {
                     // What is lost is lost once.

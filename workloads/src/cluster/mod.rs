@@ -18,6 +18,7 @@ mod faults;
 mod job_meter;
 mod jobs;
 mod knobs;
+mod log_starts;
 mod meter;
 mod moves;
 mod promises;
@@ -34,7 +35,7 @@ use crate::compare::measurement::{Evaluations, Measurement, UsageReport};
 use crate::compare::recorder::Shape;
 use crate::compare::{Expected, Platform, Recorder};
 use crate::lab::RunReport;
-use crate::recording::{Readers, judge, recording};
+use crate::recording::{Heard, Readers, judge, recording};
 use crate::scenario::{Listeners, RunOptions};
 use build::{Builder, FIRST_TOPIC, Map};
 use cloud::CLOUD;
@@ -89,7 +90,8 @@ pub fn run(setup: Setup<'_>, seed: u64, options: &RunOptions, listeners: Listene
     }
     // Consumers are members of groups.
     let checked = Options { subscribe: true, ..Options::default() };
-    let recording = is_explore.then(|| recording(options, checked, listeners.history)).flatten();
+    let heard = if knobs.retains_briefly() { Heard::AtEnd } else { Heard::AtOnce };
+    let recording = is_explore.then(|| recording(options, checked, heard, listeners.history)).flatten();
     let limits = Limits { events_max: size.events_max, time_max: size.ends(), ..Limits::default() };
     launch(
         seed,
@@ -219,7 +221,8 @@ impl Report<'_> {
         }
         let all_done = outcome.reason == EndReason::Stopped(ALL_DONE.into());
         let readers = if all_done { Readers::Finished } else { Readers::Interrupted };
-        let history = judge(world.finish_recording(core), readers, outcome.now, &mut findings);
+        let (recorded, log_starts) = (world.finish_recording(core), meter.log_starts.by_key());
+        let history = judge(recorded, readers, log_starts.as_ref(), outcome.now, &mut findings);
         if let Verdict::Wrong(why) = &self.verdict {
             let (severity, by) = (Severity::Violation, "the oracle of pipelines".into());
             findings.push(Finding { severity, at_ns: outcome.now.0, by, why: why.clone() });

@@ -7,6 +7,8 @@ use wavetank_models::client;
 use wavetank_models::client::Backoff;
 use wavetank_models::client::load::Partitioner;
 use wavetank_models::flink::{FlinkSettings, Startup};
+use wavetank_models::kafka::broker::retention::RetentionOptions;
+use wavetank_models::kafka::broker::segments::LogConfig;
 use wavetank_models::kafka::controller::{BalancerOptions, ControllerOptions};
 use wavetank_models::kafka::protocol::client::{Acks, IsolationLevel};
 use wavetank_models::kafka::shared_storage::StorageOptions;
@@ -86,6 +88,22 @@ pub(super) fn partitioner(of: &Workload) -> Partitioner {
         KeyChoice::None | KeyChoice::RoundRobin | KeyChoice::Uniform => {
             Partitioner::Keyed { keys: keys.max(10_000), skew: 0.0, hot: hot() }
         }
+    }
+}
+
+/// What is deleted of logs.
+pub(super) fn retention(workload: &Workload, platform: &Platform) -> RetentionOptions {
+    let of = workload.log_config(platform);
+    RetentionOptions {
+        check_interval: of.check_interval,
+        topics: LogConfig {
+            segment_bytes: of.segment_bytes,
+            segment_time: of.segment_time,
+            retention_time: of.retention_time,
+            retention_bytes: of.retention_bytes,
+        },
+        offsets_segment_bytes: platform.broker.offsets_topic_segment_bytes,
+        mutant: None,
     }
 }
 

@@ -55,6 +55,8 @@ pub const SITUATIONS: &[Situation] = &[
     Situation { mark: "wal: list crossed a page", platforms: OBJECT, storms: &[CRASHES], seeds: 300 },
     // 20.
     Situation { mark: "wal: over capacity", platforms: ALL, storms: &[CRASHES], seeds: 300 },
+    // 20.
+    Situation { mark: "retention: segments were deleted", platforms: ALL, storms: &[CRASHES], seeds: 300 },
     // 0.3.
     Situation { mark: "compaction: a read raced with it", platforms: ALL, storms: &[CRASHES], seeds: 10_000 },
 ];

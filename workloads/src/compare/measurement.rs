@@ -99,6 +99,8 @@ impl PackedHistogram {
     pub fn pack(histogram: &Histogram<u64>) -> PackedHistogram {
         let mut bytes = Vec::new();
         V2Serializer::new().serialize(histogram, &mut bytes).expect("a histogram in memory has an encoding");
+        // Thousands of them are kept in a long run.
+        bytes.shrink_to_fit();
         PackedHistogram(bytes)
     }
 
@@ -436,6 +438,12 @@ impl Measurement {
     /// The whole run's histogram of one latency.
     pub fn latencies(&self, of: Distribution) -> Histogram<u64> {
         self.latencies[of.index()].unpack()
+    }
+
+    /// Bytes of what is kept of every interval: what grows with the length of a run, by design.
+    pub fn interval_bytes(&self) -> u64 {
+        let packed = self.intervals.iter().flat_map(|interval| &interval.latencies).map(|packed| packed.0.len());
+        (packed.sum::<usize>() + self.intervals.len() * size_of::<Interval>()) as u64
     }
 
     /// How long second number `index` is: the last may be cut short.

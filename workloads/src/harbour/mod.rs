@@ -31,7 +31,7 @@ mod watchman;
 pub use mutant::Mutant;
 
 use crate::lab::RunReport;
-use crate::recording::{Readers, judge, recording};
+use crate::recording::{Heard, Readers, judge, recording};
 use crate::scenario::{Listeners, RunOptions};
 use ledger::Ledger;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -109,7 +109,7 @@ pub fn run(seed: u64, options: &RunOptions, listeners: Listeners) -> RunReport {
     let planted = options.planted_divergence.then(planted_divergence);
     let storm = Storm::draw(&Choices::new(seed));
     let drawn = storm.describe();
-    let recording = recording(options, Options::default(), listeners.history);
+    let recording = recording(options, Options::default(), Heard::AtOnce, listeners.history);
     launch(
         seed,
         limits,
@@ -275,7 +275,7 @@ fn report(
     }
     let all_done = outcome.reason == EndReason::Stopped(ALL_DONE.into());
     let readers = if all_done { Readers::Finished } else { Readers::Interrupted };
-    let history = judge(world.finish_recording(core), readers, outcome.now, &mut findings);
+    let history = judge(world.finish_recording(core), readers, None, outcome.now, &mut findings);
     if findings.is_empty() && !matches!(outcome.reason, EndReason::Stopped(_)) {
         let late = ledger.lock().expect("the ledger outlives the run").unfinished();
         let why = format!("{} ended the run with cargo not delivered or not read: {}", outcome.reason, late.join(", "));

@@ -3,10 +3,20 @@
 //! A new leader first reads the whole partition into a [`GroupCoordinator`]; until then members are told
 //! `COORDINATOR_LOAD_IN_PROGRESS`. What a coordinator wants written is appended like any batch and counts when the high
 //! watermark has passed it. With the lead, all of it is dropped.
+//!
+//! **Compaction.** The topic's `cleanup.policy` is `compact`: of each key the last record counts. What was
+//! written since the last compaction, and is in segments that take no batch any more, is *dirty*; when it is more than what
+//! the last compaction left (`min.cleanable.dirty.ratio` 0.5), and everything in the partition is durable, the live records
+//! are appended once more, and when they are durable too, the log begins at the first of them. A new leader does not know of
+//! earlier compactions and takes all for dirty.
+//!
+//! Simpler than reality: Kafka's cleaner copies the live records of closed segments and leaves them at their offsets, every
+//! 15 s at the most; here they get new offsets, as AutoMQ's `MetaStream` does with its keys, when producer state is kept.
+//! Nobody but the coordinator reads this topic, so nobody can tell. What is written is the same.
 
 use super::partition::{Appender, Role};
 use super::{Broker, COORDINATOR_SPACE, ReplyTo};
-use crate::kafka::batch::{RecordBatch, Records};
+use crate::kafka::batch::{BATCH_HEADER_BYTES, RecordBatch, Records};
 use crate::kafka::group_coordinator::{
     AppendId, CoordinatorEffect, GroupCoordinator, GroupCoordinatorSettings, ReplyTo as Asker,
 };
@@ -43,6 +53,10 @@ pub(super) struct Coordinator {
     next_asker: u64,
     appends: BTreeMap<u64, (TopicIdPartition, AppendId)>,
     next_append: u64,
+    /// Compactions: the first offset of the live records, and the one after the last.
+    compacting: BTreeMap<TopicIdPartition, (u64, u64)>,
+    /// Bytes that the last compaction left.
+    clean: BTreeMap<TopicIdPartition, u64>,
     /// Partitions that are led no more, and whose coordinators have something to say still.
     resigned: Vec<(TopicIdPartition, GroupCoordinator)>,
 }
@@ -50,6 +64,8 @@ pub(super) struct Coordinator {
 impl Coordinator {
     /// This broker gives a partition up.
     pub(super) fn resigned(&mut self, tp: TopicIdPartition) {
+        self.compacting.remove(&tp);
+        self.clean.remove(&tp);
         if let Some(Seat::Active(coordinator)) = self.seats.remove(&tp) {
             self.resigned.push((tp, coordinator));
         }
@@ -95,7 +111,7 @@ impl Broker {
         Some(TopicIdPartition { topic: *topic, partition })
     }
 
-    fn is_offsets_topic(&self, topic: TopicId) -> bool {
+    pub(super) fn is_offsets_topic(&self, topic: TopicId) -> bool {
         let image = self.link.as_ref().and_then(|link| link.image.topics.get(&topic));
         image.is_some_and(|topic| *topic.name == *OFFSETS_TOPIC)
     }
@@ -148,6 +164,10 @@ impl Broker {
         if self.leader(tp).is_err() {
             return self.coordinator_appended(cx, id, Err(ErrorCode::NotCoordinator));
         }
+        self.append_inline(cx, tp, bytes, id);
+    }
+
+    fn append_inline(&mut self, cx: &mut Cx<'_>, tp: TopicIdPartition, bytes: Bytes, id: u64) {
         let now = cx.wall();
         let batch = RecordBatch {
             base_offset: 0,
@@ -169,8 +189,45 @@ impl Broker {
         self.carry_out(cx, tp, effects);
     }
 
+    /// Compacts the partitions for which it is time.
+    pub(super) fn compact_offsets(&mut self, cx: &mut Cx<'_>) {
+        let seats: Vec<TopicIdPartition> = self.coordinator.seats.keys().copied().collect();
+        for tp in seats {
+            let clean = self.coordinator.clean.get(&tp).copied().unwrap_or(0);
+            let Ok((_, leader)) = self.leader(tp) else { continue };
+            let dirty = leader.segments.closed_bytes().saturating_sub(clean);
+            let (begin, is_durable) = (leader.log_end, leader.high_watermark == leader.log_end);
+            if dirty <= clean || !is_durable || self.coordinator.compacting.contains_key(&tp) {
+                continue;
+            }
+            let Some(Seat::Active(coordinator)) = self.coordinator.seats.get(&tp) else { continue };
+            let Some(records) = coordinator.live_records() else { continue };
+            let bytes = records.iter().map(|record| record.len() as u64 + u64::from(BATCH_HEADER_BYTES)).sum();
+            for record in records {
+                let id = self.coordinator.next_append;
+                self.coordinator.next_append += 1;
+                self.append_inline(cx, tp, record, id);
+            }
+            let end = self.leader(tp).map_or(begin, |(_, leader)| leader.log_end);
+            self.coordinator.compacting.insert(tp, (begin, end));
+            self.coordinator.clean.insert(tp, bytes);
+            self.moved.insert(tp);
+        }
+    }
+
+    /// The live records are all written: what is before them is not needed any more.
+    fn compacted(&mut self, cx: &mut Cx<'_>, tp: TopicIdPartition) {
+        let Some((begin, end)) = self.coordinator.compacting.get(&tp).copied() else { return };
+        if self.leader(tp).is_ok_and(|(_, leader)| leader.high_watermark >= end) {
+            self.coordinator.compacting.remove(&tp);
+            cx.mark("coordinator: group offsets were compacted");
+            self.advance_log_start(cx, tp, begin);
+        }
+    }
+
     /// A partition's leadership or high watermark has changed.
     pub(super) fn coordinator_moved(&mut self, cx: &mut Cx<'_>, tp: TopicIdPartition) {
+        self.compacted(cx, tp);
         for (tp, mut coordinator) in std::mem::take(&mut self.coordinator.resigned) {
             let effects = coordinator.resign();
             self.carry_out(cx, tp, effects);

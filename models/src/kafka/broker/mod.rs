@@ -24,6 +24,8 @@ mod loads;
 mod outbox;
 mod partition;
 pub mod producer_state;
+pub mod retention;
+pub mod segments;
 
 use super::batch::RecordBatch;
 use super::ids::{BrokerId, LeaderEpoch, ProducerEpoch, ProducerId, TopicIdPartition};
@@ -45,6 +47,7 @@ use loads::Loads;
 use outbox::{Outbox, ReplyTo};
 use partition::{Appender, Leader, Learning, Partition, ProduceId, Role, Unacknowledged};
 use producer_state::Verdict;
+use retention::RetentionOptions;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use wavetank_sim::{Nanos, NodeId};
@@ -60,6 +63,7 @@ const FETCH: u64 = 2 << 40;
 const SNAPSHOT: u64 = 3 << 40;
 const GIVE_UP: u64 = 4 << 40;
 const REPORT: u64 = 5 << 40;
+const RETENTION: u64 = 6 << 40;
 
 /// A controlled shutdown that the controller does not answer ends after this (`BrokerServer.shutdown`).
 const SHUT_DOWN_MAX: Nanos = Nanos::secs(300);
@@ -82,11 +86,13 @@ pub struct BrokerSpec {
     pub link: LinkOptions,
     /// Storage; its token spaces begin at [`STORAGE_SPACE`].
     pub logs: LogsFactory,
-    /// How often producer state is kept.
+    /// How often producer state and segments are kept.
     pub snapshot_interval: Nanos,
     /// How often the controller's balancer is told what partitions carry
     /// (`autobalancer.reporter.metrics.reporting.interval.ms`); none: it is off.
     pub report_interval: Option<Nanos>,
+    /// What of logs is deleted.
+    pub retention: RetentionOptions,
 }
 
 const LINK_SPACE: TokenSpace = TokenSpace(0);
@@ -174,6 +180,7 @@ impl Broker {
         if let Some(interval) = self.spec.report_interval {
             BROKER_SPACE.set_timer(cx, interval, REPORT);
         }
+        self.begin_retention(cx);
     }
 
     /// What the link and the logs have to say, until they have nothing more.
@@ -302,11 +309,12 @@ impl Broker {
                 self.follow_image(cx);
             }
             LogEvent::Opened { tp, epoch, log_start, log_end, snapshot } => {
+                let config = self.log_config(tp);
                 let Some(partition) = self.partitions.get_mut(&tp) else { return };
                 if partition.epoch != epoch || !matches!(partition.role, Role::Opening) {
                     return;
                 }
-                match Learning::begin(log_start, log_end, snapshot) {
+                match Learning::begin(log_start, log_end, snapshot, config) {
                     Ok(learning) => partition.role = Role::Learning(learning),
                     Err(error) => return cx.fail(format!("partition {tp}: producer state: {error}")),
                 }
@@ -348,9 +356,9 @@ impl Broker {
         let partition = self.partitions.get_mut(&tp).expect("it has learned");
         let Role::Learning(learning) = std::mem::replace(&mut partition.role, Role::Closing) else { return };
         let leader = learning.lead();
-        let (epoch, log_end) = (partition.epoch, leader.log_end);
+        let (broker, epoch, log_start, log_end) = (self.spec.id, partition.epoch, leader.log_start, leader.log_end);
         partition.role = Role::Leading(leader);
-        cx.probe(Probe::LeaderReady { tp, broker: self.spec.id, epoch, log_end });
+        cx.probe(Probe::LeaderReady { tp, broker, epoch, log_start, log_end });
         self.moved.insert(tp);
     }
 
@@ -358,6 +366,9 @@ impl Broker {
         let Some(partition) = self.partitions.get_mut(&tp) else { return };
         let Role::Leading(leader) = &mut partition.role else { return };
         leader.high_watermark = offset;
+        if let Some(snapshot) = leader.durable_snapshot() {
+            self.logs.keep_snapshot(cx, self.link.as_mut().expect("it leads"), tp, snapshot);
+        }
         cx.probe(Probe::HighWatermark { tp, broker: self.spec.id, epoch: partition.epoch, offset });
         self.moved.insert(tp);
     }
@@ -497,6 +508,7 @@ impl Broker {
         (batch.base_offset, batch.leader_epoch) = (leader.log_end, epoch);
         leader.log_end = batch.next_offset();
         leader.producers.append(&batch);
+        leader.segments.append(&batch, &leader.config);
         let waiting = Unacknowledged::new(&batch, by);
         cx.probe(Probe::Appended { broker, epoch, span: waiting.span(tp) });
         leader.waiting.push_back(waiting);
@@ -792,9 +804,11 @@ impl Broker {
             }
             SNAPSHOT => {
                 self.keep_snapshots(cx);
+                self.compact_offsets(cx);
                 BROKER_SPACE.set_timer(cx, self.spec.snapshot_interval, SNAPSHOT);
             }
             REPORT => self.report(cx),
+            RETENTION => self.check_retention(cx),
             GIVE_UP => {
                 cx.mark("broker: gave its controlled shutdown up");
                 cx.exit("controlled shutdown took too long");

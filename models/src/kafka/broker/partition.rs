@@ -1,6 +1,7 @@
 //! One partition at its leader: from the election to the last request.
 
 use super::producer_state::ProducerState;
+use super::segments::{LogConfig, Segments};
 use crate::kafka::batch::{RecordBatch, Records};
 use crate::kafka::ids::{LeaderEpoch, TopicIdPartition, WriterId};
 use crate::kafka::partition_log::{LogReadId, Snapshot};
@@ -41,6 +42,10 @@ pub struct Learning {
     pub at: u64,
     /// What was learned.
     pub producers: ProducerState,
+    /// Its segments, as far as it has been read.
+    pub segments: Segments,
+    /// Its topic's settings.
+    pub config: LogConfig,
     /// The read that is under way.
     pub read: Option<LogReadId>,
 }
@@ -55,10 +60,16 @@ pub struct Leader {
     pub high_watermark: u64,
     /// Producers.
     pub producers: ProducerState,
+    /// Its segments.
+    pub segments: Segments,
+    /// Its topic's settings.
+    pub config: LogConfig,
     /// Batches that are to be acknowledged when the high watermark reaches their ends, in that order.
     pub waiting: VecDeque<Unacknowledged>,
-    /// Where the last kept snapshot of producers was taken.
+    /// Where the last snapshot was taken.
     pub snapshot_at: u64,
+    /// It waits for the high watermark.
+    pub pending: Option<Snapshot>,
 }
 
 /// A batch that is appended, or was before, and not acknowledged.
@@ -104,6 +115,7 @@ impl Learning {
             // The first one may begin before.
             if batch.next_offset() > self.at {
                 self.producers.append(batch);
+                self.segments.append(batch, &self.config);
                 self.at = batch.next_offset();
             }
         }
@@ -113,12 +125,19 @@ impl Learning {
     ///
     /// # Errors
     /// When the snapshot cannot be read.
-    pub fn begin(log_start: u64, log_end: u64, snapshot: Option<Snapshot>) -> Result<Learning, postcard::Error> {
-        let (at, producers) = match snapshot {
-            Some(snapshot) => (snapshot.at.max(log_start), ProducerState::decode(&snapshot.state)?),
-            None => (log_start, ProducerState::default()),
+    pub fn begin(
+        log_start: u64,
+        log_end: u64,
+        snapshot: Option<Snapshot>,
+        config: LogConfig,
+    ) -> Result<Learning, postcard::Error> {
+        let (at, (producers, mut segments)) = match snapshot {
+            Some(snapshot) => (snapshot.at, postcard::from_bytes::<(ProducerState, Segments)>(&snapshot.state)?),
+            None => (log_start, Default::default()),
         };
-        Ok(Learning { log_start, log_end, at: at.min(log_end), producers, read: None })
+        segments.delete_before(log_start, at);
+        let at = at.clamp(log_start, log_end);
+        Ok(Learning { log_start, log_end, at, producers, segments, config, read: None })
     }
 
     /// All of the log is known.
@@ -128,19 +147,33 @@ impl Learning {
             log_end: self.log_end,
             high_watermark: self.log_end,
             producers: self.producers,
+            segments: self.segments,
+            config: self.config,
             waiting: VecDeque::new(),
             snapshot_at: self.log_end,
+            pending: None,
         }
     }
 }
 
 impl Leader {
-    /// The producer state, if anything was appended since it was last kept. All that is in it must be durable, so that it is
-    /// never ahead of the log.
+    /// The producer state and the segments, if anything was appended since they were last taken. They are kept when all that
+    /// is in them is durable, so that what is kept is never ahead of the log.
     pub fn snapshot(&mut self) -> Option<Snapshot> {
-        (self.high_watermark == self.log_end && self.snapshot_at < self.log_end).then(|| {
+        if self.high_watermark == self.log_end {
+            // A newer one can be had.
+            self.pending = None;
+        }
+        if self.pending.is_none() && self.snapshot_at < self.log_end {
             self.snapshot_at = self.log_end;
-            Snapshot { at: self.log_end, state: self.producers.encode() }
-        })
+            let state = postcard::to_stdvec(&(&self.producers, &self.segments)).expect("plain data").into();
+            self.pending = Some(Snapshot { at: self.log_end, state });
+        }
+        self.durable_snapshot()
+    }
+
+    /// What was taken, when it may be kept.
+    pub fn durable_snapshot(&mut self) -> Option<Snapshot> {
+        self.pending.take_if(|snapshot| snapshot.at <= self.high_watermark)
     }
 }

@@ -7,7 +7,6 @@
 use crate::kafka::batch::{ProducerStamp, RecordBatch};
 use crate::kafka::ids::{ProducerEpoch, ProducerId};
 use crate::kafka::protocol::ErrorCode;
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -91,19 +90,6 @@ impl ProducerState {
         }
         producer.batches.push_back(known);
     }
-
-    /// As bytes, for the next leader.
-    pub fn encode(&self) -> Bytes {
-        postcard::to_stdvec(self).expect("plain data").into()
-    }
-
-    /// From bytes.
-    ///
-    /// # Errors
-    /// When they are none.
-    pub fn decode(bytes: &[u8]) -> Result<ProducerState, postcard::Error> {
-        postcard::from_bytes(bytes)
-    }
 }
 
 #[cfg(test)]
@@ -137,7 +123,8 @@ mod tests {
         assert_eq!(state.check(Some(stamp(0, 10)), 10), refused, "too old to be known");
         assert_eq!(state.check(Some(stamp(0, 60)), 5), refused, "not the same batch");
         assert_eq!(state.check(Some(stamp(0, 80)), 10), refused, "a hole");
-        assert_eq!(ProducerState::decode(&state.encode()).unwrap(), state);
+        let bytes = postcard::to_stdvec(&state).unwrap();
+        assert_eq!(postcard::from_bytes::<ProducerState>(&bytes).unwrap(), state);
     }
 
     #[test]

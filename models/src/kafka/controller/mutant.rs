@@ -16,6 +16,8 @@ pub enum ControllerMutant {
     NoNodeEpochCheck,
     /// A fast close does not write down what its broker still has to upload.
     FastCloseForgets,
+    /// A trim drops every stream-set object with something of the stream before its start, whatever else is in it.
+    TrimDropsWholeSets,
     /// The quorum: a fetch says "I hold" before what it holds is flushed, and the leader counts itself so too.
     AckUnflushed,
     /// The quorum: a vote is answered without being made durable.
@@ -26,13 +28,14 @@ pub enum ControllerMutant {
 
 impl ControllerMutant {
     /// All of them.
-    pub const ALL: [ControllerMutant; 9] = [
+    pub const ALL: [ControllerMutant; 10] = [
         ControllerMutant::ContinuityBeforeRedundancy,
         ControllerMutant::FailoverWithoutGuard,
         ControllerMutant::CompactionSetsEndOffset,
         ControllerMutant::CommittedObjectsExpire,
         ControllerMutant::NoNodeEpochCheck,
         ControllerMutant::FastCloseForgets,
+        ControllerMutant::TrimDropsWholeSets,
         ControllerMutant::AckUnflushed,
         ControllerMutant::ForgetVotes,
         ControllerMutant::CommitOldEpochs,
@@ -47,6 +50,7 @@ impl ControllerMutant {
             ControllerMutant::CommittedObjectsExpire => "committed-objects-expire",
             ControllerMutant::NoNodeEpochCheck => "no-node-epoch-check",
             ControllerMutant::FastCloseForgets => "fast-close-forgets",
+            ControllerMutant::TrimDropsWholeSets => "trim-drops-whole-sets",
             ControllerMutant::AckUnflushed => "ack-unflushed",
             ControllerMutant::ForgetVotes => "forget-votes",
             ControllerMutant::CommitOldEpochs => "commit-old-epochs",
@@ -66,6 +70,7 @@ impl ControllerMutant {
             ControllerMutant::FastCloseForgets => {
                 "a stream is closed fast, and what is to be uploaded still is forgotten"
             }
+            ControllerMutant::TrimDropsWholeSets => "a trim drops stream-set objects in which other streams are still",
             ControllerMutant::AckUnflushed => "a voter's fetch acknowledges what it has not flushed",
             ControllerMutant::ForgetVotes => "a controller forgets at a crash whom it voted for",
             ControllerMutant::CommitOldEpochs => "a majority commits entries of earlier epochs",

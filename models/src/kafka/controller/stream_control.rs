@@ -14,6 +14,7 @@ pub(super) use commit::{commit_stream_object, commit_stream_set_object};
 
 use super::draft::Draft;
 use super::mutant::ControllerMutant;
+use super::object_control;
 use crate::kafka::ids::{BrokerEpoch, BrokerId, StreamEpoch, StreamId, TopicIdPartition};
 use crate::kafka::metadata::{ClusterImage, FailoverContext, MetadataRecord, StreamImage, StreamRange, StreamState};
 use crate::kafka::protocol::ErrorCode;
@@ -183,8 +184,21 @@ fn trim_one(draft: &mut Draft<'_>, who: Identity, trim: &TrimStream) -> Result<(
     if start_offset > image.start_offset {
         let tag = image.tag;
         draft.push(MetadataRecord::Stream { stream, tag, epoch, start_offset, opened: true });
+        if draft.is_mutant(ControllerMutant::TrimDropsWholeSets) {
+            drop_sets_of(draft, stream, start_offset);
+        }
     }
     Ok(())
+}
+
+/// The bug of whoever forgets that other streams are in a stream-set object too.
+fn drop_sets_of(draft: &mut Draft<'_>, stream: StreamId, before: u64) {
+    let is_in = |range: &StreamRange| range.stream == stream && range.end <= before;
+    let sets = draft.image().stream_set_objects.iter().filter(|(_, set)| set.ranges.iter().any(is_in));
+    for object in sets.map(|(object, _)| *object).collect::<Vec<_>>() {
+        draft.push(MetadataRecord::RemoveStreamSetObject(object));
+        object_control::mark_destroyed(draft, object);
+    }
 }
 
 /// Streams whose tail that broker's log may hold: those it has open, and those it closed fast.

@@ -4,6 +4,7 @@ use super::ReplyTo;
 use super::record::{GroupRecord, MemberRecord};
 use crate::kafka::ids::{GroupId, TopicId, TopicIdPartition};
 use crate::kafka::protocol::group::{Joined, MemberId, MemberSubscription, RebalanceProtocol};
+use bytes::Bytes;
 use std::collections::BTreeMap;
 use wavetank_sim::Nanos;
 
@@ -65,6 +66,8 @@ pub(super) struct Group {
     pub commits_on_the_way: u32,
     /// Since when it has no members.
     pub empty_since: Nanos,
+    /// Its last generation that is written, as it is written.
+    pub written: Option<Bytes>,
 }
 
 impl Group {
@@ -80,6 +83,7 @@ impl Group {
             offsets: BTreeMap::new(),
             commits_on_the_way: 0,
             empty_since: now,
+            written: None,
         }
     }
 
@@ -121,6 +125,17 @@ impl Group {
             leader: self.leader.map(|leader| leader.0),
             members: self.members.iter().map(member).collect(),
         }
+    }
+
+    /// All that is written of it, without what was superseded.
+    pub fn records(&self) -> impl Iterator<Item = Bytes> + use<> {
+        let mut by_time: BTreeMap<Nanos, Vec<(TopicIdPartition, Option<u64>)>> = BTreeMap::new();
+        for (tp, known) in &self.offsets {
+            by_time.entry(known.at).or_default().push((*tp, Some(known.offset)));
+        }
+        let group = self.id;
+        let offsets = by_time.into_iter().map(move |(at, offsets)| GroupRecord::Offsets { group, at: at.0, offsets });
+        self.written.clone().into_iter().chain(offsets.map(|record| record.encode()))
     }
 
     /// When something in it is due.

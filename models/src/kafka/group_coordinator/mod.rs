@@ -109,6 +109,14 @@ enum Then {
     Nothing,
 }
 
+/// An append that is on its way.
+#[derive(Debug)]
+struct Append {
+    then: Then,
+    /// The generation that it writes.
+    generation: Option<(GroupId, Bytes)>,
+}
+
 /// See the [module](self).
 #[derive(Debug)]
 pub struct GroupCoordinator {
@@ -118,7 +126,7 @@ pub struct GroupCoordinator {
     next_member: u64,
     next_append: u64,
     groups: BTreeMap<GroupId, Group>,
-    appends: BTreeMap<AppendId, Then>,
+    appends: BTreeMap<AppendId, Append>,
     next_retention_check: Nanos,
     /// For when a timer is set.
     armed: Nanos,
@@ -161,6 +169,7 @@ impl GroupCoordinator {
             }
             GroupRecord::Generation { group, at, generation, cooperative, leader, members } => {
                 let group = self.groups.entry(group).or_insert_with(|| Group::new(group, Nanos(at)));
+                group.written = Some(Bytes::copy_from_slice(bytes));
                 group.generation = generation;
                 group.protocol = record::protocol(cooperative);
                 group.leader = leader.map(MemberId);
@@ -207,7 +216,13 @@ impl GroupCoordinator {
 
     /// An append is durable, or will never be.
     pub fn appended(&mut self, now: Nanos, id: AppendId, result: Result<(), ErrorCode>) -> Vec<CoordinatorEffect> {
-        match self.appends.remove(&id) {
+        let (then, generation) = self.appends.remove(&id).map(|append| (append.then, append.generation)).unzip();
+        if let (Some(Some((group, bytes))), Ok(())) = (generation, result)
+            && let Some(group) = self.groups.get_mut(&group)
+        {
+            group.written = Some(bytes);
+        }
+        match then {
             Some(Then::Commit { group, at, offsets, to }) => self.committed(group, at, &offsets, to, result),
             Some(Then::Expire { group, partitions }) => self.expired(group, &partitions, result),
             Some(Then::Assign { group, generation, assignments }) => {
@@ -216,6 +231,12 @@ impl GroupCoordinator {
             Some(Then::Nothing) | None => {}
         }
         self.done()
+    }
+
+    /// The last record of each key, in the form in which [`replay`](GroupCoordinator::replay) takes them; `None` while
+    /// something is being written. Written again behind all others, they stand for them all.
+    pub fn live_records(&self) -> Option<Vec<Bytes>> {
+        self.appends.is_empty().then(|| self.groups.values().flat_map(Group::records).collect())
     }
 
     /// It leads the partition no more: everybody who waits is told so. Drop it then.
@@ -229,8 +250,8 @@ impl GroupCoordinator {
                 replies.extend(joining.into_iter().chain(syncing));
             }
         }
-        for then in std::mem::take(&mut self.appends).into_values() {
-            if let Then::Commit { offsets, to, .. } = then {
+        for append in std::mem::take(&mut self.appends).into_values() {
+            if let Then::Commit { offsets, to, .. } = append.then {
                 replies.push((to, offsets::response(&offsets, Some(error))));
             }
         }
@@ -255,8 +276,10 @@ impl GroupCoordinator {
     fn append(&mut self, group: GroupId, record: &GroupRecord, then: Then) {
         let id = AppendId(self.next_append);
         self.next_append += 1;
-        self.appends.insert(id, then);
-        self.effects.push(CoordinatorEffect::Append { group, bytes: record.encode(), then: id });
+        let bytes = record.encode();
+        let generation = matches!(record, GroupRecord::Generation { .. }).then(|| (group, bytes.clone()));
+        self.appends.insert(id, Append { then, generation });
+        self.effects.push(CoordinatorEffect::Append { group, bytes, then: id });
     }
 
     fn done(&mut self) -> Vec<CoordinatorEffect> {

@@ -14,6 +14,8 @@
 //! the two brokers and the controller do to each other is all there. One data stream a partition, not one a segment and index kind; a partition's time index and
 //! transaction index are not kept, so a look-up by time is not possible.
 
+mod trimming;
+
 use super::engine::{Engine, EngineEvent, EngineRead, EngineSpaces, FlushId};
 use super::objects::Bucket;
 use super::reader::ReadId;
@@ -32,9 +34,10 @@ use crate::kafka::wal::{Wal, WalMode, WalRecord};
 use crate::probe::Probe;
 use crate::world::{Cx, Input};
 use bytes::{BufMut, Bytes, BytesMut};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
+use trimming::Trim;
 use wavetank_sim::Nanos;
 
 /// Makes the log of a broker: its own, or another's that it empties.
@@ -94,7 +97,14 @@ struct Log {
     /// Who lives, and is to close the streams first.
     awaits: Option<BrokerId>,
     /// A snapshot that is on its way: when it is durable, the meta stream is trimmed to it.
-    snapshot: Option<u64>,
+    snapshot: Option<Kept>,
+    trim: Trim,
+}
+
+/// A snapshot of producer state: its record in the meta stream, and where the log ended.
+struct Kept {
+    record: u64,
+    at: u64,
 }
 
 struct Rescue {
@@ -111,7 +121,7 @@ struct Rescue {
 const RESCUE_PAUSE_MAX_SECS: u64 = 60;
 
 enum Reading {
-    Partition(LogReadId),
+    Partition(TopicIdPartition, LogReadId),
     Snapshot(TopicIdPartition),
 }
 
@@ -123,6 +133,8 @@ pub struct StreamLogs {
     by_data: BTreeMap<StreamId, TopicIdPartition>,
     by_meta: BTreeMap<StreamId, TopicIdPartition>,
     tickets: BTreeMap<Ticket, TopicIdPartition>,
+    /// Partitions whose data streams are to be trimmed.
+    trimming: BTreeSet<TopicIdPartition>,
     reads: BTreeMap<ReadId, Reading>,
     /// Streams that were closed fast, and are uploaded still.
     late: BTreeMap<FlushId, StreamId>,
@@ -142,6 +154,7 @@ impl StreamLogs {
             by_data: BTreeMap::new(),
             by_meta: BTreeMap::new(),
             tickets: BTreeMap::new(),
+            trimming: BTreeSet::new(),
             reads: BTreeMap::new(),
             late: BTreeMap::new(),
             next_read: 0,
@@ -367,6 +380,7 @@ impl StreamLogs {
         let Some(log) = self.logs.get_mut(&tp) else { return };
         let Stage::ReadSnapshot(streams, data) = log.stage else { return };
         log.stage = Stage::Opened(streams);
+        log.trim.covered = snapshot.as_ref().map_or(0, |snapshot| snapshot.at);
         let epoch = log.epoch;
         let (log_start, log_end) = (data.start_offset, data.end_offset);
         self.events.push_back(LogEvent::Opened { tp, epoch, log_start, log_end, snapshot });
@@ -463,9 +477,10 @@ impl StreamLogs {
             match event {
                 EngineEvent::Confirmed { stream, offset } => self.confirmed(cx, link, stream, offset),
                 EngineEvent::Read(done) => match self.reads.remove(&done.id) {
-                    Some(Reading::Partition(id)) => {
+                    Some(Reading::Partition(tp, id)) => {
                         let batches = decode(cx, &done.records);
                         self.events.push_back(LogEvent::Read { id, batches });
+                        self.read_ended(cx, link, tp, done.id);
                     }
                     Some(Reading::Snapshot(tp)) => self.snapshot_read(cx, link, tp, &done.records),
                     None => {}
@@ -484,20 +499,14 @@ impl StreamLogs {
         let Some(tp) = self.by_meta.get(&stream).copied() else { return };
         let Some(log) = self.logs.get_mut(&tp) else { return };
         // Older snapshots are not needed any more.
-        if log.snapshot.take_if(|at| *at < offset).is_some() {
+        if let Some(kept) = log.snapshot.take_if(|kept| kept.record < offset) {
+            log.trim.covered = kept.at;
             let epoch = StreamEpoch(u64::from(log.epoch.0));
             let trim = TrimStream { stream, epoch, start_offset: offset - 1 };
             self.ask_trim(cx, link, trim);
+            self.try_trim(cx, link, tp);
         }
         self.close_settled(cx, link, tp);
-    }
-
-    /// Trims a stream. Whatever comes of it: the next trim will do what this one did not.
-    fn ask_trim(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, trim: TrimStream) {
-        link.ask(cx, self.identity(link).request(StorageRequest::TrimStreams(vec![trim])));
-        if let Start::Running(engine) = &mut self.start {
-            engine.trimmed(trim.stream, trim.start_offset);
-        }
     }
 }
 
@@ -551,7 +560,8 @@ impl PartitionLogs for StreamLogs {
     }
 
     fn open(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, tp: TopicIdPartition, epoch: LeaderEpoch) {
-        let log = Log { epoch, stage: Stage::Find, is_unwanted: false, awaits: None, snapshot: None };
+        let log =
+            Log { epoch, stage: Stage::Find, is_unwanted: false, awaits: None, snapshot: None, trim: Trim::default() };
         assert!(self.logs.insert(tp, log).is_none(), "a log is opened when it is closed");
         self.ask(cx, link, tp, StorageRequest::KvGet { key: StreamLogs::key(tp) });
     }
@@ -612,7 +622,7 @@ impl PartitionLogs for StreamLogs {
             EngineRead::Later(read) => {
                 let id = LogReadId(self.next_read);
                 self.next_read += 1;
-                self.reads.insert(read, Reading::Partition(id));
+                self.reads.insert(read, Reading::Partition(tp, id));
                 LogRead::Later(id)
             }
         }
@@ -622,21 +632,13 @@ impl PartitionLogs for StreamLogs {
         let Start::Running(engine) = &mut self.start else { return };
         let Some(log) = self.logs.get_mut(&tp) else { return };
         let Stage::Opened(streams) = log.stage else { return };
-        log.snapshot = engine.next_offset(streams.meta);
+        log.snapshot = engine.next_offset(streams.meta).map(|record| Kept { record, at: snapshot.at });
         engine.append(cx, link, streams.meta, 1, encode_snapshot(&snapshot));
         self.heed_engine(cx, link);
     }
 
     fn trim(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, tp: TopicIdPartition, offset: u64) {
-        let Some(log) = self.logs.get(&tp) else { return };
-        let Stage::Opened(streams) = log.stage else { return };
-        let Some(image) = link.image.streams.get(&streams.data) else { return };
-        // Not beyond what is in objects: a record that lies across a trim beyond that would not follow on in a recovery.
-        let start_offset = offset.min(image.end_offset);
-        if start_offset > image.start_offset {
-            let (stream, epoch) = (streams.data, StreamEpoch(u64::from(log.epoch.0)));
-            self.ask_trim(cx, link, TrimStream { stream, epoch, start_offset });
-        }
+        self.begin_trim(cx, link, tp, offset);
     }
 
     fn image_moved(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink) {
@@ -648,6 +650,7 @@ impl PartitionLogs for StreamLogs {
         for (tp, streams) in waiting.collect::<Vec<_>>() {
             self.try_open(cx, link, tp, streams);
         }
+        self.trim_on(cx, link);
         if let Start::Running(engine) = &mut self.start {
             engine.image_moved(cx, link);
             self.heed_engine(cx, link);
@@ -678,6 +681,9 @@ impl PartitionLogs for StreamLogs {
                 self.rescues_done(cx, link);
                 return true;
             }
+        }
+        if self.trim_answered(cx, link, ticket, result) {
+            return true;
         }
         let Some(tp) = self.tickets.remove(&ticket) else { return false };
         let Some(log) = self.logs.get_mut(&tp) else { return true };

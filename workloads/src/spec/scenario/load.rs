@@ -1,6 +1,6 @@
 //! The load: topics, partitions, rates, keys and producers; inline or from OpenMessaging Benchmark files.
 
-use super::cluster::{Cluster, say};
+use super::cluster::{Cluster, Platform, say};
 use super::group::Group;
 use super::placement::Placement;
 use crate::spec::ReadFile;
@@ -9,7 +9,9 @@ use crate::spec::document::value::{Wrong, bytes, choice, count, count32, grouped
 use crate::spec::document::{Node, Severity};
 use crate::spec::omb::{KeyDistributor, OmbDriver, OmbWorkload};
 use crate::spec::problem::{Parsed, Problems, Source};
-use crate::spec::settings::{ConsumerSettings, Given, ProducerSettings, Scope, TopicSettings};
+
+use crate::spec::settings::{CleanupPolicy, ConsumerSettings, Given, ProducerSettings, Scope, TopicSettings};
+use wavetank_sim::Nanos;
 
 /// The load of a scenario.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,6 +102,22 @@ impl Workload {
         self.rate.saturating_mul(self.message_size)
     }
 
+    /// Segments and retention of its topics: what is not set for them, the cluster's brokers say.
+    pub fn log_config(&self, platform: &Platform) -> LogConfig {
+        let (topic, broker) = (&self.topic, &platform.broker);
+        let is_own = |key| self.given.get(Scope::Topic, key).is_some();
+        let is_deleted = topic.cleanup_policy != CleanupPolicy::Compact;
+        let time = if is_own("retention.ms") { topic.retention_time } else { broker.log_retention_time };
+        let most = if is_own("retention.bytes") { topic.retention_bytes } else { broker.log_retention_bytes };
+        LogConfig {
+            segment_bytes: if is_own("segment.bytes") { topic.segment_bytes } else { broker.log_segment_bytes },
+            segment_time: if is_own("segment.ms") { topic.segment_time } else { broker.log_roll_time },
+            retention_time: time.filter(|_| is_deleted),
+            retention_bytes: most.filter(|_| is_deleted),
+            check_interval: broker.log_retention_check_interval,
+        }
+    }
+
     /// Partitions of all topics.
     pub fn all_partitions(&self) -> u64 {
         u64::from(self.topics) * u64::from(self.partitions)
@@ -114,6 +132,21 @@ impl Workload {
     pub fn topic_names(&self) -> Vec<String> {
         (0..self.topics).map(|number| self.topic_name(number)).collect()
     }
+}
+
+/// Segments and retention, by the keys of topics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// `segment.bytes`.
+    pub segment_bytes: u64,
+    /// `segment.ms`.
+    pub segment_time: Nanos,
+    /// `retention.ms`; none for ever.
+    pub retention_time: Option<Nanos>,
+    /// `retention.bytes`; none for no limit.
+    pub retention_bytes: Option<u64>,
+    /// `log.retention.check.interval.ms`.
+    pub check_interval: Nanos,
 }
 
 /// OMB's key distributors hand out so many keys (`KeyDistributor.java`).

@@ -35,7 +35,7 @@ pub use cluster::{Cluster, Platform, PlatformKind};
 pub use expect::{Bound, Expectation, Measured, Metric, Operation, Order, Statistic};
 pub use fault::{Fault, FaultKind, Peer, words};
 pub use group::Group;
-pub use load::{HotPartition, KeyChoice, Keys, Origin, Workload};
+pub use load::{HotPartition, KeyChoice, Keys, LogConfig, Origin, Workload};
 pub use pipeline::{Pipeline, Sink};
 pub use placement::Placement;
 pub use size::{Explore, Measure};
@@ -47,7 +47,7 @@ use crate::spec::document::section::Section;
 use crate::spec::document::value::{name, text};
 use crate::spec::document::{Log, Severity, parse_toml};
 use crate::spec::problem::{Parsed, Problems, Source};
-use crate::spec::settings::GroupProtocol;
+use crate::spec::settings::{CleanupPolicy, GroupProtocol};
 
 /// A scenario.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,6 +121,9 @@ impl Scenario {
             groups.map(|group| format!("group {}: {}", group.name, group::KIP_848)).collect();
         if self.storm.over_budget {
             otherwise.push("storm: over_budget is not simulated: exploring runs stay within the budget".into());
+        }
+        if self.workload.topic.cleanup_policy != CleanupPolicy::Delete {
+            otherwise.push("topics: cleanup.policy=compact is not simulated: nothing is compacted".into());
         }
         otherwise
     }

@@ -3,7 +3,8 @@
 //! `TransactionLogConfig`, `TopicConfig`).
 
 use super::{
-    INT_MAX, Kind, LONG_MAX, Setting, bytes, bytes_or, bytes32, count, inert, modelled, modelled_unset, ms, ms_or, time,
+    INT_MAX, Kind, LONG_MAX, Setting, bytes, bytes_or, bytes32, count, inert, modelled, modelled_unset, ms, ms_or,
+    time, time_or,
 };
 use wavetank_sim::Nanos;
 
@@ -11,6 +12,8 @@ const NUMBER: Kind = Kind::Number { least: 0.0, most: 1e18 };
 const SHARE: Kind = Kind::Number { least: 0.0, most: 1.0 };
 const COMPRESSION: Kind = Kind::OneOf(&["none", "gzip", "snappy", "lz4", "zstd"]);
 const CLEANUP: Kind = Kind::OneOf(&["delete", "compact", "compact,delete", "delete,compact"]);
+const MINUTE: Nanos = Nanos::secs(60);
+const HOUR: Nanos = Nanos::secs(3_600);
 /// Kafka's way of saying "never" for flushes is its largest number.
 const NEVER: i64 = i64::MAX;
 
@@ -80,6 +83,14 @@ pub const BROKER: &[Setting] = &[
     modelled("initial.broker.registration.timeout.ms", ms(1), "60000"),
     modelled("leader.imbalance.check.interval.seconds", time(Nanos::secs(1), 1), "300"),
     modelled("log.flush.offset.checkpoint.interval.ms", ms(0), "60000"),
+    modelled_unset("log.retention.bytes", bytes_or(-1)),
+    modelled("log.retention.check.interval.ms", ms(1), "300000"),
+    modelled("log.retention.hours", time_or(HOUR, -1), "168"),
+    modelled_unset("log.retention.minutes", time_or(MINUTE, -1)),
+    modelled_unset("log.retention.ms", ms_or(-1)),
+    modelled("log.roll.hours", time(HOUR, 1), "168"),
+    modelled_unset("log.roll.ms", ms(1)),
+    modelled("log.segment.bytes", bytes32(1_048_576), "1073741824"),
     modelled("min.insync.replicas", count(1, INT_MAX), "1"),
     modelled("num.io.threads", count(1, 10_000), "8"),
     modelled("num.network.threads", count(1, 10_000), "3"),
@@ -89,6 +100,7 @@ pub const BROKER: &[Setting] = &[
     modelled("offsets.retention.minutes", time(Nanos::secs(60), 1), "10080"),
     modelled("offsets.topic.num.partitions", count(1, 100_000), "50"),
     modelled("offsets.topic.replication.factor", count(1, 32_767), "3"),
+    modelled("offsets.topic.segment.bytes", bytes32(1), "104857600"),
     modelled("producer.id.expiration.ms", ms(1), "86400000"),
     modelled("queued.max.requests", count(1, INT_MAX), "500"),
     modelled("replica.fetch.backoff.ms", ms(0), "1000"),
@@ -127,13 +139,6 @@ pub const BROKER: &[Setting] = &[
     inert("log.flush.interval.messages", count(1, LONG_MAX)),
     inert("log.flush.interval.ms", ms(0)),
     inert("log.message.timestamp.type", Kind::Text),
-    inert("log.retention.bytes", bytes_or(-1)),
-    inert("log.retention.check.interval.ms", ms(1)),
-    inert("log.retention.hours", Kind::Text),
-    inert("log.retention.minutes", Kind::Text),
-    inert("log.retention.ms", ms_or(-1)),
-    inert("log.roll.hours", Kind::Text),
-    inert("log.segment.bytes", bytes32(1_048_576)),
     inert("message.max.bytes", bytes32(0)),
     inert("metadata.log.dir", Kind::Text),
     inert("metadata.max.idle.interval.ms", ms(0)),

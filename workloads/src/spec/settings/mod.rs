@@ -231,6 +231,10 @@ const fn time(each: Nanos, least: u64) -> Kind {
     Kind::Time { each, least, endless: None }
 }
 
+const fn time_or(each: Nanos, endless: i64) -> Kind {
+    Kind::Time { each, least: 1, endless: Some(endless) }
+}
+
 const fn bytes(least: u64) -> Kind {
     Kind::Bytes { least, most: LONG_MAX, endless: None }
 }

@@ -67,6 +67,16 @@ pub struct BrokerSettings {
     pub group_max_session_timeout: Nanos,
     /// `leader.imbalance.check.interval.seconds`.
     pub leader_imbalance_check_interval: Nanos,
+    /// `log.retention.bytes`; none for no limit.
+    pub log_retention_bytes: Option<u64>,
+    /// `log.retention.check.interval.ms`.
+    pub log_retention_check_interval: Nanos,
+    /// `log.retention.ms`, or `log.retention.minutes`, or `log.retention.hours`; none for ever.
+    pub log_retention_time: Option<Nanos>,
+    /// `log.roll.ms`, or `log.roll.hours`.
+    pub log_roll_time: Nanos,
+    /// `log.segment.bytes`.
+    pub log_segment_bytes: u64,
     /// `log.flush.offset.checkpoint.interval.ms`.
     pub recovery_point_checkpoint_interval: Nanos,
     /// `num.io.threads`.
@@ -101,6 +111,8 @@ pub struct BrokerSettings {
     pub offsets_topic_partitions: u32,
     /// `offsets.topic.replication.factor`.
     pub offsets_topic_replication_factor: u32,
+    /// `offsets.topic.segment.bytes`.
+    pub offsets_topic_segment_bytes: u64,
     /// `producer.id.expiration.ms`.
     pub producer_id_expiration: Nanos,
     /// `transaction.abort.timed.out.transaction.cleanup.interval.ms`.
@@ -160,6 +172,11 @@ impl BrokerSettings {
             group_min_session_timeout: view.span("group.min.session.timeout.ms"),
             group_max_session_timeout: view.span("group.max.session.timeout.ms"),
             leader_imbalance_check_interval: view.span("leader.imbalance.check.interval.seconds"),
+            log_retention_bytes: view.bytes_or_none("log.retention.bytes"),
+            log_retention_check_interval: view.span("log.retention.check.interval.ms"),
+            log_retention_time: log_retention_time(&view),
+            log_roll_time: view.span_or_none("log.roll.ms").unwrap_or_else(|| view.span("log.roll.hours")),
+            log_segment_bytes: view.bytes("log.segment.bytes"),
             recovery_point_checkpoint_interval: view.span("log.flush.offset.checkpoint.interval.ms"),
             io_threads: view.count32("num.io.threads"),
             network_threads: view.count32("num.network.threads"),
@@ -177,6 +194,7 @@ impl BrokerSettings {
             offsets_retention: view.span("offsets.retention.minutes"),
             offsets_topic_partitions: view.count32("offsets.topic.num.partitions"),
             offsets_topic_replication_factor: view.count32("offsets.topic.replication.factor"),
+            offsets_topic_segment_bytes: view.bytes("offsets.topic.segment.bytes"),
             producer_id_expiration: view.span("producer.id.expiration.ms"),
             transaction_abort_interval: view.span("transaction.abort.timed.out.transaction.cleanup.interval.ms"),
             transaction_max_timeout: view.span("transaction.max.timeout.ms"),
@@ -186,4 +204,10 @@ impl BrokerSettings {
             transactional_id_expiration: view.span("transactional.id.expiration.ms"),
         }
     }
+}
+
+/// The finest unit that is set counts (`AbstractKafkaConfig.logRetentionTimeMillis`).
+fn log_retention_time(view: &View<'_>) -> Option<Nanos> {
+    let keys = ["log.retention.ms", "log.retention.minutes"];
+    view.span_or_none(keys.into_iter().find(|key| view.is_set(key)).unwrap_or("log.retention.hours"))
 }
