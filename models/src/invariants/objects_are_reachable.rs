@@ -12,7 +12,7 @@ pub(super) struct ObjectsAreReachable {
 }
 
 impl Invariant for ObjectsAreReachable {
-    named!("objects-are-reachable", "no object is deleted that committed metadata refers to");
+    named!("objects-are-reachable", "no object is deleted that committed metadata refers to", hears: [Objects]);
 
     fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
         match probe {
