@@ -4,6 +4,7 @@ use crate::compare::measurement::JobRecovery;
 use std::collections::{BTreeMap, BTreeSet};
 use wavetank_models::flink::oracle::InputLog;
 use wavetank_models::kafka::ids::{TopicIdPartition, WriterId};
+use wavetank_models::kafka::partition_map::PartitionMap;
 use wavetank_models::probe::{LogSpan, Probe};
 use wavetank_sim::Nanos;
 
@@ -133,17 +134,17 @@ impl Served {
     }
 
     /// As far as it is known without a gap, and what must come out: all that was acknowledged.
-    pub(super) fn inputs(&self, acked: &BTreeMap<TopicIdPartition, u64>) -> BTreeMap<TopicIdPartition, InputLog> {
-        let input = |(tp, end): (&TopicIdPartition, &u64)| {
+    pub(super) fn inputs(&self, acked: &PartitionMap<u64>) -> BTreeMap<TopicIdPartition, InputLog> {
+        let input = |(tp, end): (TopicIdPartition, &u64)| {
             let (mut at, mut records) = (0, Vec::new());
-            for (base, (next, first)) in self.logs.get(tp).into_iter().flatten() {
+            for (base, (next, first)) in self.logs.get(&tp).into_iter().flatten() {
                 if *base != at {
                     break;
                 }
                 records.push((first.0, first.1, next - base));
                 at = *next;
             }
-            (*tp, InputLog { start: 0, records, end: *end })
+            (tp, InputLog { start: 0, records, end: *end })
         };
         acked.iter().map(input).collect()
     }
@@ -165,14 +166,16 @@ mod tests {
         for part in [span(4, 8, 104), span(0, 4, 100), span(2, 6, 102), span(8, 9, 500), span(0, 4, 100)] {
             served.heed(&part);
         }
-        let inputs = served.inputs(&[(TP, 9)].into());
+        let mut acked = PartitionMap::default();
+        *acked.entry(TP) = 9;
+        let inputs = served.inputs(&acked);
         let lengths: Vec<u64> = inputs[&TP].records.iter().map(|(_, _, count)| *count).collect();
         assert_eq!(lengths.iter().sum::<u64>(), 9);
         assert_eq!(inputs[&TP].records.last(), Some(&(WriterId(3), 500, 1)));
         assert_eq!(inputs[&TP].records[0].1, 100);
         // A gap ends what is known.
         served.heed(&span(20, 30, 0));
-        assert_eq!(served.inputs(&[(TP, 9)].into())[&TP].records, inputs[&TP].records);
+        assert_eq!(served.inputs(&acked)[&TP].records, inputs[&TP].records);
     }
 
     #[test]
