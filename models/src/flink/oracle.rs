@@ -95,14 +95,25 @@ pub enum Verdict {
     Wrong(String),
 }
 
+/// The keys of key groups, which never change: a job that is judged again and again counts them once.
+#[derive(Debug, Default)]
+pub struct KnownKeys(BTreeMap<KeyGroupRange, GroupKeys>);
+
+impl KnownKeys {
+    fn of(&mut self, spec: &JobSpec, groups: KeyGroupRange) -> &GroupKeys {
+        self.0.entry(groups).or_insert_with(|| GroupKeys::new(groups, spec.keys, spec.key_groups()))
+    }
+}
+
 /// Judges a job at any moment: whether its latest checkpoint is a consistent cut, whether every row is the pipeline's
 /// function of a prefix of the input that holds the checkpoint's, and whether all input is in both.
 ///
-/// `object` reads an object of the job's bucket.
+/// `object` reads an object of the job's bucket; `known` is the job's alone.
 pub fn judge<'a>(
     spec: &JobSpec,
     inputs: &BTreeMap<TopicIdPartition, InputLog>,
     table: &TableRows,
+    known: &mut KnownKeys,
     object: impl Fn(&str) -> Option<&'a Blob>,
 ) -> Verdict {
     let (splits, states) = match latest(spec, object) {
@@ -125,7 +136,8 @@ pub fn judge<'a>(
         }
         let Some((start, next)) = read else { continue };
         for state in &states {
-            match judge_row(spec, (*tp, input), state.groups, (start, next), table) {
+            let keys = known.of(spec, state.groups);
+            match judge_row((*tp, input), (state.groups, keys), (start, next), table) {
                 Ok(shown) if shown < input.end => {
                     behind = Some(format!("the table shows {shown} of {} records of {tp}", input.end));
                 }
@@ -163,9 +175,8 @@ fn latest<'a>(spec: &JobSpec, object: impl Fn(&str) -> Option<&'a Blob>) -> Resu
 /// Up to which offset a row shows its partition: it must be made of all that is there from where reading began, each once,
 /// and hold no less than the latest checkpoint.
 fn judge_row(
-    spec: &JobSpec,
     (tp, input): (TopicIdPartition, &InputLog),
-    groups: KeyGroupRange,
+    (groups, keys): (KeyGroupRange, &GroupKeys),
     (start, next): (u64, u64),
     table: &TableRows,
 ) -> Result<u64, String> {
@@ -177,8 +188,7 @@ fn judge_row(
     if end < next {
         return Err(format!("the table shows {end} records of {tp} for {groups:?}, and a checkpoint holds {next}"));
     }
-    let keys = GroupKeys::new(groups, spec.keys, spec.key_groups());
-    let Some(records) = input.count(&keys, tp, start, end) else {
+    let Some(records) = input.count(keys, tp, start, end) else {
         return Err(format!("the table shows {tp} up to {end}: no broker has ever served that"));
     };
     let expected = Applied { ranges: vec![(start, end)], records, doubled: 0 };
