@@ -19,9 +19,22 @@ impl Extents {
 
     /// Puts `data` at `offset`, over whatever was there.
     pub fn write(&mut self, offset: u64, data: &Blob) {
-        self.clear(offset..offset + data.len());
+        let end = offset + data.len();
+        let mut segments = data.segments();
         let mut at = offset;
-        for segment in data.segments() {
+        // A sector that is written again with something more in it is cut as it was before: those pieces stay in place.
+        for (start, piece) in self.pieces.range_mut(offset..end) {
+            match segments.split_first() {
+                Some((first, rest)) if *start == at && piece.len() == first.len() => {
+                    piece.clone_from(first);
+                    at += first.len();
+                    segments = rest;
+                }
+                Some(_) | None => break,
+            }
+        }
+        self.clear(at..end);
+        for segment in segments {
             self.pieces.insert(at, segment.clone());
             at += segment.len();
         }
@@ -37,7 +50,8 @@ impl Extents {
                 at = start;
             }
             let end = (start + piece.len()).min(range.end);
-            out.push(piece.slice(at - start..end - start));
+            let is_whole = at == start && end == start + piece.len();
+            out.push(if is_whole { piece.clone() } else { piece.slice(at - start..end - start) });
             at = end;
         }
         out.push(Segment::Zero(range.end.saturating_sub(at)));

@@ -349,6 +349,75 @@ pub enum Probe {
     },
 }
 
+/// What a probe is about: the parts of [`Probe`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The quorum and its log.
+    Quorum,
+    /// Streams and objects, as the active controller commits them.
+    Objects,
+    /// Write-ahead logs.
+    Wal,
+    /// Partitions at their brokers.
+    Partitions,
+    /// Producers and consumers.
+    Clients,
+    /// Checkpointing jobs.
+    Jobs,
+}
+
+impl Subject {
+    /// How many there are.
+    pub const COUNT: usize = 6;
+}
+
+impl Probe {
+    /// What it is about.
+    pub fn subject(&self) -> Subject {
+        match self {
+            Probe::ControllerElected { .. }
+            | Probe::MetadataCommitted { .. }
+            | Probe::BrokerFenced { .. }
+            | Probe::BrokerUnfenced { .. } => Subject::Quorum,
+            Probe::StreamOpened { .. }
+            | Probe::StreamClosed { .. }
+            | Probe::StreamCommitted { .. }
+            | Probe::StreamTrimmed { .. }
+            | Probe::ObjectDropped { .. }
+            | Probe::ObjectDeleted { .. }
+            | Probe::CommitRefusedAfterApplied { .. }
+            | Probe::FailoverBegan { .. }
+            | Probe::FailoverDone { .. } => Subject::Objects,
+            Probe::WalAcquired { .. }
+            | Probe::WalDurable { .. }
+            | Probe::WalRecovered { .. }
+            | Probe::WalRecoveryEnded { .. }
+            | Probe::WalTrimmed { .. }
+            | Probe::WalReset { .. } => Subject::Wal,
+            Probe::LeaderReady { .. }
+            | Probe::LeaderResigned { .. }
+            | Probe::Appended { .. }
+            | Probe::HighWatermark { .. }
+            | Probe::LogStart { .. }
+            | Probe::Acked { .. }
+            | Probe::Served { .. } => Subject::Partitions,
+            Probe::Sent { .. }
+            | Probe::Produced { .. }
+            | Probe::GaveUp { .. }
+            | Probe::Consumed { .. }
+            | Probe::Assigned { .. } => Subject::Clients,
+            Probe::CheckpointCompleted { .. }
+            | Probe::CheckpointFailed { .. }
+            | Probe::CheckpointChosen { .. }
+            | Probe::JobFailed { .. }
+            | Probe::JobRestarted { .. }
+            | Probe::JobRestored { .. }
+            | Probe::JobCaughtUp { .. }
+            | Probe::Emitted { .. } => Subject::Jobs,
+        }
+    }
+}
+
 /// Tells what is said for the first time: committed metadata is said by every controller.
 #[derive(Clone, Debug, Default)]
 pub struct FirstTold {

@@ -126,14 +126,25 @@ pub enum Verdict {
     Wrong(String),
 }
 
+/// The keys of key groups, which never change: a job that is judged again and again counts them once.
+#[derive(Debug, Default)]
+pub struct KnownKeys(BTreeMap<KeyGroupRange, GroupKeys>);
+
+impl KnownKeys {
+    fn of(&mut self, spec: &JobSpec, groups: KeyGroupRange) -> &GroupKeys {
+        self.0.entry(groups).or_insert_with(|| GroupKeys::new(groups, spec.keys, spec.key_groups()))
+    }
+}
+
 /// Judges a job at any moment: whether its latest checkpoint is a consistent cut, whether every row is the pipeline's
 /// function of a prefix of the input that holds the checkpoint's, and whether all input is in both.
 ///
-/// `object` reads an object of the job's bucket.
+/// `object` reads an object of the job's bucket; `known` is the job's alone.
 pub fn judge<'a>(
     spec: &JobSpec,
     inputs: &BTreeMap<TopicIdPartition, InputLog>,
     table: &TableRows,
+    known: &mut KnownKeys,
     object: impl Fn(&str) -> Option<&'a Blob>,
 ) -> Verdict {
     let (splits, states) = match latest(spec, object) {
@@ -141,8 +152,6 @@ pub fn judge<'a>(
         Ok(None) => return Verdict::Behind("no checkpoint was ever completed".into()),
         Err(why) => return Verdict::Wrong(why),
     };
-    let keys_of = |state: &GroupState| GroupKeys::new(state.groups, spec.keys, spec.key_groups());
-    let keys: Vec<GroupKeys> = states.iter().map(keys_of).collect();
     let mut behind = None;
     for (tp, input) in inputs {
         let read = splits.iter().find(|split| split.tp == *tp).and_then(|split| split.read);
@@ -157,7 +166,8 @@ pub fn judge<'a>(
             behind = Some(format!("the latest checkpoint has read {next} of {} records of {tp}", input.end));
         }
         let Some((start, next)) = read else { continue };
-        for (state, keys) in states.iter().zip(&keys) {
+        for state in &states {
+            let keys = known.of(spec, state.groups);
             match judge_row((*tp, input), (state.groups, keys), (start, next), table) {
                 Ok(shown) if shown.max(input.deleted()) < input.end => {
                     behind = Some(format!("the table shows {shown} of {} records of {tp}", input.end));

@@ -1,28 +1,27 @@
 //! What a producer was told is in the log is in every later leader's log.
 
 use super::{Invariant, named};
-use crate::kafka::ids::TopicIdPartition;
+use crate::kafka::partition_map::PartitionMap;
 use crate::probe::Probe;
-use std::collections::BTreeMap;
 
 /// See the [module](self).
 #[derive(Default)]
 pub(super) struct AckedIsKept {
-    acked: BTreeMap<TopicIdPartition, u64>,
+    acked: PartitionMap<u64>,
 }
 
 impl Invariant for AckedIsKept {
-    named!("acked-is-kept", "no leader begins before the end of what was acknowledged");
+    named!("acked-is-kept", "no leader begins before the end of what was acknowledged", hears: [Partitions]);
 
     fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
         match probe {
             Probe::Acked { span, .. } => {
-                let acked = self.acked.entry(span.tp).or_default();
+                let acked = self.acked.entry(span.tp);
                 *acked = span.next.max(*acked);
                 Ok(false)
             }
             Probe::LeaderReady { tp, broker, epoch, log_end, .. } => {
-                let acked = self.acked.get(tp).copied().unwrap_or(0);
+                let acked = self.acked.get(*tp).copied().unwrap_or(0);
                 if *log_end < acked {
                     return Err(format!(
                         "partition {tp}: broker {broker} leads in epoch {epoch} with a log that ends at {log_end}, \

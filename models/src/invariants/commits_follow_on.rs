@@ -13,7 +13,7 @@ pub(super) struct CommitsFollowOn {
 }
 
 impl Invariant for CommitsFollowOn {
-    named!("commits-follow-on", "objects hold a stream without a hole, and a stream's end never falls");
+    named!("commits-follow-on", "objects hold a stream without a hole, and a stream's end never falls", hears: [Objects]);
 
     fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
         match probe {

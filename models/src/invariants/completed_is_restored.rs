@@ -11,7 +11,7 @@ pub(super) struct CompletedIsRestored {
 }
 
 impl Invariant for CompletedIsRestored {
-    named!("completed-is-restored", "a restarted job begins from a checkpoint no older than the latest complete one");
+    named!("completed-is-restored", "a restarted job begins from a checkpoint no older than the latest complete one", hears: [Jobs]);
 
     fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
         match probe {

@@ -27,7 +27,7 @@ fn key(range: &StreamRange) -> (StreamId, u64) {
 }
 
 impl Invariant for DurableIsRecovered {
-    named!("durable-is-recovered", "recovery finds every record that was reported durable and not trimmed");
+    named!("durable-is-recovered", "recovery finds every record that was reported durable and not trimmed", hears: [Wal]);
 
     fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
         match probe {

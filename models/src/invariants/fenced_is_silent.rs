@@ -38,7 +38,7 @@ fn key(range: &StreamRange) -> (StreamId, u64) {
 }
 
 impl Invariant for FencedIsSilent {
-    named!("fenced-is-silent", "no fenced owner of a log acknowledges what its successor does not find");
+    named!("fenced-is-silent", "no fenced owner of a log acknowledges what its successor does not find", hears: [Wal]);
 
     fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
         match probe {

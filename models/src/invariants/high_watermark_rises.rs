@@ -1,18 +1,17 @@
 //! A partition's high watermark never falls: not within an epoch, and not from one leader to the next.
 
 use super::{Invariant, named};
-use crate::kafka::ids::TopicIdPartition;
+use crate::kafka::partition_map::PartitionMap;
 use crate::probe::Probe;
-use std::collections::BTreeMap;
 
 /// See the [module](self).
 #[derive(Default)]
 pub(super) struct HighWatermarkRises {
-    highest: BTreeMap<TopicIdPartition, u64>,
+    highest: PartitionMap<u64>,
 }
 
 impl Invariant for HighWatermarkRises {
-    named!("high-watermark-rises", "a high watermark never falls, whoever leads");
+    named!("high-watermark-rises", "a high watermark never falls, whoever leads", hears: [Partitions]);
 
     fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
         let (tp, offset, what) = match probe {
@@ -21,7 +20,7 @@ impl Invariant for HighWatermarkRises {
             Probe::LeaderReady { tp, log_end, .. } => (tp, *log_end, "begins at"),
             _ => return Ok(false),
         };
-        let highest = self.highest.entry(*tp).or_default();
+        let highest = self.highest.entry(*tp);
         // A zombie's own view may lag behind its successor's; what it may not do is acknowledge (fenced-is-silent).
         let is_beginning = matches!(probe, Probe::LeaderReady { .. });
         if offset < *highest && is_beginning {

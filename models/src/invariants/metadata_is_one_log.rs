@@ -16,7 +16,7 @@ pub(super) struct MetadataIsOneLog {
 }
 
 impl Invariant for MetadataIsOneLog {
-    named!("metadata-is-one-log", "committed metadata never changes, and an epoch has one active controller");
+    named!("metadata-is-one-log", "committed metadata never changes, and an epoch has one active controller", hears: [Quorum]);
 
     fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
         match probe {

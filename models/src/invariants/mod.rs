@@ -19,7 +19,7 @@ mod trimmed_is_committed;
 mod trimmed_stays_trimmed;
 mod wal_order;
 
-use crate::probe::{BrokenPromise, FirstTold, Probe, ProbeSink};
+use crate::probe::{BrokenPromise, FirstTold, Probe, ProbeSink, Subject};
 use wavetank_sim::{Incarnation, Nanos};
 
 /// Something that must hold.
@@ -29,6 +29,9 @@ pub trait Invariant: Send {
 
     /// In words.
     fn summary(&self) -> &'static str;
+
+    /// What it must hear of; of nothing else is it told.
+    fn subjects(&self) -> &'static [Subject];
 
     /// Something happened. Says whether it was about this invariant.
     ///
@@ -40,6 +43,8 @@ pub trait Invariant: Send {
 /// All of them, and how often each was checked.
 pub struct Invariants {
     all: Vec<(Box<dyn Invariant>, u64)>,
+    /// By subject, who is told of it: places in `all`, in their order.
+    told: [Vec<usize>; Subject::COUNT],
     first_told: FirstTold,
 }
 
@@ -69,7 +74,12 @@ impl Invariants {
             Box::<metadata_is_one_log::MetadataIsOneLog>::default(),
             Box::<completed_is_restored::CompletedIsRestored>::default(),
         ];
-        Invariants { all: all.into_iter().map(|invariant| (invariant, 0)).collect(), first_told: FirstTold::default() }
+        let mut told: [Vec<usize>; Subject::COUNT] = Default::default();
+        for (place, invariant) in all.iter().enumerate() {
+            invariant.subjects().iter().for_each(|subject| told[*subject as usize].push(place));
+        }
+        let all = all.into_iter().map(|invariant| (invariant, 0)).collect();
+        Invariants { all, told, first_told: FirstTold::default() }
     }
 
     /// By invariant: its name, what it says, how often it was checked.
@@ -82,7 +92,8 @@ impl Invariants {
     /// # Errors
     /// Which invariant is broken, and how.
     pub fn heed(&mut self, probe: &Probe) -> Result<(), BrokenPromise> {
-        for (invariant, times) in &mut self.all {
+        for place in &self.told[probe.subject() as usize] {
+            let (invariant, times) = &mut self.all[*place];
             match invariant.heed(probe) {
                 Ok(was_about_it) => *times += u64::from(was_about_it),
                 Err(why) => return Err(BrokenPromise { invariant: invariant.name(), why }),
@@ -98,15 +109,19 @@ impl ProbeSink for Invariants {
     }
 }
 
-/// The two methods that only say what an invariant is.
+/// The three methods that only say what an invariant is.
 macro_rules! named {
-    ($name:literal, $summary:literal) => {
+    ($name:literal, $summary:literal, hears: [$($subject:ident),+]) => {
         fn name(&self) -> &'static str {
             $name
         }
 
         fn summary(&self) -> &'static str {
             $summary
+        }
+
+        fn subjects(&self) -> &'static [$crate::probe::Subject] {
+            &[$($crate::probe::Subject::$subject),+]
         }
     };
 }

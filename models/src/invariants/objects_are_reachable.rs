@@ -48,7 +48,11 @@ impl ObjectsAreReachable {
 }
 
 impl Invariant for ObjectsAreReachable {
-    named!("objects-are-reachable", "no object is deleted that metadata refers to, or that alone holds what is needed");
+    named!(
+        "objects-are-reachable",
+        "no object is deleted that metadata refers to, or that alone holds what is needed",
+        hears: [Objects]
+    );
 
     fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
         match probe {

@@ -4,74 +4,89 @@
 
 use super::{Invariant, named};
 use crate::kafka::ids::{TopicIdPartition, WriterId};
+use crate::kafka::partition_map::PartitionMap;
 use crate::probe::{LogSpan, Probe};
-use std::collections::BTreeMap;
 
 /// Records of one writer, one after the other, from an offset on.
 #[derive(Clone, Copy, Debug)]
 struct Run {
+    base: u64,
     next: u64,
     writer: WriterId,
     first: u64,
 }
 
+impl Run {
+    /// The record at an offset.
+    fn at(&self, offset: u64) -> (WriterId, u64) {
+        (self.writer, self.first + (offset - self.base))
+    }
+}
+
+/// What was acknowledged or served of a partition: runs, by their first offset.
+#[derive(Default)]
+struct Log(Vec<Run>);
+
 /// See the [module](self).
 #[derive(Default)]
 pub(super) struct OneRecordAnOffset {
-    /// What was acknowledged or served, by partition and first offset; runs do not overlap.
-    logs: BTreeMap<TopicIdPartition, BTreeMap<u64, Run>>,
+    logs: PartitionMap<Log>,
+}
+
+impl Log {
+    /// Takes a run in that contradicts nothing.
+    ///
+    /// # Errors
+    /// An offset at which it has another record, that record, and the one that was known.
+    fn add(&mut self, new: Run) -> Result<(), (u64, (WriterId, u64), (WriterId, u64))> {
+        // Most are beyond all that is known, or the same as the last.
+        let after = self.0.partition_point(|run| run.base <= new.base);
+        let from = after.saturating_sub(1);
+        for run in self.0[from..].iter().take_while(|run| run.base < new.next) {
+            let (low, high) = (run.base.max(new.base), run.next.min(new.next));
+            if low < high && run.at(low) != new.at(low) {
+                return Err((low, new.at(low), run.at(low)));
+            }
+        }
+        match self.0[..after].last_mut() {
+            Some(before) if before.next >= new.next => {}
+            Some(before) if before.next >= new.base && before.at(new.base) == new.at(new.base) => {
+                before.next = new.next
+            }
+            Some(_) | None => self.0.insert(after, new),
+        }
+        Ok(())
+    }
 }
 
 impl OneRecordAnOffset {
     fn compare(&mut self, span: &LogSpan) -> Result<(), String> {
         let Some((writer, first)) = span.first else { return Ok(()) };
-        let log = self.logs.entry(span.tp).or_default();
-        let before = log.range(..=span.base).next_back().map(|(base, run)| (*base, *run));
-        let from = before.map_or(span.base, |(base, _)| base);
-        for (base, run) in log.range(from..span.next) {
-            let (low, high) = ((*base).max(span.base), run.next.min(span.next));
-            if low < high && (run.writer, run.first + (low - base)) != (writer, first + (low - span.base)) {
-                return Err(format!(
-                    "partition {}: offset {low} holds record {} of writer {}, and record {} of writer {writer}",
-                    span.tp,
-                    run.first + (low - base),
-                    run.writer,
-                    first + (low - span.base)
-                ));
-            }
-        }
-        let is_known = before.is_some_and(|(_, run)| run.next >= span.next);
-        if !is_known {
-            self.add(span, writer, first);
-        }
-        Ok(())
-    }
-
-    /// Joins a span that contradicts nothing.
-    fn add(&mut self, span: &LogSpan, writer: WriterId, first: u64) {
-        let log = self.logs.get_mut(&span.tp).expect("it was compared with");
-        if let Some((base, run)) = log.range_mut(..=span.base).next_back()
-            && run.writer == writer
-            && run.next >= span.base
-            && run.first + (span.base - base) == first
-        {
-            run.next = run.next.max(span.next);
-            return;
-        }
-        log.insert(span.base, Run { next: span.next, writer, first });
+        let new = Run { base: span.base, next: span.next, writer, first };
+        self.logs.entry(span.tp).add(new).map_err(|(offset, (writer, record), (known_writer, known))| {
+            format!(
+                "partition {}: offset {offset} holds record {known} of writer {known_writer}, and record {record} of \
+                 writer {writer}",
+                span.tp
+            )
+        })
     }
 
     /// Forgets the runs that are wholly before an offset.
     fn forget(&mut self, tp: TopicIdPartition, before: u64) {
-        let Some(log) = self.logs.get_mut(&tp) else { return };
-        while log.first_entry().is_some_and(|first| first.get().next <= before) {
-            log.pop_first();
+        if let Some(Log(runs)) = self.logs.get_mut(tp) {
+            let gone = runs.partition_point(|run| run.next <= before);
+            runs.drain(..gone);
         }
     }
 }
 
 impl Invariant for OneRecordAnOffset {
-    named!("one-record-an-offset", "an offset holds the same record in every epoch and for every reader");
+    named!(
+        "one-record-an-offset",
+        "an offset holds the same record in every epoch and for every reader",
+        hears: [Partitions, Clients]
+    );
 
     fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
         match probe {

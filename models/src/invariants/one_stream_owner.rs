@@ -19,7 +19,7 @@ pub(super) struct OneStreamOwner {
 }
 
 impl Invariant for OneStreamOwner {
-    named!("one-stream-owner", "a stream is open at one broker, and is opened by a later one when it is closed");
+    named!("one-stream-owner", "a stream is open at one broker, and is opened by a later one when it is closed", hears: [Objects]);
 
     fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
         match probe {

@@ -59,7 +59,8 @@ impl RetentionIsBounded {
 impl Invariant for RetentionIsBounded {
     named!(
         "retention-is-bounded",
-        "retention stops at the high watermark, and no log begins later than it was deleted"
+        "retention stops at the high watermark, and no log begins later than it was deleted",
+        hears: [Partitions]
     );
 
     fn heed(&mut self, probe: &Probe) -> Result<bool, String> {

@@ -8,7 +8,7 @@ use crate::probe::Probe;
 pub(super) struct RetriedCommitIsKnown;
 
 impl Invariant for RetriedCommitIsKnown {
-    named!("retried-commit-is-known", "a commit that was applied is not refused when it comes again");
+    named!("retried-commit-is-known", "a commit that was applied is not refused when it comes again", hears: [Objects]);
 
     fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
         match probe {

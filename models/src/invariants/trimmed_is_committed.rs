@@ -41,7 +41,7 @@ impl TrimmedIsCommitted {
 }
 
 impl Invariant for TrimmedIsCommitted {
-    named!("trimmed-is-committed", "a write-ahead log loses nothing that is not in committed objects");
+    named!("trimmed-is-committed", "a write-ahead log loses nothing that is not in committed objects", hears: [Objects, Wal]);
 
     fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
         match probe {

@@ -39,7 +39,7 @@ pub(super) struct TrimmedStaysTrimmed {
 }
 
 impl Invariant for TrimmedStaysTrimmed {
-    named!("trimmed-stays-trimmed", "recovery finds no trimmed record beyond the trim");
+    named!("trimmed-stays-trimmed", "recovery finds no trimmed record beyond the trim", hears: [Wal]);
 
     fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
         match probe {

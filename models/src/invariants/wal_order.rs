@@ -13,7 +13,7 @@ pub(super) struct WalOrder {
 }
 
 impl Invariant for WalOrder {
-    named!("wal-order", "a write-ahead log reports records durable in WAL order");
+    named!("wal-order", "a write-ahead log reports records durable in WAL order", hears: [Wal]);
 
     fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
         let Probe::WalDurable { wal, epoch, at, range } = probe else { return Ok(false) };

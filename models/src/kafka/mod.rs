@@ -19,6 +19,7 @@ pub mod ids;
 pub mod metadata;
 pub mod object_client;
 pub mod partition_log;
+pub mod partition_map;
 pub mod protocol;
 pub mod rpc;
 pub mod shared_storage;

@@ -10,7 +10,7 @@ use wavetank_models::client::{
 };
 use wavetank_models::cloud::object_store::ObjectStoreFault;
 use wavetank_models::fault::Fault;
-use wavetank_models::flink::oracle::{InputLog, InputRun, Verdict, judge};
+use wavetank_models::flink::oracle::{InputLog, InputRun, KnownKeys, Verdict, judge};
 use wavetank_models::flink::{
     FlinkMutant, FlinkSettings, JobManager, JobSpec, Startup, Table, TableStore, TaskManager,
 };
@@ -200,7 +200,9 @@ impl Setup {
                 let inputs: BTreeMap<_, _> = cluster.logs.iter().map(|(tp, log)| (*tp, input(log))).collect();
                 let store = world.store(sea.store);
                 let rows = table.lock().unwrap();
-                let verdict = match judge(&self.spec(sea), &inputs, &rows, |key| store.peek(sea.bucket, key)) {
+                let verdict = match judge(&self.spec(sea), &inputs, &rows, &mut KnownKeys::default(), |key| {
+                    store.peek(sea.bucket, key)
+                }) {
                     Verdict::Whole => Ok(()),
                     Verdict::Behind(why) | Verdict::Wrong(why) => Err(why),
                 };

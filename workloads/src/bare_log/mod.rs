@@ -93,7 +93,10 @@ pub fn run(medium: Medium, seed: u64, options: &RunOptions, listeners: Listeners
     let judge = Judge::default();
     let mutant = match options.mutant {
         Some(Mutant::Wal(mutant)) => Some(mutant),
-        Some(Mutant::Harbour(_) | Mutant::Storage(_) | Mutant::Controller(_) | Mutant::Flink(_)) | None => None,
+        Some(
+            Mutant::Harbour(_) | Mutant::Storage(_) | Mutant::Broker(_) | Mutant::Controller(_) | Mutant::Flink(_),
+        )
+        | None => None,
     };
     let (cloud, azs, hosts) = map();
     let (shown, weather) = (judge.clone(), Weather::draw(&choices, plan));

@@ -5,6 +5,7 @@ use crate::compare::measurement::JobRecovery;
 use std::collections::{BTreeMap, BTreeSet};
 use wavetank_models::flink::oracle::{InputLog, InputRun};
 use wavetank_models::kafka::ids::{TopicIdPartition, WriterId};
+use wavetank_models::kafka::partition_map::PartitionMap;
 use wavetank_models::probe::{LogSpan, Probe};
 use wavetank_sim::Nanos;
 
@@ -134,20 +135,16 @@ impl Served {
     }
 
     /// What is known of it, and what must come out: all that was acknowledged.
-    pub(super) fn inputs(
-        &self,
-        acked: &BTreeMap<TopicIdPartition, u64>,
-        starts: &LogStarts,
-    ) -> BTreeMap<TopicIdPartition, InputLog> {
+    pub(super) fn inputs(&self, acked: &PartitionMap<u64>, starts: &LogStarts) -> BTreeMap<TopicIdPartition, InputLog> {
         let run = |(base, (next, (writer, first))): (&u64, &(u64, (WriterId, u64)))| InputRun {
             base: *base,
             writer: *writer,
             first: *first,
             count: next - base,
         };
-        let input = |(tp, end): (&TopicIdPartition, &u64)| {
-            let records = self.logs.get(tp).into_iter().flatten().map(run).collect();
-            (*tp, InputLog { starts: starts.of(*tp), records, end: *end })
+        let input = |(tp, end): (TopicIdPartition, &u64)| {
+            let records = self.logs.get(&tp).into_iter().flatten().map(run).collect();
+            (tp, InputLog { starts: starts.of(tp), records, end: *end })
         };
         acked.iter().map(input).collect()
     }
@@ -169,7 +166,9 @@ mod tests {
         for part in [span(4, 8, 104), span(0, 4, 100), span(2, 6, 102), span(8, 9, 500), span(0, 4, 100)] {
             served.heed(&part);
         }
-        let inputs = |served: &Served| served.inputs(&[(TP, 9)].into(), &LogStarts::default()).remove(&TP).unwrap();
+        let mut acked = PartitionMap::default();
+        *acked.entry(TP) = 9;
+        let inputs = |served: &Served| served.inputs(&acked, &LogStarts::default()).remove(&TP).unwrap();
         let records = inputs(&served).records;
         assert_eq!(records.iter().map(|run| run.count).sum::<u64>(), 9);
         assert_eq!(records.last(), Some(&InputRun { base: 8, writer: WriterId(3), first: 500, count: 1 }));

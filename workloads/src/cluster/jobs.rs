@@ -15,11 +15,11 @@ use crate::mutant::Mutant;
 use crate::spec::scenario::{Pipeline, Scenario, Sink};
 use crate::spec::settings::{CheckpointingMode, RestartStrategy};
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use wavetank_models::client::Directory;
 use wavetank_models::cloud::network::{AzId, HostId};
 use wavetank_models::cloud::object_store::BucketId;
-use wavetank_models::flink::oracle::{InputLog, Verdict, judge};
+use wavetank_models::flink::oracle::{InputLog, KnownKeys, Verdict, judge};
 use wavetank_models::flink::{JobManager, JobSpec, Table, TableStore, TaskManager};
 use wavetank_models::kafka::ids::{GroupId, TopicIdPartition};
 use wavetank_models::kafka::object_client::{ObjectClientOptions, ObjectPlace};
@@ -39,6 +39,7 @@ pub(super) struct Job {
     pub(super) name: String,
     pub(super) spec: Arc<JobSpec>,
     table: TableStore,
+    known_keys: Arc<Mutex<KnownKeys>>,
     store: StoreId,
     bucket: BucketId,
     pub(super) job_manager: Member,
@@ -57,7 +58,8 @@ impl Job {
         let inputs = logs.iter().filter(|(tp, _)| mine(tp)).map(|(tp, log)| (*tp, log.clone())).collect();
         let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let store = world.store(self.store);
-        judge(&self.spec, &inputs, &table, |key| store.peek(self.bucket, key))
+        let mut known = self.known_keys.lock().unwrap_or_else(PoisonError::into_inner);
+        judge(&self.spec, &inputs, &table, &mut known, |key| store.peek(self.bucket, key))
     }
 }
 
@@ -156,7 +158,8 @@ impl Builder<'_> {
                 task_managers.push(Member { node, host, az, volume: None });
             }
             let name = pipeline.name.clone();
-            jobs.push(Job { name, spec, table: rows, store, bucket, job_manager, task_managers });
+            let known_keys = Arc::default();
+            jobs.push(Job { name, spec, table: rows, known_keys, store, bucket, job_manager, task_managers });
         }
         jobs
     }

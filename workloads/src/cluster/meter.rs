@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use wavetank_models::flink::oracle::InputLog;
 use wavetank_models::invariants::Invariants;
 use wavetank_models::kafka::ids::{BrokerId, ControllerId, LeaderEpoch, TopicIdPartition};
+use wavetank_models::kafka::partition_map::PartitionMap;
 use wavetank_models::probe::{BrokenPromise, FirstTold, Probe, ProbeSink};
 use wavetank_sim::{Incarnation, Nanos};
 
@@ -43,10 +44,10 @@ pub(super) struct Meter {
     /// Partitions that were given up in good order, and since when nobody leads them.
     resigned: BTreeMap<TopicIdPartition, Nanos>,
     /// By partition: offset after the last that was acknowledged to a producer, and that a consumer was handed.
-    acked: BTreeMap<TopicIdPartition, u64>,
-    consumed: BTreeMap<TopicIdPartition, u64>,
-    /// By place: batches that were sent and not settled.
-    on_wire: BTreeMap<u32, u32>,
+    acked: PartitionMap<u64>,
+    consumed: PartitionMap<u64>,
+    /// By partition: batches that were sent and not settled.
+    on_wire: PartitionMap<u32>,
     lag: u64,
     pub(super) produced_records: u64,
     pub(super) consumed_records: u64,
@@ -80,9 +81,9 @@ impl Meter {
             unfenced: BTreeSet::new(),
             hits: Vec::new(),
             resigned: BTreeMap::new(),
-            acked: BTreeMap::new(),
-            consumed: BTreeMap::new(),
-            on_wire: BTreeMap::new(),
+            acked: PartitionMap::default(),
+            consumed: PartitionMap::default(),
+            on_wire: PartitionMap::default(),
             lag: 0,
             produced_records: 0,
             consumed_records: 0,
@@ -149,13 +150,13 @@ impl Meter {
 
     /// Whether nothing is on its way, and all that was acknowledged was handed to consumers, or deleted.
     pub(super) fn is_quiet(&self) -> bool {
-        let was_read = |(tp, acked): (&TopicIdPartition, &u64)| self.consumed.get(tp) >= Some(acked);
+        let was_read = |(tp, acked): (TopicIdPartition, &u64)| self.consumed.get(tp) >= Some(acked);
         self.produced_records > 0 && self.acked.iter().all(was_read)
     }
 
     /// What keeps the cluster from being quiet, in words.
     pub(super) fn what_is_left(&self) -> String {
-        let behind = self.acked.iter().filter(|(tp, acked)| self.consumed.get(tp) < Some(acked));
+        let behind = self.acked.iter().filter(|(tp, acked)| self.consumed.get(*tp) < Some(*acked));
         let behind: Vec<String> = behind
             .map(|(tp, acked)| format!("{tp} is read to {} of {acked}", self.consumed.get(tp).copied().unwrap_or(0)))
             .collect();
@@ -178,18 +179,19 @@ impl Meter {
                 let place = self.place(*tp);
                 if let (Some(recorder), Some(place)) = (&mut self.recorder, place) {
                     recorder.sent(now, place);
-                    *self.on_wire.entry(place).or_default() += 1;
+                    *self.on_wire.entry(*tp) += 1;
                 }
             }
             Probe::Produced { span, due, sent, bytes } => {
                 let records = span.next - span.base;
                 self.produced_records += records;
-                let acked = self.acked.entry(span.tp).or_default();
+                let acked = self.acked.entry(span.tp);
                 *acked = span.next.max(*acked);
                 let place = self.place(span.tp);
                 self.lag += records;
                 if let (Some(recorder), Some(place)) = (&mut self.recorder, place) {
-                    *self.on_wire.entry(place).or_insert(1) -= 1;
+                    let on_wire = self.on_wire.entry(span.tp);
+                    *on_wire = on_wire.saturating_sub(1);
                     recorder.acked(now, place, records, u64::from(*bytes));
                     let (first, last) = (now - due.0.min(now), now - due.1.min(now));
                     recorder.latencies(now, Distribution::Produce, first, last, records);
@@ -204,15 +206,15 @@ impl Meter {
                 let place = self.place(*tp);
                 if let (Some(recorder), Some(place)) = (&mut self.recorder, place) {
                     // What was never sent waited too.
-                    match self.on_wire.get_mut(&place).filter(|batches| **batches > 0) {
-                        Some(batches) => *batches -= 1,
-                        None => recorder.sent(now, place),
+                    match self.on_wire.entry(*tp) {
+                        0 => recorder.sent(now, place),
+                        batches => *batches -= 1,
                     }
                     recorder.failed(now, place, u64::from(*records));
                 }
             }
             Probe::Consumed { span, due, bytes, .. } => {
-                let consumed = self.consumed.entry(span.tp).or_default();
+                let consumed = self.consumed.entry(span.tp);
                 // What a group reads again, after a rebalance or a crash, is not counted twice.
                 let fresh = span.next.saturating_sub((*consumed).max(span.base));
                 *consumed = span.next.max(*consumed);
@@ -227,7 +229,7 @@ impl Meter {
             }
             Probe::LogStart { tp, offset, .. } if tp.topic.0 >= self.first_topic => {
                 // What is deleted is waited for no more.
-                let consumed = self.consumed.entry(*tp).or_default();
+                let consumed = self.consumed.entry(*tp);
                 self.lag = self.lag.saturating_sub(offset.saturating_sub(*consumed));
                 *consumed = (*consumed).max(*offset);
                 if self.served.is_some() {
@@ -271,11 +273,10 @@ impl Meter {
                     self.log_starts.heed(now, *tp, *log_start);
                 }
                 self.leaders.insert(*tp, (*broker, *epoch));
-                if let Some(acked) = self.acked.get_mut(tp) {
-                    // What is lost is lost once.
-                    self.acked_lost += acked.saturating_sub(*log_end);
-                    *acked = (*acked).min(*log_end);
-                }
+                // What is lost is lost once.
+                let acked = self.acked.entry(*tp);
+                self.acked_lost += acked.saturating_sub(*log_end);
+                *acked = (*acked).min(*log_end);
                 if let (Some(since), Some(recorder)) = (self.resigned.remove(tp), &mut self.recorder) {
                     recorder.latency(now, Distribution::Handover, now - since, 1);
                 }

@@ -52,7 +52,7 @@ use wavetank_traces::check::Options;
 use wavetank_traces::{Finding, Severity};
 
 /// When the load begins: topics are there by then.
-const LOAD_BEGINS: Nanos = Nanos::secs(5);
+pub const LOAD_BEGINS: Nanos = Nanos::secs(5);
 /// Why a run ends in which everything went well.
 const ALL_DONE: &str = "everything that was acknowledged was read";
 /// Why a measured run ends.

@@ -172,6 +172,13 @@ impl Recorder {
     /// Counted at 16 points at most.
     pub fn latencies(&mut self, at: Nanos, of: Distribution, first: Nanos, last: Nanos, records: u64) {
         const POINTS: u64 = 16;
+        if first == last {
+            return self.latency(at, of, first, records);
+        }
+        if !self.advance(at) {
+            return;
+        }
+        let histogram = &mut self.in_second[of.index()];
         let points = records.min(POINTS);
         for point in 0..points {
             // Record numbers [from, to) go to this point, at the middle of its stretch.
@@ -181,7 +188,7 @@ impl Recorder {
                 true => first - (first - last).scale(num, den),
                 false => first + (last - first).scale(num, den),
             };
-            self.latency(at, of, latency, to - from);
+            histogram.saturating_record_n(latency.0.min(LONGEST.0), to - from);
         }
     }
 

@@ -6,15 +6,17 @@ use crate::kafka::protocol::client::{FetchPartition, FetchRequest, FetchResponse
 use crate::kafka::protocol::{ErrorCode, Request, Response};
 use crate::kafka::rpc::Reply;
 use crate::world::Cx;
-use std::collections::{BTreeMap, BTreeSet};
+use smallvec::SmallVec;
 use wavetank_sim::NodeId;
 
 impl Consumer {
     /// Sends a fetch to each broker that is to have one.
     pub(super) fn fetch(&mut self, cx: &mut Cx<'_>) {
-        for (node, wanted) in self.wanted(cx) {
+        let wanted = self.wanted(cx);
+        for of_node in wanted.chunk_by(|(one, _), (next, _)| one == next) {
+            let node = of_node[0].0;
             let session = self.sessions.entry(node).or_default();
-            let (id, epoch, partitions, forgotten) = session.next(&wanted);
+            let (id, epoch, partitions, forgotten) = session.next(of_node.iter().map(|(_, partition)| *partition));
             let request = Request::Fetch(FetchRequest {
                 session: id,
                 session_epoch: epoch,
@@ -30,11 +32,11 @@ impl Consumer {
         }
     }
 
-    /// By broker that can be asked, what to read of it.
-    fn wanted(&mut self, cx: &mut Cx<'_>) -> BTreeMap<NodeId, Vec<FetchPartition>> {
+    /// What to read, of brokers that can be asked: broker by broker, in the order of partitions.
+    fn wanted(&mut self, cx: &mut Cx<'_>) -> Vec<(NodeId, FetchPartition)> {
         let now = cx.monotonic();
-        let mut wanted: BTreeMap<NodeId, Vec<FetchPartition>> = BTreeMap::new();
-        let mut buffered = BTreeSet::new();
+        let mut wanted = Vec::new();
+        let mut buffered: SmallVec<[NodeId; 16]> = SmallVec::new();
         for (tp, assigned) in &self.partitions {
             let Some((node, epoch)) = self.metadata.leader(*tp) else {
                 self.metadata.request_update();
@@ -44,21 +46,19 @@ impl Consumer {
                 continue;
             }
             if !assigned.buffer.is_empty() {
-                buffered.insert(node);
+                buffered.push(node);
                 continue;
             }
             let Position::At(offset) = assigned.position else { continue };
-            if assigned.not_before <= now {
+            let session = self.sessions.get(&node);
+            let is_free = session.is_none_or(|session| session.call.is_none() && session.not_before <= now);
+            if is_free && assigned.not_before <= now {
                 let max_bytes = self.settings.max_partition_fetch_bytes;
-                let partition = FetchPartition { tp: *tp, offset, current_leader_epoch: epoch, max_bytes };
-                wanted.entry(node).or_default().push(partition);
+                wanted.push((node, FetchPartition { tp: *tp, offset, current_leader_epoch: epoch, max_bytes }));
             }
         }
-        wanted.retain(|node, _| {
-            let session = self.sessions.get(node);
-            let is_free = session.is_none_or(|session| session.call.is_none() && session.not_before <= now);
-            is_free && !buffered.contains(node) && self.rpc.is_ready(cx, *node)
-        });
+        wanted.retain(|(node, _)| !buffered.contains(node) && self.rpc.is_ready(cx, *node));
+        wanted.sort_by_key(|(node, _)| *node);
         wanted
     }
 

@@ -20,31 +20,41 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// The next fetch's session, epoch, partitions and forgotten ones, for these to be read.
+    /// The next fetch's session, epoch, partitions and forgotten ones, for these to be read, which are in order.
     pub fn next(
         &mut self,
-        wanted: &[FetchPartition],
+        wanted: impl Iterator<Item = FetchPartition> + Clone,
     ) -> (Option<u32>, u32, Vec<FetchPartition>, Vec<TopicIdPartition>) {
-        let is_wanted = |tp: &TopicIdPartition| wanted.iter().any(|partition| partition.tp == *tp);
-        let forgotten: Vec<_> = match self.id {
-            None => Vec::new(),
-            Some(_) => self.known.keys().copied().filter(|tp| !is_wanted(tp)).collect(),
-        };
-        if self.id.is_none() {
-            self.known.clear();
-        }
-        for tp in &forgotten {
-            self.known.remove(tp);
-        }
+        let forgotten = self.forget_all_but(wanted.clone());
         let mut changed = Vec::new();
         for partition in wanted {
             let place = (partition.offset, partition.current_leader_epoch);
             if self.known.insert(partition.tp, place) != Some(place) {
-                changed.push(*partition);
+                changed.push(partition);
             }
         }
         self.epoch = if self.id.is_none() { 0 } else { self.epoch + 1 };
         (self.id, self.epoch, changed, forgotten)
+    }
+
+    /// Forgets what is not wanted any more, and says what the broker is to forget of that.
+    fn forget_all_but(&mut self, mut wanted: impl Iterator<Item = FetchPartition>) -> Vec<TopicIdPartition> {
+        if self.id.is_none() {
+            self.known.clear();
+        }
+        let mut next = wanted.next();
+        let mut forgotten = Vec::new();
+        self.known.retain(|tp, _| {
+            while next.is_some_and(|partition| partition.tp < *tp) {
+                next = wanted.next();
+            }
+            let is_wanted = next.is_some_and(|partition| partition.tp == *tp);
+            if !is_wanted {
+                forgotten.push(*tp);
+            }
+            is_wanted
+        });
+        forgotten
     }
 
     /// From where the fetch on its way reads a partition.

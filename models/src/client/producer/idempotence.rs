@@ -19,11 +19,13 @@ impl Producer {
 
     /// Raises the epoch where a sequence is missing for certain, and asks for an id if there is none.
     pub(super) fn keep_sequences(&mut self, cx: &mut Cx<'_>) {
-        for place in 0..self.partitions.len() {
-            if self.partitions[place].sequences.is_unresolved() && self.partitions[place].sequences.resolve() {
-                self.bump.insert(place);
+        self.unresolved.retain(|place| {
+            let sequences = &mut self.partitions[*place].sequences;
+            if sequences.resolve() {
+                self.bump.insert(*place);
             }
-        }
+            sequences.is_unresolved()
+        });
         if let (false, Some((id, epoch))) = (self.bump.is_empty(), self.session) {
             cx.mark("producer: raised its epoch");
             if epoch.0 >= EPOCH_MAX {

@@ -75,6 +75,8 @@ pub struct Producer {
     asked_for_session: Option<CallId>,
     session_failures: u32,
     session_not_before: Nanos,
+    /// Partitions whose sequences are unresolved.
+    unresolved: BTreeSet<usize>,
     /// Partitions that must begin again in a new epoch.
     bump: BTreeSet<usize>,
     /// No batch's delivery times out before.
@@ -112,6 +114,7 @@ impl Producer {
             asked_for_session: None,
             session_failures: 0,
             session_not_before: Nanos::ZERO,
+            unresolved: BTreeSet::new(),
             bump: BTreeSet::new(),
             expiry: Nanos::MAX,
             drain_from: 0,

@@ -186,6 +186,7 @@ impl Producer {
     fn leave_unresolved(&mut self, place: usize, batch: &Batch) {
         if batch.stamp.is_some() && batch.attempts > 0 {
             self.partitions[place].sequences.unresolved();
+            self.unresolved.insert(place);
         }
     }
 

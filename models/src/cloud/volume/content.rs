@@ -14,6 +14,7 @@ use crate::blob::{Blob, Segment};
 use crate::cloud::network::HostId;
 use crate::extents::Extents;
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use wavetank_sim::Nanos;
@@ -329,7 +330,7 @@ impl Content {
         let Some(inode) = self.inodes.get_mut(&flight.file) else { return };
         for (at, data) in &flight.pieces {
             let keep = flight.clip.saturating_sub(*at).min(data.len());
-            let data = data.slice(0..keep);
+            let data = if keep == data.len() { Cow::Borrowed(data) } else { Cow::Owned(data.slice(0..keep)) };
             let range = *at..at + keep;
             inode.stable.write(*at, &data);
             if flight.cached {
