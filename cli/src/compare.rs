@@ -5,6 +5,7 @@ use crate::progress::Progress;
 use crate::say;
 use clap::Args;
 use std::path::{Path, PathBuf};
+use wavetank_benches::published::recorded;
 use wavetank_benches::report::Report;
 use wavetank_sim::cores;
 use wavetank_workloads::cluster;
@@ -128,7 +129,7 @@ fn measured(arguments: &Arguments, scenario: &Scenario, platforms: &[Platform]) 
     let took = progress.finish();
     if exit != Exit::Bug {
         let report =
-            Report::new(subject(arguments, scenario), &runs, Vec::new()).map_err(|error| format!("{error}\n"))?;
+            Report::new(subject(arguments, scenario), &runs, recorded()).map_err(|error| format!("{error}\n"))?;
         say(report.terminal());
         let files = report.write(&arguments.out).map_err(|error| format!("{error}\n"))?;
         let virtual_time: f64 = runs.iter().map(|run| run.duration.as_secs_f64()).sum();

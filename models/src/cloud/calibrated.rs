@@ -133,6 +133,7 @@ fn object_latencies(figures: &ObjectStoreFigures, assumed: ObjectLatencies) -> O
         get_per_mib: figures.get.per_mib.clone(),
         first_byte_put: figures.put.first_byte.clone(),
         put_per_mib: figures.put.per_mib.clone(),
+        put_ramp: figures.put.ramp,
         complete: figures.put.first_byte.scaled(2, 1),
         head: figures.head.clone(),
         delete: figures.delete.clone(),
@@ -143,7 +144,7 @@ fn object_latencies(figures: &ObjectStoreFigures, assumed: ObjectLatencies) -> O
 
 /// A regional object store.
 ///
-/// Used: `get`, `put` (first byte and time per MiB of one connection), `list`, `head`, `delete`, both request limits and
+/// Used: `get`, `put` (first byte, time per MiB of one connection, and its ramp), `list`, `head`, `delete`, both request limits and
 /// whether they are the bucket's. The time per MiB is that of a client with bandwidth to spare: the caller's own card
 /// slows it ([`Network::transfer`](super::network::Network::transfer)).
 /// Without counterpart: `appends_per_object` (the model's regional store has no append).

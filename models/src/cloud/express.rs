@@ -35,7 +35,7 @@ use super::object_store::{
     ObjectLatencies, ObjectOp, ObjectOutput, ObjectStep, OpClass, Outcome, Strain, Weather, Witnessed, az_bit,
 };
 use super::object_store::{BrownoutError, brownout_error, limits::TokenBucket};
-use crate::cloud::latency::Latency;
+use crate::cloud::latency::{Latency, Ramp};
 use crate::fault::FaultId;
 use std::collections::BTreeMap;
 use wavetank_sim::{Choices, Domain, Incarnation, Nanos, Stream};
@@ -67,6 +67,7 @@ impl ExpressProfile {
                 list: ms(8),
                 get_per_mib: ms(7),
                 put_per_mib: ms(7),
+                put_ramp: Ramp::default(),
                 arrival_ppm: 250_000,
                 slow_down: ms(2),
                 retry_after: Nanos::millis(100),

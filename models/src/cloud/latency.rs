@@ -22,7 +22,8 @@
 //! and integer arithmetic; [`Latency::quantile`], [`Latency::mean`] and every test read the same table. Only `libm`
 //! makes it: the same bits on every platform.
 //!
-//! [`SizedLatency`] composes two of them: the time to the first byte and the time per MiB of one connection.
+//! [`SizedLatency`] composes two of them: the time to the first byte and the time per MiB of one connection, whose beginning
+//! may be slower ([`Ramp`]).
 //!
 //! **Simpler than reality:** draws are independent. Real slow spells come in runs (a hot partition, a noisy neighbour);
 //! those are faults here, injected by a storm. And a distribution has one mode: a cache hit in one request of ten is
@@ -334,12 +335,33 @@ pub struct SizedLatency {
     pub first_byte: Latency,
     /// Time for each MiB of one connection that has its client's network interface for itself.
     pub per_mib: Latency,
+    /// How much slower the beginning of a body is.
+    pub ramp: Ramp,
+}
+
+/// The beginning of a body that goes slower than its rest: its first bytes take as long as they and so many others would
+/// at the connection's pace. A body shorter than the ramp pays its share of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ramp {
+    /// How long the beginning is; 0: there is none.
+    pub bytes: u64,
+    /// What it takes beyond its own bytes, in bytes at the connection's pace.
+    pub extra_bytes: u64,
+}
+
+impl Ramp {
+    /// What a body of `bytes` comes to, in bytes at the connection's pace.
+    pub fn paced(self, bytes: u64) -> u64 {
+        let begun = bytes.min(self.bytes);
+        let extra = (u128::from(self.extra_bytes) * u128::from(begun)).checked_div(u128::from(self.bytes));
+        bytes.saturating_add(extra.map_or(0, |extra| extra as u64))
+    }
 }
 
 impl From<Latency> for SizedLatency {
     /// One that does not grow with the size.
     fn from(first_byte: Latency) -> SizedLatency {
-        SizedLatency { first_byte, per_mib: Latency::constant(Nanos::ZERO) }
+        SizedLatency { first_byte, per_mib: Latency::constant(Nanos::ZERO), ramp: Ramp::default() }
     }
 }
 
@@ -347,7 +369,7 @@ impl SizedLatency {
     /// One draw for a request of that many bytes: takes exactly two 64-bit words from the stream.
     pub fn sample(&self, bytes: u64, stream: &mut Stream) -> Nanos {
         let first_byte = self.first_byte.sample(stream);
-        first_byte.saturating_add(self.per_mib.sample(stream).scale(bytes, MIB))
+        first_byte.saturating_add(self.per_mib.sample(stream).scale(self.ramp.paced(bytes), MIB))
     }
 
     /// The value that a share `p` (0..1) of draws for that size does not exceed: by convolving the two tables, without
@@ -367,7 +389,7 @@ impl SizedLatency {
     pub fn quantile_slowed(&self, bytes: u64, p: f64, slowdown: f64) -> Nanos {
         assert!((0.0..=1.0).contains(&p), "no quantile {p}");
         assert!(slowdown >= 0.0, "no slowdown of {slowdown}");
-        let mibs = bytes as f64 / MIB as f64 * slowdown;
+        let mibs = self.ramp.paced(bytes) as f64 / MIB as f64 * slowdown;
         if mibs == 0.0 || p == 0.0 {
             let least_transfer = self.per_mib.quantile(p).0 as f64 * mibs;
             return self.first_byte.quantile(p) + Nanos(to_nanos(least_transfer));
@@ -383,7 +405,12 @@ impl SizedLatency {
 
     /// The mean for that size.
     pub fn mean(&self, bytes: u64) -> Nanos {
-        self.first_byte.mean() + self.per_mib.mean().scale(bytes, MIB)
+        self.first_byte.mean() + self.transfer_mean(bytes)
+    }
+
+    /// The mean of what the body takes of it.
+    pub fn transfer_mean(&self, bytes: u64) -> Nanos {
+        self.per_mib.mean().scale(self.ramp.paced(bytes), MIB)
     }
 
     /// How much longer than alone a transfer takes when `connections` requests of `bytes` are always under way and the
@@ -393,7 +420,7 @@ impl SizedLatency {
     pub fn slowdown_of_shared_link(&self, bytes: u64, connections: u64, bytes_per_sec: f64) -> f64 {
         assert!(bytes_per_sec > 0.0, "a link without a rate");
         let mean_seconds = connections as f64 * bytes as f64 / bytes_per_sec;
-        let transfer_alone = self.per_mib.mean().scale(bytes, MIB).as_secs_f64();
+        let transfer_alone = self.transfer_mean(bytes).as_secs_f64();
         ((mean_seconds - self.first_byte.mean().as_secs_f64()) / transfer_alone).max(1.0)
     }
 
@@ -527,7 +554,7 @@ mod tests {
             b.bits64();
             assert_eq!(a.bits64(), b.bits64());
         }
-        let sized = SizedLatency { first_byte: drawn, per_mib: constant };
+        let sized = SizedLatency { per_mib: constant, ..drawn.into() };
         let (mut a, mut b) = (stream(3), stream(3));
         sized.sample(100, &mut a);
         b.bits64();
@@ -542,7 +569,7 @@ mod tests {
         let draws: Vec<u64> = (0..4).map(|_| latency.sample(&mut s).0).collect();
         assert_eq!(draws, GOLDEN_DRAWS);
         assert_eq!(latency.mean(), GOLDEN_MEAN);
-        let sized = SizedLatency { first_byte: latency.clone(), per_mib: latency.scaled(1, 2) };
+        let sized = SizedLatency { per_mib: latency.scaled(1, 2), ..latency.clone().into() };
         assert_eq!(sized.quantile(4 << 20, 0.99), GOLDEN_SIZED_P99);
         assert_eq!(sized.sample(4 << 20, &mut s), GOLDEN_SIZED_DRAW);
     }
@@ -554,7 +581,7 @@ mod tests {
     #[test]
     fn the_convolved_quantiles_are_those_of_the_draws() {
         let first_byte = Latency::from_shape(&shape()).unwrap();
-        let sized = SizedLatency { per_mib: first_byte.scaled(1, 2), first_byte };
+        let sized = SizedLatency { per_mib: first_byte.scaled(1, 2), ..first_byte.into() };
         let (mut s, n) = (stream(5), 50_000);
         for bytes in [1 << 10, 1 << 20, 16 << 20] {
             let mut draws: Vec<Nanos> = (0..n).map(|_| sized.sample(bytes, &mut s)).collect();
@@ -567,9 +594,27 @@ mod tests {
     }
 
     #[test]
+    fn a_ramp_is_paid_by_the_share_of_it_that_a_body_has() {
+        let ramp = Ramp { bytes: 128 << 10, extra_bytes: 2 << 20 };
+        assert_eq!(
+            [0, 64 << 10, 128 << 10, 1 << 20].map(|bytes| ramp.paced(bytes) - bytes),
+            [0, 1 << 20, 2 << 20, 2 << 20]
+        );
+        assert_eq!(Ramp::default().paced(4 << 20), 4 << 20);
+        assert_eq!(ramp.paced(u64::MAX), u64::MAX);
+        let sized = SizedLatency {
+            per_mib: Latency::constant(Nanos::millis(10)),
+            ramp,
+            ..SizedLatency::from(Latency::constant(Nanos::millis(20)))
+        };
+        let one = sized.sample(1 << 20, &mut stream(1));
+        assert_eq!((one, sized.mean(1 << 20)), (Nanos::millis(50), one));
+    }
+
+    #[test]
     fn the_ends_of_a_sum_are_the_sums_of_the_ends() {
         let first_byte = Latency::from_shape(&shape()).unwrap();
-        let sized = SizedLatency { per_mib: first_byte.scaled(1, 2), first_byte };
+        let sized = SizedLatency { per_mib: first_byte.scaled(1, 2), ..first_byte.into() };
         assert_eq!(sized.quantile(4 << 20, 0.0), Nanos::millis(20 + 40));
         assert_eq!(sized.quantile(0, 0.5), sized.first_byte.quantile(0.5));
         let most = sized.quantile(4 << 20, 1.0);
@@ -579,7 +624,7 @@ mod tests {
     #[test]
     fn a_shared_link_slows_transfers_until_littles_law_holds() {
         let ms = |v| Latency::constant(Nanos::millis(v));
-        let sized = SizedLatency { first_byte: ms(20), per_mib: ms(10) };
+        let sized = SizedLatency { per_mib: ms(10), ..ms(20).into() };
         // 10 connections of 1 MiB over 100 MiB/s: 100 ms each, 80 of them transfer, which alone takes 10.
         assert!((sized.slowdown_of_shared_link(1 << 20, 10, 100.0 * 1_048_576.0) - 8.0).abs() < 1e-9);
         assert_eq!(sized.slowdown_of_shared_link(1 << 20, 1, 100.0 * 1_048_576.0), 1.0, "one alone is not slowed");

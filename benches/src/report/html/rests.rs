@@ -70,13 +70,18 @@ fn expectations(summary: &Summary) -> Markup {
                 table {
                     thead { tr { th scope="col" { "Expectation" } (heads(summary)) } }
                     tbody { @for metric in metrics { tr {
-                        th scope="row" { (metric) }
+                        th scope="row" { (breakable(metric)) }
                         @for platform in &summary.platforms { (expectation(of(platform, metric).as_ref(), platform.runs.len())) }
                     } } }
                 }
             }
         }
     }
+}
+
+/// A dotted name that a narrow column may break after its dots and underscores, and nowhere else.
+fn breakable(name: &str) -> Markup {
+    html! { @for part in name.split_inclusive(['.', '_']) { (part) wbr; } }
 }
 
 fn expectation(expected: Option<&ExpectedOverRuns>, runs: usize) -> Markup {
@@ -246,7 +251,7 @@ pub(super) fn published(summary: &Summary) -> Markup {
         @if !summary.published.is_empty() {
             section {
                 h2 { "Appendix: published figures beside ours" }
-                p { "What others measured on real systems, and what the simulation gives for the same setup." }
+                p { "What others measured on real systems, and what the simulation gives for the same set-up, whatever this report is of. The set-ups, and what differs: docs/published.md." }
                 div class="scroll" { table {
                     thead { tr {
                         th scope="col" { "Row" } th scope="col" class="text" { "What" } th scope="col" { "Published" } th scope="col" { "Ours" } th scope="col" { "Error" }

@@ -40,8 +40,10 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Holds all these values; ends at 1, 2 or 5 times a power of ten.
+    /// Holds all these values, but none less than a millionth of the highest: those are at the axis' end (a delay of
+    /// nothing would stretch it to the nanosecond). Ends at 1, 2 or 5 times a power of ten.
     pub(super) fn holding(low: f64, high: f64, from: f64, to: f64) -> Log {
+        let low = low.max(high / 1e6);
         let marks: Vec<f64> = marks().collect();
         let low = marks.iter().rev().find(|mark| **mark <= low.max(1.0) * 1.000_001).copied().unwrap_or(1.0);
         let high = marks.iter().find(|mark| **mark >= high && **mark > low).copied().unwrap_or(low * 10.0);

@@ -3,7 +3,7 @@
 use super::api::OpClass;
 use super::engine::Timing;
 use super::limits::PrefixLimits;
-use crate::cloud::latency::Latency;
+use crate::cloud::latency::{Latency, Ramp};
 use wavetank_sim::{Nanos, Stream};
 
 /// The latencies of one class of store.
@@ -29,6 +29,8 @@ pub struct ObjectLatencies {
     pub get_per_mib: Latency,
     /// Time for one mebibyte of a body sent to the store, drawn once a request.
     pub put_per_mib: Latency,
+    /// How much slower the beginning of a body sent to the store is.
+    pub put_ramp: Ramp,
     /// The share of a request's latency that has passed when it reaches the store, in parts per million. Its instant of
     /// effect is drawn evenly between that and the answer. At most 1,000,000 (effect and answer coincide).
     pub arrival_ppm: u32,
@@ -64,6 +66,7 @@ impl ObjectStoreProfile {
                 list: ms(30),
                 get_per_mib: ms(12),
                 put_per_mib: ms(12),
+                put_ramp: Ramp::default(),
                 arrival_ppm: 250_000,
                 slow_down: ms(5),
                 retry_after: Nanos::secs(1),
@@ -88,7 +91,7 @@ const MIB: u64 = 1 << 20;
 impl ObjectLatencies {
     /// Draws how long a body takes to the store on its connection alone: one draw, whatever its size.
     pub(crate) fn draw_upload(&self, upload_len: u64, percent: u64, stream: &mut Stream) -> Nanos {
-        self.put_per_mib.sample(stream).scale(percent, 100).scale(upload_len, MIB)
+        self.put_per_mib.sample(stream).scale(percent, 100).scale(self.put_ramp.paced(upload_len), MIB)
     }
 
     /// Draws one request's other times, given what its body took: two draws of latency and pace, one of the instant,

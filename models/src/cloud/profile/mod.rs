@@ -378,7 +378,7 @@ fn sized_at_place(sized: &SizedLatency, row: &Row, place: Place) -> Nanos {
     match place {
         Place::Quantile(p) => sized.quantile_slowed(row.bytes, p, slowdown),
         Place::Mean => {
-            let transfer = sized.per_mib.mean().scale(row.bytes, 1 << 20).0 as f64;
+            let transfer = sized.transfer_mean(row.bytes).0 as f64;
             sized.first_byte.mean() + Nanos((transfer * slowdown) as u64)
         }
     }

@@ -2,7 +2,7 @@
 
 use super::figures::*;
 use crate::cloud::data_file::{DataError, DataFile, Span};
-use crate::cloud::latency::{Latency, Shape, SizedLatency};
+use crate::cloud::latency::{Latency, Ramp, Shape, SizedLatency};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -72,6 +72,14 @@ pub(super) struct RawLatency {
 pub(super) struct RawSized {
     first_byte: Spanned<RawLatency>,
     per_mib: Spanned<RawLatency>,
+    ramp: Option<RawRamp>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRamp {
+    bytes: Spanned<u64>,
+    extra_bytes: Spanned<u64>,
 }
 
 #[derive(Deserialize)]
@@ -207,6 +215,13 @@ impl Reader<'_> {
         Ok(SizedLatency {
             first_byte: self.latency(&raw.first_byte, &format!("{key}.first_byte"))?,
             per_mib: self.latency(&raw.per_mib, &format!("{key}.per_mib"))?,
+            ramp: match &raw.ramp {
+                Some(ramp) => Ramp {
+                    bytes: self.count(&ramp.bytes, &format!("{key}.ramp.bytes"), 1)?,
+                    extra_bytes: self.count(&ramp.extra_bytes, &format!("{key}.ramp.extra_bytes"), 1)?,
+                },
+                None => Ramp::default(),
+            },
         })
     }
 
