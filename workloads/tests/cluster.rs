@@ -1,9 +1,11 @@
 //! Clusters, run small: what exploring finds, and that it finds it again.
 
+use wavetank_models::cloud::price::PicoUsd;
 use wavetank_sim::{on_fresh_thread, run_many};
 use wavetank_workloads::cluster::{ClusterReport, Purpose, Setup, run};
 use wavetank_workloads::scenario::{Listeners, RunOptions};
 use wavetank_workloads::spec::scenario::{Scenario, builtin};
+use wavetank_workloads::spec::{Folder, Source};
 
 fn scenario(name: &str) -> Scenario {
     builtin::scenario(name).expect("it is built in").expect("it is right").value
@@ -23,6 +25,34 @@ fn a_calm_cluster_becomes_quiet_on_every_platform() {
         let name = scenario.platforms[platform].kind.name();
         assert!(report.run.findings.is_empty(), "{name}: {:?}", report.run.findings);
         assert!(report.run.history.checked > Some(100), "{name}: {:?}", report.run.history);
+    }
+}
+
+#[test]
+fn members_that_know_their_zone_read_in_it_and_that_costs_less() {
+    let used = |protocol: &str, settings: &str| {
+        let text = format!(
+            "platforms = [\"s3-wal\"]\n[scenario]\nname = \"near\"\nsummary = \"who reads where\"\n\
+             [workload]\npartitions = 12\nmessage_size = \"4 KiB\"\nrate = 600\n\
+             [[group]]\nname = \"readers\"\nmembers = 6\nprotocol = \"{protocol}\"\n{settings}\n\
+             [measure]\nduration = \"20 s\"\nwarm_up = \"15 s\"\n"
+        );
+        let scenario = Scenario::parse(&Source::new("near.toml", text), &Folder("".into())).expect("it is right").value;
+        let setup = Setup { scenario: &scenario, platform: &scenario.platforms[0], purpose: Purpose::Measure };
+        let measure = || run(setup, 1, &RunOptions::default(), Listeners::default());
+        let report = on_fresh_thread(measure).expect("no panic");
+        assert!(report.run.findings.is_empty(), "{:?}", report.run.findings);
+        let usage = report.measurement.expect("it was measured").usage;
+        let lines = usage.monthly.iter().filter(|line| line.product.contains("cross-az"));
+        (usage.bytes["cross-AZ"], lines.map(|line| line.cost).sum::<PicoUsd>())
+    };
+    for protocol in ["eager", "cooperative"] {
+        let plain = used(protocol, "");
+        let near = used(protocol, "settings = { \"client.rack\" = \"{zone.id}\" }");
+        // A copy comes in, two thirds of it from elsewhere, and one goes out: of that nothing crosses a zone any more.
+        assert!(near.0 * 100 < plain.0 * 65 && near.1 < plain.1, "{protocol}: {near:?} instead of {plain:?}");
+        // A zone that no broker is in is as none.
+        assert_eq!(used(protocol, "settings = { \"client.rack\" = \"nowhere\" }").0 / 100_000, plain.0 / 100_000);
     }
 }
 

@@ -49,6 +49,19 @@ fn a_driver_file_counts_less_than_the_scenario() {
 }
 
 #[test]
+fn a_rack_is_each_members_zone_or_one_of_them() {
+    let warnings = |rack| {
+        let group = format!("[[group]]\nname = \"g\"\nmembers = 1\nsettings = {{ \"client.rack\" = \"{rack}\" }}\n");
+        let parsed = parse(&format!("{HEAD}{LOAD}{group}"));
+        assert_eq!(parsed.value.groups[0].settings.client_rack.as_deref(), Some(rack));
+        parsed.warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!((warnings("a").len(), warnings("{zone.id}").len()), (0, 0));
+    let warned = warnings("z").join("\n");
+    assert!(warned.contains("client.rack of \"g\" is \"z\", where no broker is"), "{warned}");
+}
+
+#[test]
 fn idempotence_is_off_where_another_setting_excludes_it() {
     for (settings, on) in [
         ("acks = \"all\"", true),

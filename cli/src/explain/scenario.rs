@@ -8,7 +8,7 @@ use wavetank_workloads::spec::scenario::{
     Fault, Group, KeyChoice, Origin, Pipeline, Placement, Platform, Scenario, Sink, Workload, words,
 };
 use wavetank_workloads::spec::settings::{
-    CheckpointingMode, DeliveryGuarantee, Given, GroupProtocol, RestartStrategy, Scope, WalUri,
+    CheckpointingMode, DeliveryGuarantee, Given, GroupProtocol, OWN_ZONE, RestartStrategy, Scope, WalUri,
 };
 
 pub fn explain(page: &mut Page, it: &Scenario) {
@@ -173,6 +173,11 @@ fn group(page: &mut Page, group: &Group, load: &Workload) {
         }
     };
     page.line("", &protocol);
+    if let Some(rack) = &group.settings.client_rack {
+        let whose = if rack == OWN_ZONE { "each member's own zone" } else { rack.as_str() };
+        page.line("", &format!("client.rack is {whose}: members are assigned partitions that are led there (KIP-881)"));
+        page.line("", "shared storage has no followers to fetch from (KIP-392)");
+    }
 }
 
 fn pipeline(page: &mut Page, pipeline: &Pipeline, load: &Workload) {

@@ -457,8 +457,8 @@ impl Builder<'_> {
     }
 
     /// Exploring runs read everything, so that whatever is lost shows.
-    fn consumer_settings(&self, group: &Group) -> ConsumerSettings {
-        let settings = settings::consumer(&group.settings);
+    fn consumer_settings(&self, group: &Group, az: AzId) -> ConsumerSettings {
+        let settings = settings::consumer_in(&group.settings, az, &self.setup.scenario.cluster.azs);
         match self.setup.purpose {
             // Whoever is to work off a backlog has to begin before it.
             Purpose::Measure if self.setup.scenario.workload.backlog_bytes == 0 => settings,
@@ -487,7 +487,7 @@ impl Builder<'_> {
                     directory: directory.clone(),
                     group: GroupId(number as u32),
                     subscription: Subscription::Subscribe(topics.clone()),
-                    settings: self.consumer_settings(group),
+                    settings: self.consumer_settings(group, az),
                     records_per_sec: None,
                     recorded: self.setup.purpose == Purpose::Explore,
                 };

@@ -153,6 +153,7 @@ fn read(top: &Section<'_>, files: &dyn ReadFile) -> Scenario {
     let platforms = cluster::read_platforms(top, &cluster);
     let load::Loaded { workload, mut groups } = load::read(top, &cluster, files);
     groups.extend(group::read(top, &cluster, &workload, &groups));
+    group::check_racks(top, &cluster, &groups);
     let pipelines = pipeline::read(top, &cluster, &workload);
     let measure = size::read_measure(top);
     let explore = size::read_explore(top);
