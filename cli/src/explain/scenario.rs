@@ -61,7 +61,16 @@ fn cluster(page: &mut Page, it: &Scenario) {
     page.heading("Cluster");
     let placed = placed(&Placement::spread(cluster.brokers, &cluster.azs));
     let (cores, memory) = (many(cluster.vcpus.into(), "core"), bytes(cluster.memory_bytes));
+    let (one_zone, spread): (Vec<&Platform>, Vec<&Platform>) =
+        it.platforms.iter().partition(|platform| platform.kind.is_in_one_zone());
+    let here = format!("all in zone {}", cluster.azs[0]);
+    let placed = if spread.is_empty() { here.clone() } else { placed };
     page.line("brokers", &format!("{} x {} ({cores}, {memory}): {placed}", cluster.brokers, cluster.instance));
+    if !spread.is_empty() && cluster.azs.len() > 1 {
+        for platform in one_zone {
+            page.line("", &format!("on {} {here}, where its volumes can be attached", platform.kind.name()));
+        }
+    }
     let threads = (cluster.settings.network_threads, cluster.settings.io_threads);
     page.line("threads", &format!("{} for the network, {} for requests, in each broker", threads.0, threads.1));
     page.line("controllers", &cluster.controllers.to_string());

@@ -125,9 +125,7 @@ impl Map {
             };
             (0..count).map(one).collect::<Vec<_>>()
         };
-        // A volume of one zone can be attached in that zone alone, so whoever is to take a dead broker's log over must be
-        // there too.
-        let is_zonal = setup.platform.kind == PlatformKind::EbsWal;
+        let is_zonal = setup.platform.kind.is_in_one_zone();
         let spread = |n: usize| azs[n % azs.len()];
         let broker_az = |n: usize| if is_zonal { azs[0] } else { spread(n) };
         let joining = joining(setup);
