@@ -281,6 +281,13 @@ pub enum Probe {
         /// How many partitions.
         partitions: u32,
     },
+    /// What a member's application reads has changed: it was given partitions, or has given some up.
+    Held {
+        /// Which group's.
+        group: GroupId,
+        /// All that it reads now.
+        partitions: Vec<TopicIdPartition>,
+    },
     // ---- checkpointing jobs ----
     /// A checkpoint is complete.
     CheckpointCompleted {

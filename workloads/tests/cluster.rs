@@ -1,8 +1,9 @@
 //! Clusters, run small: what exploring finds, and that it finds it again.
 
 use wavetank_models::cloud::price::PicoUsd;
-use wavetank_sim::{on_fresh_thread, run_many};
+use wavetank_sim::{Nanos, on_fresh_thread, run_many};
 use wavetank_workloads::cluster::{ClusterReport, Purpose, Setup, run};
+use wavetank_workloads::compare::Kept;
 use wavetank_workloads::scenario::{Listeners, RunOptions};
 use wavetank_workloads::spec::scenario::{Scenario, builtin};
 use wavetank_workloads::spec::{Folder, Source};
@@ -54,6 +55,28 @@ fn members_that_know_their_zone_read_in_it_and_that_costs_less() {
         // A zone that no broker is in is as none.
         assert_eq!(used(protocol, "settings = { \"client.rack\" = \"nowhere\" }").0 / 100_000, plain.0 / 100_000);
     }
+}
+
+#[test]
+fn readers_that_come_and_go_or_come_late_are_judged() {
+    let text = "platforms = [\"nfs-wal\"]\n[scenario]\nname = \"come\"\nsummary = \"and go\"\n\
+                [workload]\npartitions = 6\nmessage_size = \"1 KiB\"\nrate = 500\n\
+                [workload.consumer]\n\"auto.offset.reset\" = \"earliest\"\n\
+                [[group]]\nname = \"members\"\nmembers = 3\nprotocol = \"eager\"\n\
+                [[group]]\nname = \"late\"\nmembers = 1\nstart_at = \"15 s\"\n\
+                [[fault]]\nkind = \"consumer-churn\"\nat = \"3 s\"\nfor = \"8 s\"\ntarget = \"group:members\"\n\
+                every = \"4 s\"\n\
+                [expect]\n\"rebalance.pause\" = \"< 40 s\"\ncatch_up = \"< 1 ms\"\n\"sink.duplicates\" = 0\n\
+                [measure]\nduration = \"30 s\"\nwarm_up = \"15 s\"\n";
+    let scenario = Scenario::parse(&Source::new("come.toml", text), &Folder("".into())).expect("it is right").value;
+    let setup = Setup { scenario: &scenario, platform: &scenario.platforms[0], purpose: Purpose::Measure };
+    let measure = || run(setup, 1, &RunOptions::default(), Listeners::default());
+    let report = on_fresh_thread(measure).expect("no panic");
+    let it = report.measurement.expect("it was measured");
+    assert!(it.rebalance_pause.is_some_and(|pause| pause > Nanos::millis(1)), "{:?}", it.rebalance_pause);
+    assert!(matches!(it.catch_ups.as_slice(), [Some(took)] if *took < Nanos::secs(10)), "{:?}", it.catch_ups);
+    let kept: Vec<_> = it.expectations.iter().map(|it| it.kept()).collect();
+    assert_eq!(kept, [Kept::Kept, Kept::Missed, Kept::Unknown], "{:?}", it.expectations);
 }
 
 /// How many storms each platform goes through: `WAVETANK_SEEDS` says more.

@@ -5,6 +5,7 @@ use super::cloud::{CLIENT_INSTANCE, CLOUD, CONTROLLER_INSTANCE};
 use super::job_meter::JobMeter;
 use super::jobs::{self, Job};
 use super::knobs::Knobs;
+use super::reader_meter::{Late, Reader, ReaderMeter};
 use super::settings;
 use super::size::{Purpose, Setup, Size};
 use crate::mutant::Mutant;
@@ -22,6 +23,7 @@ use wavetank_models::cloud::network::{AzId, HostId};
 use wavetank_models::cloud::nfs::NfsShare;
 use wavetank_models::cloud::object_store::{BucketId, ObjectStore};
 use wavetank_models::cloud::volume::Volume;
+use wavetank_models::flink::{JobSpec, Startup};
 use wavetank_models::kafka::broker::coordinator::OFFSETS_TOPIC;
 use wavetank_models::kafka::broker::link::LinkOptions;
 use wavetank_models::kafka::broker::{Broker, BrokerSpec, STORAGE_SPACE};
@@ -70,6 +72,9 @@ pub(super) struct Cluster {
     pub(super) jobs: Vec<Job>,
     /// Groups by name: which of the consumers are theirs.
     pub(super) groups: Vec<(String, Range<usize>)>,
+    /// By group: when it starts, if not at once, and what it reads.
+    pub(super) group_starts: Vec<Option<Nanos>>,
+    pub(super) group_partitions: Vec<Vec<TopicIdPartition>>,
     /// Whoever gives the controllers orders.
     pub(super) admin: NodeId,
     /// How many partitions each topic has, the platform's own first.
@@ -80,7 +85,23 @@ pub(super) struct Cluster {
 impl Cluster {
     /// Those who listen to its jobs.
     pub(super) fn job_meters(&self) -> Vec<JobMeter> {
-        self.jobs.iter().map(|job| JobMeter::new(job.spec.job, &job.spec.sources)).collect()
+        let reads_from = |spec: &JobSpec| match spec.startup {
+            Startup::Latest => spec.begins_at,
+            Startup::Earliest | Startup::GroupOffsets => Nanos::ZERO,
+        };
+        let meter = |job: &Job| JobMeter::new(job.spec.job, &job.spec.sources, reads_from(&job.spec));
+        self.jobs.iter().map(meter).collect()
+    }
+
+    /// Whoever listens to its readers; `rate` is the load's.
+    pub(super) fn reader_meter(&self, begin: Nanos, rate: u64) -> ReaderMeter {
+        let of_groups = (0..).map(GroupId).zip(&self.group_starts);
+        let groups = of_groups.filter_map(|(group, start)| Some((Reader::Group(group), (*start)?)));
+        let of_jobs = self.jobs.iter().enumerate().filter(|(_, job)| job.spec.begins_at > Nanos::ZERO);
+        let jobs = of_jobs.map(|(place, job)| (Reader::Job(place), job.spec.begins_at));
+        let late = |(reader, start)| Late { reader, start, caught_up: None };
+        let topics = (0..).map(GroupId).zip(self.group_partitions.iter().cloned()).collect();
+        ReaderMeter::new(begin, rate, topics, groups.chain(jobs).map(late).collect())
     }
 
     /// Every partition, the platform's own first.
@@ -224,6 +245,8 @@ impl Builder<'_> {
             producers,
             consumers,
             groups,
+            group_starts: self.setup.scenario.groups.iter().map(|group| self.starts_late(group)).collect(),
+            group_partitions: self.setup.scenario.groups.iter().map(|group| self.partitions_of(group)).collect(),
             jobs,
             admin,
             partitions,
@@ -507,6 +530,13 @@ impl Builder<'_> {
         let is_read = |topic: &u32| self.setup.purpose == Purpose::Explore || group.topics.contains(&name(*topic));
         let topics = (0..self.size.topics).filter(is_read);
         topics.map(|topic| (TopicId(FIRST_TOPIC + topic), self.size.partitions)).collect()
+    }
+
+    /// Their partitions.
+    fn partitions_of(&self, group: &Group) -> Vec<TopicIdPartition> {
+        let of =
+            |(topic, count): (TopicId, u32)| (0..count).map(move |partition| TopicIdPartition { topic, partition });
+        self.topics_of(group).into_iter().flat_map(of).collect()
     }
 
     /// When a group of a measured run starts, if not at once: as it says itself, and when the backlog is written that the

@@ -1,6 +1,7 @@
 //! Hears the probes of a run: invariants, the recorder of a measured run, and how recoveries went.
 
 use super::job_meter::{JobMeter, Served};
+use super::reader_meter::ReaderMeter;
 use crate::compare::measurement::{JobRecovery, Recovery};
 use crate::compare::{Distribution, Recorder};
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +55,7 @@ pub(super) struct Meter {
     pub(super) acked_lost: u64,
     /// In the order of the scenario.
     pub(super) jobs: Vec<JobMeter>,
+    pub(super) readers: ReaderMeter,
     /// What jobs have to work on; exploring runs alone need it.
     served: Option<Served>,
 }
@@ -86,6 +88,7 @@ impl Meter {
             gave_up_records: 0,
             acked_lost: 0,
             jobs: Vec::new(),
+            readers: ReaderMeter::default(),
         }
     }
 
@@ -242,6 +245,16 @@ impl Meter {
         self.count_jobs(now, probe);
     }
 
+    /// Only measured runs ask.
+    fn watch_readers(&mut self, now: Nanos, by: Incarnation, probe: &Probe) {
+        if self.recorder.is_some() {
+            self.readers.heed(now, by, probe);
+            if let Probe::Consumed { .. } | Probe::Emitted { .. } = probe {
+                self.readers.look(now, &self.acked, &self.jobs);
+            }
+        }
+    }
+
     fn count_jobs(&mut self, now: Nanos, probe: &Probe) {
         let begin = self.begin;
         self.jobs.iter_mut().for_each(|job| job.heed(now, begin, probe));
@@ -307,6 +320,7 @@ impl ProbeSink for SharedMeter {
             return Ok(());
         }
         meter.count(now, probe);
+        meter.watch_readers(now, by, probe);
         meter.follow(now, probe);
         meter.invariants.heed(probe)
     }

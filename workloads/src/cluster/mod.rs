@@ -21,6 +21,7 @@ mod knobs;
 mod meter;
 mod moves;
 mod promises;
+mod reader_meter;
 mod settings;
 pub mod situations;
 mod size;
@@ -39,6 +40,7 @@ use crate::scenario::{Listeners, RunOptions};
 use build::{Builder, FIRST_TOPIC, Map};
 use cloud::CLOUD;
 use faults::{Conductor, judge_jobs};
+use jobs::Job;
 use knobs::Knobs;
 use meter::{Meter, SharedMeter};
 use size::Size;
@@ -118,7 +120,11 @@ pub fn run(setup: Setup<'_>, seed: u64, options: &RunOptions, listeners: Listene
                 purpose: setup.purpose,
                 rolling: None,
             };
-            meter.0.lock().expect("the run begins").jobs = conductor.cluster.job_meters();
+            {
+                let mut meter = meter.0.lock().expect("the run begins");
+                meter.jobs = conductor.cluster.job_meters();
+                meter.readers = conductor.cluster.reader_meter(begin, size.rate);
+            }
             *jobs.lock().expect("the run begins") = conductor.cluster.jobs.clone();
             conductor.put_on_plan(world, core);
             world.set_director(Box::new(conductor));
@@ -129,7 +135,8 @@ pub fn run(setup: Setup<'_>, seed: u64, options: &RunOptions, listeners: Listene
             } else {
                 Verdict::Whole
             };
-            let report = Report { setup, size: &size, seed, drawn, instances, verdict };
+            let doubled = jobs.lock().expect("the run is over").iter().map(Job::doubled).sum();
+            let report = Report { setup, size: &size, seed, drawn, instances, verdict, doubled };
             let faults = std::mem::take(&mut *marks.lock().expect("the run is over"));
             let mut meter = meter.0.lock().expect("the run is over");
             let mut measurement = report.measurement(world, &mut meter, &outcome);
@@ -166,6 +173,8 @@ struct Report<'a> {
     instances: Vec<String>,
     /// Of the jobs.
     verdict: Verdict,
+    /// Records that jobs' tables hold twice.
+    doubled: u64,
 }
 
 impl Report<'_> {
@@ -190,6 +199,9 @@ impl Report<'_> {
         }
         measurement.situations = outcome.marks.iter().map(|(name, count)| (name.to_owned(), count)).collect();
         measurement.usage = self.usage(world, outcome.now);
+        measurement.rebalance_pause = meter.readers.longest_pause();
+        measurement.catch_ups = meter.readers.catch_ups();
+        measurement.sink_duplicates = (!meter.jobs.is_empty()).then_some(self.doubled);
         measurement.acked_lost = meter.acked_lost;
         measurement.ended_promises = promises::ended(&self.setup, &measurement);
         let expected = self.setup.scenario.expectations_on(self.setup.platform).into_iter();

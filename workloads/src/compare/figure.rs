@@ -65,6 +65,12 @@ pub enum Figure {
     FreshnessP99,
     /// The largest backlog of a pipeline in any second: written, and not in its output yet.
     JobLagMax,
+    /// The longest time that a partition was without a reader in a rebalance.
+    RebalancePause,
+    /// The longest that a reader which starts late takes to be where the others are.
+    CatchUp,
+    /// Records that sinks of pipelines hold twice.
+    SinkDuplicates,
     /// 99th percentile of [`Distribution::Handover`].
     HandoverP99,
     /// Acknowledged records that are gone.
@@ -133,7 +139,7 @@ pub enum Rests {
 
 impl Figure {
     /// All of them, in the order of reports.
-    pub const ALL: [Figure; 24] = [
+    pub const ALL: [Figure; 27] = [
         Figure::ProduceP50,
         Figure::ProduceP99,
         Figure::ProduceP999,
@@ -155,6 +161,9 @@ impl Figure {
         Figure::CheckpointMax,
         Figure::FreshnessP50,
         Figure::FreshnessP99,
+        Figure::RebalancePause,
+        Figure::CatchUp,
+        Figure::SinkDuplicates,
         Figure::HandoverP99,
         Figure::AckedLost,
         Figure::CostMonth,
@@ -184,6 +193,9 @@ impl Figure {
             Figure::CheckpointMax => "checkpoint max",
             Figure::FreshnessP50 => "freshness p50",
             Figure::FreshnessP99 => "freshness p99",
+            Figure::RebalancePause => "rebalance pause",
+            Figure::CatchUp => "catch-up",
+            Figure::SinkDuplicates => "in sinks twice",
             Figure::HandoverP99 => "handover p99",
             Figure::AckedLost => "acked, then lost",
             Figure::CostMonth => "cost a month",
@@ -207,9 +219,13 @@ impl Figure {
             | Figure::FreshnessP99
             | Figure::HandoverP99 => Unit::Millis,
             Figure::Throughput => Unit::MegabytesPerSecond,
-            Figure::Errors | Figure::LagMax | Figure::JobLagMax | Figure::AckedLost => Unit::Records,
+            Figure::Errors | Figure::LagMax | Figure::JobLagMax | Figure::SinkDuplicates | Figure::AckedLost => {
+                Unit::Records
+            }
             Figure::Checkpoints | Figure::CheckpointsFailed => Unit::Count,
-            Figure::Unavailable | Figure::Recovery | Figure::JobRecovery => Unit::Seconds,
+            Figure::Unavailable | Figure::Recovery | Figure::JobRecovery | Figure::RebalancePause | Figure::CatchUp => {
+                Unit::Seconds
+            }
             Figure::CostMonth => Unit::Usd,
         }
     }
@@ -225,7 +241,7 @@ impl Figure {
     /// What it rests on.
     pub fn rests(self) -> Rests {
         match self {
-            Figure::AckedLost => Rests::OnCounting,
+            Figure::AckedLost | Figure::SinkDuplicates => Rests::OnCounting,
             Figure::CostMonth => Rests::OnPrices,
             Figure::ProduceP50
             | Figure::ProduceP99
@@ -248,6 +264,8 @@ impl Figure {
             | Figure::CheckpointMax
             | Figure::FreshnessP50
             | Figure::FreshnessP99
+            | Figure::RebalancePause
+            | Figure::CatchUp
             | Figure::HandoverP99 => Rests::OnProfiles,
         }
     }
@@ -273,6 +291,9 @@ impl Figure {
                 run.checkpoints_failed.and_then(|_| lags.reduce(f64::max))
             }
             Figure::FreshnessP99 => percentile(run, Distribution::Freshness, 0.99),
+            Figure::RebalancePause => run.rebalance_pause.map(|pause| pause.as_secs_f64()),
+            Figure::CatchUp => longest(run.catch_ups.iter().copied()),
+            Figure::SinkDuplicates => run.sink_duplicates.map(|twice| twice as f64),
             Figure::HandoverP99 => percentile(run, Distribution::Handover, 0.99),
             Figure::Throughput => throughput(run),
             Figure::Errors => Some(run.seconds.iter().map(|second| second.errors).sum::<u64>() as f64),
