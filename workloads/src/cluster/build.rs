@@ -8,6 +8,7 @@ use super::knobs::Knobs;
 use super::reader_meter::{Late, Reader, ReaderMeter};
 use super::settings;
 use super::size::{Purpose, Setup, Size};
+use super::sustainable;
 use crate::mutant::Mutant;
 use crate::spec::scenario::{Fault, FaultKind, Group, Placement, PlatformKind, Target};
 use std::collections::{BTreeMap, VecDeque};
@@ -437,10 +438,8 @@ impl Builder<'_> {
         let (workload, size) = (&self.setup.scenario.workload, self.size);
         let count = size.producers.total();
         let mut members = Vec::new();
-        for n in 0..count {
+        for (n, rate) in (0..count).zip(sustainable::shares(size.rate, count as usize)) {
             let (host, az) = hosts.next().expect("a host a client");
-            // Producers share the rate; the first few take what does not divide.
-            let rate = size.rate / u64::from(count) + u64::from(u64::from(n) < size.rate % u64::from(count));
             let spec = ProducerSpec {
                 directory: directory.clone(),
                 topic: TopicId(FIRST_TOPIC + n % size.topics),
@@ -544,7 +543,7 @@ impl Builder<'_> {
     fn starts_late(&self, group: &Group) -> Option<Nanos> {
         let workload = &self.setup.scenario.workload;
         let own = (group.start_at > Nanos::ZERO).then(|| self.size.warm_up.max(super::LOAD_BEGINS) + group.start_at);
-        let to_write = Nanos::secs(workload.backlog_bytes / workload.bytes_in_per_sec().max(1));
+        let to_write = Nanos::secs(workload.backlog_bytes / workload.bytes_in_per_sec().unwrap_or(1).max(1));
         let backlog = (workload.backlog_bytes > 0).then(|| super::LOAD_BEGINS + to_write);
         own.max(backlog).filter(|_| self.setup.purpose == Purpose::Measure)
     }

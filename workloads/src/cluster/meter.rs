@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use wavetank_models::flink::oracle::InputLog;
 use wavetank_models::invariants::Invariants;
-use wavetank_models::kafka::ids::{BrokerId, ControllerId, LeaderEpoch, TopicIdPartition};
+use wavetank_models::kafka::ids::{BrokerId, ControllerId, LeaderEpoch, TopicId, TopicIdPartition};
 use wavetank_models::probe::{BrokenPromise, FirstTold, Probe, ProbeSink};
 use wavetank_sim::{Incarnation, Nanos};
 
@@ -150,6 +150,12 @@ impl Meter {
     pub(super) fn is_quiet(&self) -> bool {
         let was_read = |(tp, acked): (&TopicIdPartition, &u64)| self.consumed.get(tp) >= Some(acked);
         self.produced_records > 0 && self.acked.iter().all(was_read)
+    }
+
+    /// Records of these topics that were acknowledged and that no group has been handed.
+    pub(super) fn unread(&self, topics: &BTreeSet<TopicId>) -> u64 {
+        let acked = self.acked.iter().filter(|(tp, _)| topics.contains(&tp.topic));
+        acked.map(|(tp, acked)| acked.saturating_sub(self.consumed.get(tp).copied().unwrap_or(0))).sum()
     }
 
     /// What keeps the cluster from being quiet, in words.

@@ -21,11 +21,13 @@ mod knobs;
 mod meter;
 mod moves;
 mod promises;
+mod rate_controller;
 mod reader_meter;
 mod settings;
 pub mod situations;
 mod size;
 mod storm;
+mod sustainable;
 
 pub use comparison::{Measured, compare};
 pub use jobs::{NotYet, supported};
@@ -45,6 +47,7 @@ use knobs::Knobs;
 use meter::{Meter, SharedMeter};
 use size::Size;
 use std::sync::{Arc, Mutex};
+use sustainable::Sustainable;
 use wavetank_models::cloud::price::PriceBook;
 use wavetank_models::flink::oracle::Verdict;
 use wavetank_models::world::{Event, Products, World, launch};
@@ -74,7 +77,10 @@ pub struct ClusterReport {
 
 /// Runs one seed on this thread.
 pub fn run(setup: Setup<'_>, seed: u64, options: &RunOptions, listeners: Listeners) -> ClusterReport {
-    let size = setup.size();
+    let mut size = setup.size();
+    let is_to_find = setup.purpose == Purpose::Measure && setup.scenario.workload.rate.is_none();
+    let sustainable = is_to_find.then(|| sustainable::find(setup, seed, options.mutant));
+    size.rate = sustainable.map_or(size.rate, |it| it.rate);
     let begin = size.warm_up.max(LOAD_BEGINS);
     let (cloud, hosts, instances) = Map::new(&setup, &size).split();
     let recorder = (setup.purpose == Purpose::Measure).then(|| recorder(&setup, &size, seed, begin));
@@ -136,7 +142,7 @@ pub fn run(setup: Setup<'_>, seed: u64, options: &RunOptions, listeners: Listene
                 Verdict::Whole
             };
             let doubled = jobs.lock().expect("the run is over").iter().map(Job::doubled).sum();
-            let report = Report { setup, size: &size, seed, drawn, instances, verdict, doubled };
+            let report = Report { setup, size: &size, seed, drawn, instances, verdict, sustainable, doubled };
             let faults = std::mem::take(&mut *marks.lock().expect("the run is over"));
             let mut meter = meter.0.lock().expect("the run is over");
             let mut measurement = report.measurement(world, &mut meter, &outcome);
@@ -175,6 +181,8 @@ struct Report<'a> {
     verdict: Verdict,
     /// Records that jobs' tables hold twice.
     doubled: u64,
+    /// Where the rate had to be found.
+    sustainable: Option<Sustainable>,
 }
 
 impl Report<'_> {
@@ -202,6 +210,7 @@ impl Report<'_> {
         measurement.rebalance_pause = meter.readers.longest_pause();
         measurement.catch_ups = meter.readers.catch_ups();
         measurement.sink_duplicates = (!meter.jobs.is_empty()).then_some(self.doubled);
+        measurement.sustainable_rate = self.sustainable.map(|it| it.rate);
         measurement.acked_lost = meter.acked_lost;
         measurement.ended_promises = promises::ended(&self.setup, &measurement);
         let expected = self.setup.scenario.expectations_on(self.setup.platform).into_iter();
@@ -242,6 +251,11 @@ impl Report<'_> {
                 why = format!("{why}; {job}");
             }
             findings.push(Finding { severity: Severity::Stall, at_ns: outcome.now.0, by: "the cluster".into(), why });
+        }
+        if let Some(Sustainable { rate, is_proven: false }) = self.sustainable {
+            let why = format!("no rate was found that holds; the run has {rate} messages a second");
+            let by = "the search for the highest rate".into();
+            findings.push(Finding { severity: Severity::Stall, at_ns: 0, by, why });
         }
         let led_here =
             if findings.is_empty() { Vec::new() } else { outcome.ring.iter().map(|r| r.to_string()).collect() };

@@ -23,6 +23,8 @@ use wavetank_sim::Nanos;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Figure {
+    /// The highest rate that is sustained, where a scenario asks for it: what the load had.
+    SustainableRate,
     /// Median of [`Distribution::Produce`].
     ProduceP50,
     /// Its 99th percentile.
@@ -91,6 +93,9 @@ pub enum Unit {
     /// 10^6 bytes a second.
     #[serde(rename = "MB/s")]
     MegabytesPerSecond,
+    /// Records a second.
+    #[serde(rename = "msg/s")]
+    RecordsPerSecond,
     /// Records.
     #[serde(rename = "records")]
     Records,
@@ -109,6 +114,7 @@ impl Unit {
             Unit::Millis => "ms",
             Unit::Seconds => "s",
             Unit::MegabytesPerSecond => "MB/s",
+            Unit::RecordsPerSecond => "msg/s",
             Unit::Records => "records",
             Unit::Count => "count",
             Unit::Usd => "USD",
@@ -139,7 +145,8 @@ pub enum Rests {
 
 impl Figure {
     /// All of them, in the order of reports.
-    pub const ALL: [Figure; 27] = [
+    pub const ALL: [Figure; 28] = [
+        Figure::SustainableRate,
         Figure::ProduceP50,
         Figure::ProduceP99,
         Figure::ProduceP999,
@@ -172,6 +179,7 @@ impl Figure {
     /// For people, at most 18 columns wide with its unit apart.
     pub fn name(self) -> &'static str {
         match self {
+            Figure::SustainableRate => "highest rate",
             Figure::ProduceP50 => "produce p50",
             Figure::ProduceP99 => "produce p99",
             Figure::ProduceP999 => "produce p99.9",
@@ -218,6 +226,7 @@ impl Figure {
             | Figure::FreshnessP50
             | Figure::FreshnessP99
             | Figure::HandoverP99 => Unit::Millis,
+            Figure::SustainableRate => Unit::RecordsPerSecond,
             Figure::Throughput => Unit::MegabytesPerSecond,
             Figure::Errors | Figure::LagMax | Figure::JobLagMax | Figure::SinkDuplicates | Figure::AckedLost => {
                 Unit::Records
@@ -233,7 +242,7 @@ impl Figure {
     /// Which way is better.
     pub fn better(self) -> Better {
         match self {
-            Figure::Throughput | Figure::Checkpoints => Better::Higher,
+            Figure::SustainableRate | Figure::Throughput | Figure::Checkpoints => Better::Higher,
             _ => Better::Lower,
         }
     }
@@ -243,7 +252,8 @@ impl Figure {
         match self {
             Figure::AckedLost | Figure::SinkDuplicates => Rests::OnCounting,
             Figure::CostMonth => Rests::OnPrices,
-            Figure::ProduceP50
+            Figure::SustainableRate
+            | Figure::ProduceP50
             | Figure::ProduceP99
             | Figure::ProduceP999
             | Figure::EndToEndP50
@@ -273,6 +283,7 @@ impl Figure {
     /// Its value in one run; none where the run has none.
     pub fn of(self, run: &Measurement) -> Option<f64> {
         match self {
+            Figure::SustainableRate => run.sustainable_rate.map(|rate| rate as f64),
             Figure::ProduceP50 => percentile(run, Distribution::Produce, 0.5),
             Figure::ProduceP99 => percentile(run, Distribution::Produce, 0.99),
             Figure::ProduceP999 => percentile(run, Distribution::Produce, 0.999),

@@ -422,6 +422,9 @@ pub struct Measurement {
     pub catch_ups: Vec<Option<Nanos>>,
     /// Records that sinks of pipelines hold twice; none where there is no pipeline.
     pub sink_duplicates: Option<u64>,
+    /// The highest sustainable rate that was found, which is what the load had, in records a second; none where the
+    /// scenario names a rate.
+    pub sustainable_rate: Option<u64>,
     /// Acknowledged records that are gone.
     pub acked_lost: u64,
     /// Promises that ended, beyond the platform's budget of faults.

@@ -229,6 +229,7 @@ impl Recorder {
             rebalance_pause: None,
             catch_ups: Vec::new(),
             sink_duplicates: None,
+            sustainable_rate: None,
             acked_lost: 0,
             ended_promises: Vec::new(),
             usage: UsageReport::default(),
