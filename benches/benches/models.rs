@@ -76,7 +76,7 @@ fn bench(
 /// Says what a run was.
 fn describe(platform: &str, scenario: &Described, report: &ClusterReport) {
     let (load, events) = (under_load(scenario).as_secs_f64(), report.run.events);
-    let mib = load * scenario.workload.bytes_in_per_sec() as f64 / f64::from(1 << 20);
+    let mib = load * scenario.workload.bytes_in_per_sec().expect("its rate is given") as f64 / f64::from(1 << 20);
     let now = report.run.now.as_secs_f64();
     println!(
         "{}@{platform}: {now:.0} virtual seconds, {load:.0} of them under load, {events} events, {:.1} events per MiB",
@@ -116,7 +116,7 @@ fn is_carried(scenario: &Described, report: &ClusterReport) {
     let seconds = &report.measurement.as_ref().expect("it was measured").seconds;
     let (published, consumed) =
         seconds.iter().fold((0, 0), |(p, c), second| (p + second.published, c + second.consumed));
-    let wanted = scenario.measure.duration.as_secs_f64() * scenario.workload.rate as f64;
+    let wanted = scenario.measure.duration.as_secs_f64() * scenario.workload.rate.expect("it is given") as f64;
     for (what, records) in [("written", published), ("read", consumed)] {
         let share = records as f64 / wanted;
         println!("  {:.1} % of the load were {what}", 100.0 * share);

@@ -147,6 +147,33 @@ warning: consumerBacklogSize: is not known, and has no effect
 }
 
 #[test]
+fn brokers_are_said_to_be_where_each_platform_has_them() {
+    let told = explained("broker-failover");
+    assert!(told.contains("1 in each of the zones a, b, c"), "{told}");
+    let there = "on ebs-wal all in zone a, where its volumes can be attached";
+    assert!(told.split_whitespace().collect::<Vec<_>>().join(" ").contains(there), "{told}");
+    let text = "platforms = [\"ebs-wal\"]\n[scenario]\nname = \"x\"\nsummary = \"y\"\n[workload]\n\
+                partitions = 4\nmessage_size = 10\nrate = 10\n[[group]]\nname = \"g\"\nmembers = 1\n\
+                settings = { \"client.rack\" = \"{zone.id}\" }\n";
+    let scenario = Scrap::new("zone.toml", text);
+    let told = explained(scenario.path());
+    assert!(told.contains("all in zone a") && !told.contains("in each of the zones"), "{told}");
+    assert!(told.contains("client.rack is each member's own zone"), "{told}");
+}
+
+#[test]
+fn a_rate_that_is_to_be_found_is_explained() {
+    let text = "platforms = [\"s3-wal\"]\n[scenario]\nname = \"x\"\nsummary = \"y\"\n[workload]\ntopics = 2\n\
+                partitions = 4\nmessage_size = 10\nrate = \"max\"\n[[group]]\nname = \"g\"\nmembers = 1\n";
+    let scenario = Scrap::new("max.toml", text);
+    let told = explained(scenario.path());
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = "in messages of 10 B as fast as each platform sustains a search finds the rate first, for each platform and \
+                seed; the measurement runs at it out fan-out 1 producers";
+    assert!(told.contains(said), "{told}");
+}
+
+#[test]
 fn a_scenario_file_finds_the_files_it_names_beside_it() {
     let workload = "name: w\ntopics: 1\npartitionsPerTopic: 4\nmessageSize: 1\npayloadFile: x\n\
                     subscriptionsPerTopic: 1\nconsumerPerSubscription: 1\nproducersPerTopic: 1\nproducerRate: 7\n\

@@ -26,7 +26,7 @@ pub struct LogSpan {
 }
 
 /// One thing that happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probe {
     // ---- the quorum ----
     /// A controller has become the active one.
@@ -294,6 +294,13 @@ pub enum Probe {
         /// How many partitions.
         partitions: u32,
     },
+    /// What a member's application reads has changed: it was given partitions, or has given some up.
+    Held {
+        /// Which group's.
+        group: GroupId,
+        /// All that it reads now.
+        partitions: Vec<TopicIdPartition>,
+    },
     // ---- checkpointing jobs ----
     /// A checkpoint is complete.
     CheckpointCompleted {
@@ -405,7 +412,8 @@ impl Probe {
             | Probe::Produced { .. }
             | Probe::GaveUp { .. }
             | Probe::Consumed { .. }
-            | Probe::Assigned { .. } => Subject::Clients,
+            | Probe::Assigned { .. }
+            | Probe::Held { .. } => Subject::Clients,
             Probe::CheckpointCompleted { .. }
             | Probe::CheckpointFailed { .. }
             | Probe::CheckpointChosen { .. }

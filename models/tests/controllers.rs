@@ -71,7 +71,7 @@ impl ProbeSink for Watch {
             Probe::BrokerFenced { broker, .. } => seen.fenced.push((broker, now)),
             Probe::ObjectDeleted { .. } => {
                 seen.deleted_at.push(now);
-                seen.facts.push(*probe);
+                seen.facts.push(probe.clone());
             }
             fact => seen.facts.push(fact),
         }

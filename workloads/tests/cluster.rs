@@ -1,9 +1,12 @@
 //! Clusters, run small: what exploring finds, and that it finds it again.
 
-use wavetank_sim::{on_fresh_thread, run_many};
+use wavetank_models::cloud::price::PicoUsd;
+use wavetank_sim::{Nanos, on_fresh_thread, run_many};
 use wavetank_workloads::cluster::{ClusterReport, Purpose, Setup, run};
+use wavetank_workloads::compare::Kept;
 use wavetank_workloads::scenario::{Listeners, RunOptions};
 use wavetank_workloads::spec::scenario::{Scenario, builtin};
+use wavetank_workloads::spec::{Folder, Source};
 
 fn scenario(name: &str) -> Scenario {
     builtin::scenario(name).expect("it is built in").expect("it is right").value
@@ -24,6 +27,77 @@ fn a_calm_cluster_becomes_quiet_on_every_platform() {
         assert!(report.run.findings.is_empty(), "{name}: {:?}", report.run.findings);
         assert!(report.run.history.checked > Some(100), "{name}: {:?}", report.run.history);
     }
+}
+
+/// A broker's disk of 1 MB/s takes about 850 records of 1 KiB a second: three of them, with what each log adds, less than
+/// 3,000.
+#[test]
+fn the_highest_rate_that_holds_is_found_and_measured() {
+    let text = "platforms = [\"ebs-wal\"]\n[scenario]\nname = \"most\"\nsummary = \"as much as it can\"\n\
+                [cluster]\nbrokers = 3\n[workload]\npartitions = 6\nmessage_size = \"1 KiB\"\nrate = \"max\"\n\
+                producers = 2\n[[group]]\nname = \"readers\"\nmembers = 3\n\
+                [platform.ebs-wal]\n\"s3.wal.path\" = \"0@file:///dev/x?iobandwidth=1000000\"\n\
+                [measure]\nduration = \"20 s\"\nwarm_up = \"10 s\"\n[expect]\nthroughput = \">= 99 %\"\n";
+    let scenario = Scenario::parse(&Source::new("most.toml", text), &Folder("".into())).expect("it is right").value;
+    let setup = Setup { scenario: &scenario, platform: &scenario.platforms[0], purpose: Purpose::Measure };
+    let measure = || run(setup, 1, &RunOptions::default(), Listeners::default());
+    let [one, two] = [(), ()].map(|()| on_fresh_thread(measure).expect("no panic"));
+    assert!(one.run.findings.is_empty(), "{:?}", one.run.findings);
+    assert_eq!(one.run.digest, two.run.digest);
+    let measurement = one.measurement.expect("it was measured");
+    let rate = measurement.sustainable_rate.expect("it was looked for");
+    assert!((1_000..3_000).contains(&rate), "{rate}");
+    assert_eq!(measurement.expectations[0].kept(), Kept::Kept, "{:?}", measurement.expectations);
+}
+
+#[test]
+fn members_that_know_their_zone_read_in_it_and_that_costs_less() {
+    let used = |protocol: &str, settings: &str| {
+        let text = format!(
+            "platforms = [\"s3-wal\"]\n[scenario]\nname = \"near\"\nsummary = \"who reads where\"\n\
+             [workload]\npartitions = 12\nmessage_size = \"4 KiB\"\nrate = 600\n\
+             [[group]]\nname = \"readers\"\nmembers = 6\nprotocol = \"{protocol}\"\n{settings}\n\
+             [measure]\nduration = \"20 s\"\nwarm_up = \"15 s\"\n"
+        );
+        let scenario = Scenario::parse(&Source::new("near.toml", text), &Folder("".into())).expect("it is right").value;
+        let setup = Setup { scenario: &scenario, platform: &scenario.platforms[0], purpose: Purpose::Measure };
+        let measure = || run(setup, 1, &RunOptions::default(), Listeners::default());
+        let report = on_fresh_thread(measure).expect("no panic");
+        assert!(report.run.findings.is_empty(), "{:?}", report.run.findings);
+        let usage = report.measurement.expect("it was measured").usage;
+        let lines = usage.monthly.iter().filter(|line| line.product.contains("cross-az"));
+        (usage.bytes["cross-AZ"], lines.map(|line| line.cost).sum::<PicoUsd>())
+    };
+    for protocol in ["eager", "cooperative"] {
+        let plain = used(protocol, "");
+        let near = used(protocol, "settings = { \"client.rack\" = \"{zone.id}\" }");
+        // A copy comes in, two thirds of it from elsewhere, and one goes out: of that nothing crosses a zone any more.
+        assert!(near.0 * 100 < plain.0 * 65 && near.1 < plain.1, "{protocol}: {near:?} instead of {plain:?}");
+        // A zone that no broker is in is as none.
+        assert_eq!(used(protocol, "settings = { \"client.rack\" = \"nowhere\" }").0 / 100_000, plain.0 / 100_000);
+    }
+}
+
+#[test]
+fn readers_that_come_and_go_or_come_late_are_judged() {
+    let text = "platforms = [\"nfs-wal\"]\n[scenario]\nname = \"come\"\nsummary = \"and go\"\n\
+                [workload]\npartitions = 6\nmessage_size = \"1 KiB\"\nrate = 500\n\
+                [workload.consumer]\n\"auto.offset.reset\" = \"earliest\"\n\
+                [[group]]\nname = \"members\"\nmembers = 3\nprotocol = \"eager\"\n\
+                [[group]]\nname = \"late\"\nmembers = 1\nstart_at = \"15 s\"\n\
+                [[fault]]\nkind = \"consumer-churn\"\nat = \"3 s\"\nfor = \"8 s\"\ntarget = \"group:members\"\n\
+                every = \"4 s\"\n\
+                [expect]\n\"rebalance.pause\" = \"< 40 s\"\ncatch_up = \"< 1 ms\"\n\"sink.duplicates\" = 0\n\
+                [measure]\nduration = \"30 s\"\nwarm_up = \"15 s\"\n";
+    let scenario = Scenario::parse(&Source::new("come.toml", text), &Folder("".into())).expect("it is right").value;
+    let setup = Setup { scenario: &scenario, platform: &scenario.platforms[0], purpose: Purpose::Measure };
+    let measure = || run(setup, 1, &RunOptions::default(), Listeners::default());
+    let report = on_fresh_thread(measure).expect("no panic");
+    let it = report.measurement.expect("it was measured");
+    assert!(it.rebalance_pause.is_some_and(|pause| pause > Nanos::millis(1)), "{:?}", it.rebalance_pause);
+    assert!(matches!(it.catch_ups.as_slice(), [Some(took)] if *took < Nanos::secs(10)), "{:?}", it.catch_ups);
+    let kept: Vec<_> = it.expectations.iter().map(|it| it.kept()).collect();
+    assert_eq!(kept, [Kept::Kept, Kept::Missed, Kept::Unknown], "{:?}", it.expectations);
 }
 
 /// How many storms each platform goes through: `WAVETANK_SEEDS` says more.

@@ -20,7 +20,7 @@ fn read(name: &str, text: &str) -> Vec<Problem> {
 /// What is derived from a file that was read holds for every one that was.
 fn use_it(file: &File) {
     if let File::Scenario(it) = file {
-        it.bytes_out_per_sec();
+        it.bytes_out_per_sec(it.workload.bytes_in_per_sec().unwrap_or(u64::MAX));
         it.pipelines.iter().for_each(|pipeline| assert!(pipeline.state_bytes() == 0 || pipeline.state_keys > 0));
         it.platforms.iter().for_each(|platform| assert!(it.expectations_on(platform).len() >= it.expectations.len()));
         for fault in &it.faults {

@@ -177,6 +177,11 @@ const SCENARIOS: &[Row] = &[
     ),
     (
         "rate = 1000",
+        "rate = \"max\"\nbacklog = \"1 GiB\"",
+        "x.toml:10:8: `workload.rate`: asks for the most that can be sustained while a backlog is built (right would be: a rate: rate = 20000)",
+    ),
+    (
+        "rate = 1000",
         "rate = \"1000 MiB/s\"",
         "x.toml:10:8: `workload.rate`: \"1000 MiB/s\" is no rate (right would be: messages a second, above zero: 20000 or \"20000 msg/s\")",
     ),

@@ -20,7 +20,7 @@ fn the_failover_scenario_is_the_benchmarks_at_a_tenth_of_its_rate() {
     let Origin::Omb { workload, driver, .. } = &load.origin else { panic!("it is inline") };
     assert_eq!((load.topics, load.partitions, load.message_size), (1, 100, 1024));
     assert_eq!((load.producers.total(), scenario.groups[0].members.total()), (4, 4));
-    assert_eq!((workload.producer_rate, load.rate), (Some(200_000), 20_000));
+    assert_eq!((workload.producer_rate, load.rate), (Some(200_000), Some(20_000)));
     assert_eq!(load.producer.linger, wavetank_sim::Nanos::millis(1));
     assert_eq!(driver.as_ref().map(|(_, driver)| driver.replication_factor), Some(3));
     assert_eq!(scenario.platforms.len(), 5);

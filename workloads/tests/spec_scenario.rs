@@ -45,7 +45,31 @@ fn a_driver_file_counts_less_than_the_scenario() {
     );
     let it = parse(&text).value;
     assert_eq!((it.workload.producer.linger, it.workload.producer.batch_size), (Nanos::millis(20), 131_072));
-    assert_eq!(it.workload.rate, 200_000);
+    assert_eq!(it.workload.rate, Some(200_000));
+}
+
+#[test]
+fn the_most_that_can_be_sustained_is_asked_for_in_three_ways() {
+    let omb = |rate| {
+        let text = format!("{HEAD}[workload]\nomb = \"omb/1-topic-100-partitions-1kb-4p-4c.yaml\"\n{rate}");
+        parse(&text).value.workload.rate
+    };
+    let inline = |rate| parse(&format!("{HEAD}{}", LOAD.replace("1000", rate))).value.workload.rate;
+    assert_eq!((inline("\"max\""), inline("0"), inline("7")), (None, None, Some(7)));
+    assert_eq!((omb("rate = \"max\""), omb("rate = 8"), omb("")), (None, Some(8), Some(200_000)));
+}
+
+#[test]
+fn a_rack_is_each_members_zone_or_one_of_them() {
+    let warnings = |rack| {
+        let group = format!("[[group]]\nname = \"g\"\nmembers = 1\nsettings = {{ \"client.rack\" = \"{rack}\" }}\n");
+        let parsed = parse(&format!("{HEAD}{LOAD}{group}"));
+        assert_eq!(parsed.value.groups[0].settings.client_rack.as_deref(), Some(rack));
+        parsed.warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!((warnings("a").len(), warnings("{zone.id}").len()), (0, 0));
+    let warned = warnings("z").join("\n");
+    assert!(warned.contains("client.rack of \"g\" is \"z\", where no broker is"), "{warned}");
 }
 
 #[test]
@@ -88,7 +112,7 @@ fn groups_jobs_keys_and_places_are_read() {
     assert_eq!((job.state_bytes(), job.sink, job.settings.consumer.fetch_max_bytes), (10_240, Sink::None, 7));
     assert_eq!(job.settings.checkpoint_interval, Some(Nanos::secs(60)));
     // 100 kB/s: two groups of both topics, a group of one, a job of both.
-    assert_eq!((load.bytes_in_per_sec(), it.bytes_out_per_sec()), (100_000, 350_000));
+    assert_eq!((load.bytes_in_per_sec(), it.bytes_out_per_sec(100_000)), (Some(100_000), 350_000));
 }
 
 #[test]

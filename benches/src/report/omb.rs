@@ -5,7 +5,8 @@
 //!
 //! Where several seeds were run, rates and backlogs are means over them and latencies are of all their records together.
 //! The driver is the platform's name. **Different from the original:** quantile maps have about ten steps where it has a
-//! hundred, for they are larger than all the rest; what was not measured (no publish delay, say) is zero.
+//! hundred, for they are larger than all the rest; what was not measured (no publish delay, say) is zero. A search for the
+//! highest sustainable rate (`producerRate: 0`) adds the key `sustainableRate`, in messages a second.
 
 use super::hlog::by_number;
 use hdrhistogram::Histogram;
@@ -69,6 +70,11 @@ fn entries(workload: &str, runs: &[&Measurement]) -> Vec<(String, Entry)> {
         ("consumeRate".to_owned(), rates(&intervals, |interval| interval.consumed)),
         ("backlog".to_owned(), backlogs(&intervals)),
     ];
+    let found: Vec<f64> = runs.iter().filter_map(|run| run.sustainable_rate).map(|rate| rate as f64).collect();
+    if !found.is_empty() {
+        let mean = found.iter().sum::<f64>() / found.len() as f64;
+        out.push(("sustainableRate".to_owned(), json!(rounded(mean))));
+    }
     for (of, key, _) in LATENCIES {
         let mut columns = statistics(of, &|suffix, _| (format!("{key}{suffix}"), Value::Array(Vec::new())));
         // One histogram at a time: a day has thousands of intervals.

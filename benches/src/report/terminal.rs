@@ -82,7 +82,9 @@ fn figures(out: &mut String, summary: &Summary, columns: &[usize]) {
 fn label(name: &str, unit: Unit) -> String {
     match unit {
         Unit::Records | Unit::Count => name.to_owned(),
-        Unit::Millis | Unit::Seconds | Unit::MegabytesPerSecond | Unit::Usd => format!("{name} {}", unit.name()),
+        Unit::Millis | Unit::Seconds | Unit::MegabytesPerSecond | Unit::RecordsPerSecond | Unit::Usd => {
+            format!("{name} {}", unit.name())
+        }
     }
 }
 

@@ -12,6 +12,7 @@ pub(super) fn value(unit: Unit, value: f64) -> String {
         Unit::Seconds => number::time(value),
         Unit::Usd => number::usd(value),
         Unit::MegabytesPerSecond => format!("{} MB/s", number::amount(value)),
+        Unit::RecordsPerSecond => format!("{} messages/s", number::amount(value)),
         Unit::Records | Unit::Count => number::amount(value),
     }
 }
@@ -108,7 +109,13 @@ pub(super) fn paragraphs(summary: &Summary) -> Paragraphs {
     };
     Paragraphs {
         held: held(summary),
-        fast: sentences(&[Figure::ProduceP99, Figure::EndToEndP99, Figure::Unavailable, Figure::Recovery]),
+        fast: sentences(&[
+            Figure::SustainableRate,
+            Figure::ProduceP99,
+            Figure::EndToEndP99,
+            Figure::Unavailable,
+            Figure::Recovery,
+        ]),
         costs: costs(summary),
     }
 }

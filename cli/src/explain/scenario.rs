@@ -5,10 +5,10 @@ use super::settings;
 use wavetank_sim::Nanos;
 use wavetank_workloads::spec::grouped;
 use wavetank_workloads::spec::scenario::{
-    Fault, Group, KeyChoice, Origin, Pipeline, Placement, Platform, Scenario, Sink, Workload, words,
+    EXPLORE_RATE, Fault, Group, KeyChoice, Origin, Pipeline, Placement, Platform, Scenario, Sink, Workload, words,
 };
 use wavetank_workloads::spec::settings::{
-    CheckpointingMode, DeliveryGuarantee, Given, GroupProtocol, RestartStrategy, Scope, WalUri,
+    CheckpointingMode, DeliveryGuarantee, Given, GroupProtocol, OWN_ZONE, RestartStrategy, Scope, WalUri,
 };
 
 pub fn explain(page: &mut Page, it: &Scenario) {
@@ -61,7 +61,16 @@ fn cluster(page: &mut Page, it: &Scenario) {
     page.heading("Cluster");
     let placed = placed(&Placement::spread(cluster.brokers, &cluster.azs));
     let (cores, memory) = (many(cluster.vcpus.into(), "core"), bytes(cluster.memory_bytes));
+    let (one_zone, spread): (Vec<&Platform>, Vec<&Platform>) =
+        it.platforms.iter().partition(|platform| platform.kind.is_in_one_zone());
+    let here = format!("all in zone {}", cluster.azs[0]);
+    let placed = if spread.is_empty() { here.clone() } else { placed };
     page.line("brokers", &format!("{} x {} ({cores}, {memory}): {placed}", cluster.brokers, cluster.instance));
+    if !spread.is_empty() && cluster.azs.len() > 1 {
+        for platform in one_zone {
+            page.line("", &format!("on {} {here}, where its volumes can be attached", platform.kind.name()));
+        }
+    }
     let threads = (cluster.settings.network_threads, cluster.settings.io_threads);
     page.line("threads", &format!("{} for the network, {} for requests, in each broker", threads.0, threads.1));
     page.line("controllers", &cluster.controllers.to_string());
@@ -77,21 +86,31 @@ fn load(page: &mut Page, it: &Scenario) {
     let partitions = load.all_partitions();
     let each = many(load.partitions.into(), "partition");
     page.line("topics", &format!("{} of {each}: {} in all", grouped(load.topics.into()), grouped(partitions)));
-    let written = load.bytes_in_per_sec();
     let said = match &load.origin {
-        Origin::Omb { workload, .. } if workload.producer_rate != Some(load.rate) => {
+        Origin::Omb { workload, .. } if workload.producer_rate != load.rate => {
             let rate = workload.producer_rate.map_or_else(|| "the most it can".into(), grouped);
             format!(" (the OMB file says {rate})")
         }
         Origin::Omb { .. } | Origin::Inline => String::new(),
     };
     let size = bytes(load.message_size);
-    page.line("in", &format!("{} messages/s of {size}: {}/s{said}", grouped(load.rate), bytes(written)));
-    let (messages, share) = (ratio(load.rate, partitions), bytes(written / partitions.max(1)));
-    page.line("per partition", &format!("{messages} messages/s, {share}/s{}", hot(load)));
-    let read = it.bytes_out_per_sec();
-    let fan_out = if read == 0 { "nobody reads".into() } else { format!("fan-out {}", ratio(read, written)) };
-    page.line("out", &format!("{}/s: {fan_out}", bytes(read)));
+    match load.rate {
+        Some(rate) => {
+            let written = rate.saturating_mul(load.message_size);
+            page.line("in", &format!("{} messages/s of {size}: {}/s{said}", grouped(rate), bytes(written)));
+            let (messages, share) = (ratio(rate, partitions), bytes(written / partitions.max(1)));
+            page.line("per partition", &format!("{messages} messages/s, {share}/s{}", hot(load, rate)));
+            let read = it.bytes_out_per_sec(written);
+            page.line("out", &format!("{}/s: {}", bytes(read), fan_out(read, written)));
+        }
+        None => {
+            page.line("in", &format!("messages of {size} as fast as each platform sustains{said}"));
+            page.line("", "a search finds the rate first, for each platform and seed; the measurement runs at it");
+            // So many bytes that every reader's share of them is a whole number.
+            let written = load.message_size.saturating_mul(u64::from(load.topics));
+            page.line("out", &fan_out(it.bytes_out_per_sec(written), written));
+        }
+    }
     page.line("producers", &format!("{}: {}", load.producers.total(), placed(&load.producers)));
     page.line("", &format!("linger {}, batches of {}", words(load.producer.linger), bytes(load.producer.batch_size)));
     page.line("keys", &keys(load));
@@ -110,9 +129,13 @@ fn kept(load: &Workload, platform: Option<&Platform>) -> String {
     format!("{time}{most}; deleted in whole segments of {}, looked at every {check}", bytes(of.segment_bytes))
 }
 
-fn hot(load: &Workload) -> String {
+fn fan_out(read: u64, written: u64) -> String {
+    if read == 0 { "nobody reads".into() } else { format!("fan-out {}", ratio(read, written)) }
+}
+
+fn hot(load: &Workload, rate: u64) -> String {
     let hot = load.hot.iter().map(|hot| {
-        let messages = load.rate as f64 / f64::from(load.topics) * hot.share;
+        let messages = rate as f64 / f64::from(load.topics) * hot.share;
         format!(
             "; partition {} is hot: {:.0} % of its topic, {messages:.0} messages/s",
             hot.partition,
@@ -183,6 +206,11 @@ fn group(page: &mut Page, group: &Group, load: &Workload) {
         }
     };
     page.line("", &protocol);
+    if let Some(rack) = &group.settings.client_rack {
+        let whose = if rack == OWN_ZONE { "each member's own zone" } else { rack.as_str() };
+        page.line("", &format!("client.rack is {whose}: members are assigned partitions that are led there (KIP-881)"));
+        page.line("", "shared storage has no followers to fetch from (KIP-392)");
+    }
 }
 
 fn pipeline(page: &mut Page, pipeline: &Pipeline, load: &Workload) {
@@ -275,7 +303,7 @@ fn storm(page: &mut Page, it: &Scenario) {
     let (warm_up, duration) = (words(explore.warm_up), words(explore.duration));
     page.heading(&format!("An exploring run: {warm_up} of warm-up, then {duration}"));
     let load = &it.workload;
-    let rate = explore.rate.unwrap_or(load.rate);
+    let rate = explore.rate.or(load.rate).unwrap_or(EXPLORE_RATE);
     let partitions = explore.partitions.unwrap_or(load.partitions);
     let topics = explore.topics.unwrap_or(load.topics);
     let producers = explore.producers.unwrap_or(load.producers.total());

@@ -174,12 +174,13 @@ impl ConsumerProcess {
             group.begin_poll(cx);
         }
         self.polled.clear();
-        self.note_rebalances();
+        self.note_rebalances(cx);
     }
 
-    fn note_rebalances(&mut self) {
+    fn note_rebalances(&mut self, cx: &mut Cx<'_>) {
         let Reader::Member(group) = &mut self.reader else { return };
         while let Some(event) = group.next_event() {
+            let is_about_partitions = !matches!(event, GroupEvent::CommitFailed(_));
             match event {
                 GroupEvent::Assigned { partitions, .. } => {
                     let now: BTreeSet<_> = partitions.into_iter().collect();
@@ -191,6 +192,10 @@ impl ConsumerProcess {
                     self.moved.extend(partitions);
                 }
                 GroupEvent::CommitFailed(_) => {}
+            }
+            if is_about_partitions {
+                let partitions = self.owned.iter().copied().collect();
+                cx.probe(Probe::Held { group: self.spec.group, partitions });
             }
         }
     }

@@ -3,6 +3,9 @@
 //! The application gives records to the producer when they are due. When the buffer is full it waits, as `send()` does; what
 //! becomes due meanwhile is given later, and a record that has waited for `max.block.ms` is lost to the application. After
 //! a pause it catches up: open loop. At the load's end it flushes and stays quiet.
+//!
+//! An order (`Signal::Order`) is a new rate in records a second, from now on, as OMB's driver has its workers adjust theirs.
+//! Unlike there, what was due under the old rate stays due. A later life begins with its load's own rate again.
 
 use super::alarm::Alarm;
 use super::load::{Curve, LoadSpec, Source, Target};
@@ -11,7 +14,7 @@ use super::{Directory, ProducerSettings};
 use crate::kafka::ids::{TopicId, TopicIdPartition, WriterId};
 use crate::kafka::token::TokenSpace;
 use crate::probe::Probe;
-use crate::world::{Cx, Input, Process};
+use crate::world::{Cx, Input, Process, Signal};
 use wavetank_sim::Nanos;
 
 /// What a producer node is.
@@ -100,6 +103,13 @@ impl ProducerProcess {
             }
         }
         self.attentive_until = now;
+    }
+
+    /// From now on so many records are due a second.
+    fn adjust_rate(&mut self, cx: &mut Cx<'_>, records_per_sec: u64) {
+        let now = cx.monotonic();
+        self.sources.iter_mut().for_each(|source| source.curve.change(now, records_per_sec));
+        self.wake = now;
     }
 
     /// When a source's next batch is full or has lingered; what is due by then need not be looked at before.
@@ -235,10 +245,11 @@ impl ProducerProcess {
 
 impl Process for ProducerProcess {
     fn step(&mut self, cx: &mut Cx<'_>, input: Input) {
-        if let Input::Boot = input {
-            self.boot(cx);
-        } else if !self.alarm.rang(&input) {
-            self.producer.input(cx, input);
+        match input {
+            Input::Boot => self.boot(cx),
+            Input::Signal(Signal::Order(records_per_sec)) => self.adjust_rate(cx, records_per_sec),
+            input if self.alarm.rang(&input) => {}
+            input => drop(self.producer.input(cx, input)),
         }
         self.run(cx);
     }

@@ -105,6 +105,8 @@ pub enum ExpressFault {
 pub struct ExpressAccounting {
     /// PUT, COPY, POST and LIST requests (row USD-s3x-put).
     pub put_requests: u64,
+    /// Those of them that are LISTs, each page for itself.
+    pub list_requests: u64,
     /// GET and HEAD requests (row USD-s3x-get).
     pub get_requests: u64,
     /// Bytes uploaded (row USD-s3x-up): all of them, since April 2025.
@@ -123,6 +125,7 @@ impl From<Accounting> for ExpressAccounting {
     fn from(counted: Accounting) -> ExpressAccounting {
         ExpressAccounting {
             put_requests: counted.put_requests,
+            list_requests: counted.list_requests,
             get_requests: counted.get_requests,
             uploaded_bytes: counted.bytes_in,
             retrieved_bytes: counted.bytes_out,

@@ -35,6 +35,12 @@ pub struct TableRows {
 pub type TableStore = Arc<Mutex<TableRows>>;
 
 impl TableRows {
+    /// Records that rows hold twice, in how many rows: what an upsert by key never leaves behind, unless a job that was
+    /// restored applied input again that its state had.
+    pub fn doubled(&self) -> u64 {
+        self.rows.values().map(|row| row.applied.doubled).sum()
+    }
+
     /// The aggregate of some key groups over a partition.
     pub fn row(&self, groups: KeyGroupRange, tp: TopicIdPartition) -> Option<&Applied> {
         self.rows.get(&(groups, tp)).map(|row| &row.applied)

@@ -43,7 +43,7 @@ pub use process::{
     Cx, Detached, Effect, ExpressId, Ids, Input, InputKind, Process, ShareId, Signal, StoreId, TimerId, VolumeId,
 };
 pub use record::{ABANDONED, ClientId, Ended, Invocation, KILLED, RUN_ENDED, Recorded, Recording};
-pub use usage::{Products, UsageError};
+pub use usage::{Products, Requests, UsageError};
 
 use crate::anomaly::Anomalies;
 use crate::cloud::express::ExpressStore;

@@ -12,7 +12,7 @@ use super::{ExpressId, ShareId, StoreId, VolumeId, World};
 use crate::cloud::network::{Direction, HostId, LinkClass};
 use crate::cloud::object_store::BucketId;
 use crate::cloud::price::{Bill, Meter, PriceBook, PriceError, Usage};
-use crate::cloud::volume::VolumeKind;
+use crate::cloud::volume::{VolumeKind, VolumeUsed};
 use std::collections::BTreeMap;
 use wavetank_sim::Nanos;
 
@@ -63,6 +63,19 @@ impl Products {
     }
 }
 
+/// How often what of a world was asked for, by kind: PUT and LIST, which have one price, are told apart here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// PUT, COPY and POST.
+    pub puts: u64,
+    /// LIST, each page for itself.
+    pub lists: u64,
+    /// GET and HEAD.
+    pub gets: u64,
+    /// DELETE and abort.
+    pub deletes: u64,
+}
+
 /// Why a world's usage has no bill.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UsageError {
@@ -102,6 +115,53 @@ impl World {
         self.use_shares(&mut usage, now, book, products);
         self.use_network(&mut usage, products);
         Ok(usage)
+    }
+
+    /// Requests that object stores have processed until now.
+    pub fn object_requests(&mut self, now: Nanos) -> Requests {
+        let mut all = Requests::default();
+        for store in &mut self.stores {
+            for bucket in (0..store.bucket_count()).map(BucketId) {
+                let used = store.accounting(now, bucket).expect("a bucket below the count");
+                all.puts += used.put_requests - used.list_requests;
+                all.lists += used.list_requests;
+                all.gets += used.get_requests;
+                all.deletes += used.delete_requests;
+            }
+        }
+        all
+    }
+
+    /// The same of express stores.
+    pub fn express_requests(&mut self, now: Nanos) -> Requests {
+        let mut all = Requests::default();
+        for store in &mut self.expresses {
+            for bucket in (0..store.bucket_count()).map(BucketId) {
+                let used = store.accounting(now, bucket).expect("a bucket below the count");
+                all.puts += used.put_requests - used.list_requests;
+                all.lists += used.list_requests;
+                all.gets += used.get_requests;
+                all.deletes += used.delete_requests;
+            }
+        }
+        all
+    }
+
+    /// What the devices of all volumes have been used for, local disks among them.
+    pub fn volume_use(&self) -> VolumeUsed {
+        let each = (0..self.volumes.len() as u32).map(|id| self.volume(VolumeId(id)).used());
+        each.fold(VolumeUsed::default(), |all, one| VolumeUsed {
+            reads: all.reads + one.reads,
+            writes: all.writes + one.writes,
+            read_bytes: all.read_bytes + one.read_bytes,
+            written_bytes: all.written_bytes + one.written_bytes,
+        })
+    }
+
+    /// Bytes read from and written to file shares.
+    pub fn share_bytes(&self) -> (u64, u64) {
+        let each = (0..self.shares.len() as u32).map(|id| self.share(ShareId(id)));
+        each.fold((0, 0), |(read, written), share| (read + share.read_bytes(), written + share.written_bytes()))
     }
 
     /// What everything until now costs.

@@ -21,7 +21,7 @@ pub struct Probes(pub Arc<Mutex<Vec<(Nanos, NodeId, Probe)>>>);
 
 impl ProbeSink for Probes {
     fn probe(&mut self, now: Nanos, by: Incarnation, probe: &Probe) -> Result<(), BrokenPromise> {
-        self.0.lock().unwrap().push((now, by.node, *probe));
+        self.0.lock().unwrap().push((now, by.node, probe.clone()));
         Ok(())
     }
 }

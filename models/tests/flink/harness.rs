@@ -32,7 +32,7 @@ type Heard = (Vec<(Nanos, Probe)>, Invariants);
 impl ProbeSink for Probes {
     fn probe(&mut self, now: Nanos, _: Incarnation, probe: &Probe) -> Result<(), BrokenPromise> {
         let mut kept = self.0.lock().unwrap();
-        kept.0.push((now, *probe));
+        kept.0.push((now, probe.clone()));
         kept.1.heed(probe)
     }
 }

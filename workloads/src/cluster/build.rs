@@ -5,8 +5,10 @@ use super::cloud::{CLIENT_INSTANCE, CLOUD, CONTROLLER_INSTANCE};
 use super::job_meter::JobMeter;
 use super::jobs::{self, Job};
 use super::knobs::Knobs;
+use super::reader_meter::{Late, Reader, ReaderMeter};
 use super::settings;
 use super::size::{Purpose, Setup, Size};
+use super::sustainable;
 use crate::mutant::Mutant;
 use crate::spec::scenario::{Fault, FaultKind, Group, Placement, PlatformKind, Target};
 use std::collections::{BTreeMap, VecDeque};
@@ -22,6 +24,7 @@ use wavetank_models::cloud::network::{AzId, HostId};
 use wavetank_models::cloud::nfs::NfsShare;
 use wavetank_models::cloud::object_store::{BucketId, ObjectStore};
 use wavetank_models::cloud::volume::Volume;
+use wavetank_models::flink::{JobSpec, Startup};
 use wavetank_models::kafka::broker::coordinator::OFFSETS_TOPIC;
 use wavetank_models::kafka::broker::link::LinkOptions;
 use wavetank_models::kafka::broker::{Broker, BrokerSpec, STORAGE_SPACE};
@@ -70,6 +73,9 @@ pub(super) struct Cluster {
     pub(super) jobs: Vec<Job>,
     /// Groups by name: which of the consumers are theirs.
     pub(super) groups: Vec<(String, Range<usize>)>,
+    /// By group: when it starts, if not at once, and what it reads.
+    pub(super) group_starts: Vec<Option<Nanos>>,
+    pub(super) group_partitions: Vec<Vec<TopicIdPartition>>,
     /// Whoever gives the controllers orders.
     pub(super) admin: NodeId,
     /// How many partitions each topic has, the platform's own first.
@@ -80,7 +86,23 @@ pub(super) struct Cluster {
 impl Cluster {
     /// Those who listen to its jobs.
     pub(super) fn job_meters(&self) -> Vec<JobMeter> {
-        self.jobs.iter().map(|job| JobMeter::new(job.spec.job, &job.spec.sources)).collect()
+        let reads_from = |spec: &JobSpec| match spec.startup {
+            Startup::Latest => spec.begins_at,
+            Startup::Earliest | Startup::GroupOffsets => Nanos::ZERO,
+        };
+        let meter = |job: &Job| JobMeter::new(job.spec.job, &job.spec.sources, reads_from(&job.spec));
+        self.jobs.iter().map(meter).collect()
+    }
+
+    /// Whoever listens to its readers; `rate` is the load's.
+    pub(super) fn reader_meter(&self, begin: Nanos, rate: u64) -> ReaderMeter {
+        let of_groups = (0..).map(GroupId).zip(&self.group_starts);
+        let groups = of_groups.filter_map(|(group, start)| Some((Reader::Group(group), (*start)?)));
+        let of_jobs = self.jobs.iter().enumerate().filter(|(_, job)| job.spec.begins_at > Nanos::ZERO);
+        let jobs = of_jobs.map(|(place, job)| (Reader::Job(place), job.spec.begins_at));
+        let late = |(reader, start)| Late { reader, start, caught_up: None };
+        let topics = (0..).map(GroupId).zip(self.group_partitions.iter().cloned()).collect();
+        ReaderMeter::new(begin, rate, topics, groups.chain(jobs).map(late).collect())
     }
 
     /// Every partition, the platform's own first.
@@ -125,9 +147,7 @@ impl Map {
             };
             (0..count).map(one).collect::<Vec<_>>()
         };
-        // A volume of one zone can be attached in that zone alone, so whoever is to take a dead broker's log over must be
-        // there too.
-        let is_zonal = setup.platform.kind == PlatformKind::EbsWal;
+        let is_zonal = setup.platform.kind.is_in_one_zone();
         let spread = |n: usize| azs[n % azs.len()];
         let broker_az = |n: usize| if is_zonal { azs[0] } else { spread(n) };
         let joining = joining(setup);
@@ -226,6 +246,8 @@ impl Builder<'_> {
             producers,
             consumers,
             groups,
+            group_starts: self.setup.scenario.groups.iter().map(|group| self.starts_late(group)).collect(),
+            group_partitions: self.setup.scenario.groups.iter().map(|group| self.partitions_of(group)).collect(),
             jobs,
             admin,
             partitions,
@@ -421,10 +443,8 @@ impl Builder<'_> {
         let (workload, size) = (&self.setup.scenario.workload, self.size);
         let count = size.producers.total();
         let mut members = Vec::new();
-        for n in 0..count {
+        for (n, rate) in (0..count).zip(sustainable::shares(size.rate, count as usize)) {
             let (host, az) = hosts.next().expect("a host a client");
-            // Producers share the rate; the first few take what does not divide.
-            let rate = size.rate / u64::from(count) + u64::from(u64::from(n) < size.rate % u64::from(count));
             let spec = ProducerSpec {
                 directory: directory.clone(),
                 topic: TopicId(FIRST_TOPIC + n % size.topics),
@@ -462,8 +482,8 @@ impl Builder<'_> {
     }
 
     /// Exploring runs read everything, so that whatever is lost shows.
-    fn consumer_settings(&self, group: &Group) -> ConsumerSettings {
-        let settings = settings::consumer(&group.settings);
+    fn consumer_settings(&self, group: &Group, az: AzId) -> ConsumerSettings {
+        let settings = settings::consumer_in(&group.settings, az, &self.setup.scenario.cluster.azs);
         match self.setup.purpose {
             // Whoever is to work off a backlog has to begin before it.
             Purpose::Measure if self.setup.scenario.workload.backlog_bytes == 0 => settings,
@@ -492,7 +512,7 @@ impl Builder<'_> {
                     directory: directory.clone(),
                     group: GroupId(number as u32),
                     subscription: Subscription::Subscribe(topics.clone()),
-                    settings: self.consumer_settings(group),
+                    settings: self.consumer_settings(group, az),
                     records_per_sec: None,
                     recorded: self.setup.purpose == Purpose::Explore,
                 };
@@ -527,12 +547,19 @@ impl Builder<'_> {
         topics.into_iter().map(|topic| TopicId(FIRST_TOPIC + topic)).collect()
     }
 
+    /// Their partitions.
+    fn partitions_of(&self, group: &Group) -> Vec<TopicIdPartition> {
+        let of =
+            |(topic, count): (TopicId, u32)| (0..count).map(move |partition| TopicIdPartition { topic, partition });
+        self.topics_of(group).into_iter().flat_map(of).collect()
+    }
+
     /// When a group of a measured run starts, if not at once: as it says itself, and when the backlog is written that the
     /// load begins with (`consumerBacklogSizeGB` of the OpenMessaging Benchmark).
     fn starts_late(&self, group: &Group) -> Option<Nanos> {
         let workload = &self.setup.scenario.workload;
         let own = (group.start_at > Nanos::ZERO).then(|| self.size.begins() + group.start_at);
-        let to_write = Nanos::secs(workload.backlog_bytes / workload.bytes_in_per_sec().max(1));
+        let to_write = Nanos::secs(workload.backlog_bytes / workload.bytes_in_per_sec().unwrap_or(1).max(1));
         let backlog = (workload.backlog_bytes > 0).then(|| super::LOAD_BEGINS + to_write);
         own.max(backlog).filter(|_| self.setup.purpose == Purpose::Measure)
     }

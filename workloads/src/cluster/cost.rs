@@ -3,7 +3,7 @@
 use crate::compare::measurement::{MonthlyCost, UsageReport};
 use std::collections::BTreeMap;
 use wavetank_models::cloud::price::{Meter, PriceBook, Usage};
-use wavetank_models::world::{Products, World};
+use wavetank_models::world::{Products, Requests, World};
 use wavetank_sim::Nanos;
 
 const ASSUMPTIONS: [&str; 4] = [
@@ -26,30 +26,30 @@ pub(super) fn report(
     let mut monthly = MonthlyCost::lines(&bill, now.max(Nanos(1)), book);
     monthly.retain(|line| !(line.meter == Meter::Hour && client_hours.contains(&line.product.as_str())));
     UsageReport {
-        requests: requests(&usage, products),
-        bytes: bytes(&usage, products),
+        requests: requests(world, now),
+        bytes: bytes(world, &usage, products),
         monthly,
         book: format!("{}, {}, {}", book.name, book.region, book.date),
         assumptions: ASSUMPTIONS.map(str::to_owned).to_vec(),
     }
 }
 
-fn requests(usage: &Usage, products: &Products) -> BTreeMap<String, u64> {
-    let kinds = [("PUT", Meter::PutPer1000), ("GET", Meter::GetPer1000), ("DELETE", Meter::DeletePer1000)];
-    let stores = [("S3", &products.object_store), ("S3 Express", &products.express_store)];
+/// Of object stores and volumes, those that there were. What of a volume is used is not what is paid for: that is in the bill,
+/// as provisioned.
+fn requests(world: &mut World, now: Nanos) -> BTreeMap<String, u64> {
     let mut out = BTreeMap::new();
-    for (store, product) in stores {
-        for (kind, meter) in kinds {
-            let count = u64::try_from(usage.quantity(product, meter)).unwrap_or(u64::MAX);
-            if count > 0 {
-                out.insert(format!("{store} {kind}"), count);
-            }
-        }
+    for (store, asked) in [("S3", world.object_requests(now)), ("S3 Express", world.express_requests(now))] {
+        let Requests { puts, lists, gets, deletes } = asked;
+        let kinds = [("PUT", puts), ("LIST", lists), ("GET", gets), ("DELETE", deletes)];
+        out.extend(kinds.map(|(kind, count)| (format!("{store} {kind}"), count)));
     }
+    let volumes = world.volume_use();
+    out.extend([("volume read", volumes.reads), ("volume write", volumes.writes)].map(|(k, n)| (k.to_owned(), n)));
+    out.retain(|_, count| *count > 0);
     out
 }
 
-fn bytes(usage: &Usage, products: &Products) -> BTreeMap<String, u64> {
+fn bytes(world: &World, usage: &Usage, products: &Products) -> BTreeMap<String, u64> {
     let paths = [
         ("cross-AZ", &products.cross_az, Meter::TransferOutGb),
         ("within a zone", &products.same_az, Meter::TransferOutGb),
@@ -57,5 +57,14 @@ fn bytes(usage: &Usage, products: &Products) -> BTreeMap<String, u64> {
         ("from object stores", &products.object_store_transfer, Meter::TransferInGb),
     ];
     let count = |product: &String, meter| u64::try_from(usage.quantity(product, meter)).unwrap_or(u64::MAX);
-    paths.into_iter().map(|(path, product, meter)| (path.to_owned(), count(product, meter))).collect()
+    let moved = paths.into_iter().map(|(path, product, meter)| (path.to_owned(), count(product, meter)));
+    let (volumes, shares) = (world.volume_use(), world.share_bytes());
+    let kept = [
+        ("read from volumes", volumes.read_bytes),
+        ("written to volumes", volumes.written_bytes),
+        ("read from NFS", shares.0),
+        ("written to NFS", shares.1),
+    ];
+    let kept = kept.into_iter().filter(|(_, bytes)| *bytes > 0).map(|(path, bytes)| (path.to_owned(), bytes));
+    moved.chain(kept).collect()
 }

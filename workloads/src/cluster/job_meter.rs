@@ -24,6 +24,8 @@ struct Restart {
 pub(super) struct JobMeter {
     job: u32,
     topics: BTreeSet<TopicIdPartition>,
+    /// What was written before then is not for it.
+    reads_from: Nanos,
     restarts: Vec<Restart>,
     /// Checkpoints that were given up since the measurement began.
     pub(super) failed: u64,
@@ -32,9 +34,9 @@ pub(super) struct JobMeter {
 }
 
 impl JobMeter {
-    pub(super) fn new(job: u32, sources: &[TopicIdPartition]) -> JobMeter {
+    pub(super) fn new(job: u32, sources: &[TopicIdPartition], reads_from: Nanos) -> JobMeter {
         let topics = sources.iter().copied().collect();
-        JobMeter { job, topics, restarts: Vec::new(), failed: 0, acked: 0, emitted: 0 }
+        JobMeter { job, topics, reads_from, restarts: Vec::new(), failed: 0, acked: 0, emitted: 0 }
     }
 
     /// Records of its topics that were acknowledged and whose output is not visible yet.
@@ -55,7 +57,9 @@ impl JobMeter {
 
     pub(super) fn heed(&mut self, now: Nanos, begin: Nanos, probe: &Probe) {
         match probe {
-            Probe::Produced { span, .. } if self.topics.contains(&span.tp) => self.acked += span.next - span.base,
+            Probe::Produced { span, .. } if now >= self.reads_from && self.topics.contains(&span.tp) => {
+                self.acked += span.next - span.base
+            }
             Probe::Emitted { job, records, .. } if *job == self.job => self.emitted += records,
             Probe::CheckpointFailed { job, .. } if *job == self.job => self.failed += u64::from(now >= begin),
             Probe::CheckpointCompleted { job, took, .. } if *job == self.job => {
@@ -184,7 +188,7 @@ mod tests {
     fn a_recovery_has_its_stages_in_order_and_who_was_not_needed_has_none() {
         let at = Nanos::secs;
         let begin = at(10);
-        let mut meter = JobMeter::new(0, &[TP]);
+        let mut meter = JobMeter::new(0, &[TP], Nanos::ZERO);
         let heed = |meter: &mut JobMeter, now, probe: &Probe| meter.heed(now, begin, probe);
         meter.hit(at(20), begin, "task manager 1 killed".into());
         heed(&mut meter, at(22), &Probe::JobFailed { job: 0 });

@@ -52,6 +52,11 @@ impl Job {
         self.task_managers.iter().copied().chain([self.job_manager])
     }
 
+    /// Records that its table holds twice.
+    pub(super) fn doubled(&self) -> u64 {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner).doubled()
+    }
+
     /// What its output is worth now, when its topics hold that.
     pub(super) fn judge(&self, world: &World, logs: &BTreeMap<TopicIdPartition, InputLog>) -> Verdict {
         let mine = |tp: &TopicIdPartition| self.spec.sources.contains(tp);

@@ -2,13 +2,14 @@
 
 use super::job_meter::{JobMeter, Served};
 use super::log_starts::LogStarts;
+use super::reader_meter::ReaderMeter;
 use crate::compare::measurement::{JobRecovery, Recovery};
 use crate::compare::{Distribution, Recorder};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use wavetank_models::flink::oracle::InputLog;
 use wavetank_models::invariants::Invariants;
-use wavetank_models::kafka::ids::{BrokerId, ControllerId, LeaderEpoch, TopicIdPartition};
+use wavetank_models::kafka::ids::{BrokerId, ControllerId, LeaderEpoch, TopicId, TopicIdPartition};
 use wavetank_models::kafka::partition_map::PartitionMap;
 use wavetank_models::probe::{BrokenPromise, FirstTold, Probe, ProbeSink};
 use wavetank_sim::{Incarnation, Nanos};
@@ -56,6 +57,7 @@ pub(super) struct Meter {
     pub(super) acked_lost: u64,
     /// In the order of the scenario.
     pub(super) jobs: Vec<JobMeter>,
+    pub(super) readers: ReaderMeter,
     /// What jobs have to work on; exploring runs alone need it.
     served: Option<Served>,
     /// What retention has deleted; exploring runs alone need it.
@@ -90,6 +92,7 @@ impl Meter {
             gave_up_records: 0,
             acked_lost: 0,
             jobs: Vec::new(),
+            readers: ReaderMeter::default(),
             log_starts: LogStarts::default(),
         }
     }
@@ -152,6 +155,12 @@ impl Meter {
     pub(super) fn is_quiet(&self) -> bool {
         let was_read = |(tp, acked): (TopicIdPartition, &u64)| self.consumed.get(tp) >= Some(acked);
         self.produced_records > 0 && self.acked.iter().all(was_read)
+    }
+
+    /// Records of these topics that were acknowledged and that no group has been handed.
+    pub(super) fn unread(&self, topics: &BTreeSet<TopicId>) -> u64 {
+        let acked = self.acked.iter().filter(|(tp, _)| topics.contains(&tp.topic));
+        acked.map(|(tp, acked)| acked.saturating_sub(self.consumed.get(tp).copied().unwrap_or(0))).sum()
     }
 
     /// What keeps the cluster from being quiet, in words.
@@ -257,6 +266,16 @@ impl Meter {
         self.count_jobs(now, probe);
     }
 
+    /// Only measured runs ask.
+    fn watch_readers(&mut self, now: Nanos, by: Incarnation, probe: &Probe) {
+        if self.recorder.is_some() {
+            self.readers.heed(now, by, probe);
+            if let Probe::Consumed { .. } | Probe::Emitted { .. } = probe {
+                self.readers.look(now, &self.acked, &self.jobs);
+            }
+        }
+    }
+
     fn count_jobs(&mut self, now: Nanos, probe: &Probe) {
         let begin = self.begin;
         self.jobs.iter_mut().for_each(|job| job.heed(now, begin, probe));
@@ -328,6 +347,7 @@ impl ProbeSink for SharedMeter {
             return Ok(());
         }
         meter.count(now, probe);
+        meter.watch_readers(now, by, probe);
         meter.follow(now, probe);
         meter.invariants.heed(probe)
     }

@@ -22,10 +22,13 @@ mod log_starts;
 mod meter;
 mod moves;
 mod promises;
+mod rate_controller;
+mod reader_meter;
 mod settings;
 pub mod situations;
 mod size;
 mod storm;
+mod sustainable;
 
 pub use comparison::{Measured, compare};
 pub use jobs::{NotYet, supported};
@@ -40,10 +43,12 @@ use crate::scenario::{Listeners, RunOptions};
 use build::{Builder, FIRST_TOPIC, Map};
 use cloud::CLOUD;
 use faults::{Conductor, judge_jobs};
+use jobs::Job;
 use knobs::Knobs;
 use meter::{Meter, SharedMeter};
 use size::Size;
 use std::sync::{Arc, Mutex};
+use sustainable::Sustainable;
 use wavetank_models::cloud::price::PriceBook;
 use wavetank_models::flink::oracle::Verdict;
 use wavetank_models::world::{Event, Products, World, launch};
@@ -73,7 +78,10 @@ pub struct ClusterReport {
 
 /// Runs one seed on this thread.
 pub fn run(setup: Setup<'_>, seed: u64, options: &RunOptions, listeners: Listeners) -> ClusterReport {
-    let size = setup.size();
+    let mut size = setup.size();
+    let is_to_find = setup.purpose == Purpose::Measure && setup.scenario.workload.rate.is_none();
+    let sustainable = is_to_find.then(|| sustainable::find(setup, seed, options.mutant));
+    size.rate = sustainable.map_or(size.rate, |it| it.rate);
     let begin = size.begins();
     let (cloud, hosts, instances) = Map::new(&setup, &size).split();
     let recorder = (setup.purpose == Purpose::Measure).then(|| recorder(&setup, &size, seed, begin));
@@ -120,7 +128,11 @@ pub fn run(setup: Setup<'_>, seed: u64, options: &RunOptions, listeners: Listene
                 purpose: setup.purpose,
                 rolling: None,
             };
-            meter.0.lock().expect("the run begins").jobs = conductor.cluster.job_meters();
+            {
+                let mut meter = meter.0.lock().expect("the run begins");
+                meter.jobs = conductor.cluster.job_meters();
+                meter.readers = conductor.cluster.reader_meter(begin, size.rate);
+            }
             *jobs.lock().expect("the run begins") = conductor.cluster.jobs.clone();
             conductor.put_on_plan(world, core);
             world.set_director(Box::new(conductor));
@@ -131,7 +143,8 @@ pub fn run(setup: Setup<'_>, seed: u64, options: &RunOptions, listeners: Listene
             } else {
                 Verdict::Whole
             };
-            let report = Report { setup, size: &size, seed, drawn, instances, verdict };
+            let doubled = jobs.lock().expect("the run is over").iter().map(Job::doubled).sum();
+            let report = Report { setup, size: &size, seed, drawn, instances, verdict, sustainable, doubled };
             let faults = std::mem::take(&mut *marks.lock().expect("the run is over"));
             let mut meter = meter.0.lock().expect("the run is over");
             let mut measurement = report.measurement(world, &mut meter, &outcome);
@@ -168,6 +181,10 @@ struct Report<'a> {
     instances: Vec<String>,
     /// Of the jobs.
     verdict: Verdict,
+    /// Records that jobs' tables hold twice.
+    doubled: u64,
+    /// Where the rate had to be found.
+    sustainable: Option<Sustainable>,
 }
 
 impl Report<'_> {
@@ -192,6 +209,10 @@ impl Report<'_> {
         }
         measurement.situations = outcome.marks.iter().map(|(name, count)| (name.to_owned(), count)).collect();
         measurement.usage = self.usage(world, outcome.now);
+        measurement.rebalance_pause = meter.readers.longest_pause();
+        measurement.catch_ups = meter.readers.catch_ups();
+        measurement.sink_duplicates = (!meter.jobs.is_empty()).then_some(self.doubled);
+        measurement.sustainable_rate = self.sustainable.map(|it| it.rate);
         measurement.acked_lost = meter.acked_lost;
         measurement.ended_promises = promises::ended(&self.setup, &measurement);
         let expected = self.setup.scenario.expectations_on(self.setup.platform).into_iter();
@@ -233,6 +254,11 @@ impl Report<'_> {
                 why = format!("{why}; {job}");
             }
             findings.push(Finding { severity: Severity::Stall, at_ns: outcome.now.0, by: "the cluster".into(), why });
+        }
+        if let Some(Sustainable { rate, is_proven: false }) = self.sustainable {
+            let why = format!("no rate was found that holds; the run has {rate} messages a second");
+            let by = "the search for the highest rate".into();
+            findings.push(Finding { severity: Severity::Stall, at_ns: 0, by, why });
         }
         let led_here =
             if findings.is_empty() { Vec::new() } else { outcome.ring.iter().map(|r| r.to_string()).collect() };

@@ -2,10 +2,11 @@
 
 use super::size::Purpose;
 use crate::spec::scenario::{KeyChoice, Platform, Workload};
-use crate::spec::settings::{self, RestartStrategy, StartupMode, WalUri};
+use crate::spec::settings::{self, OWN_ZONE, RestartStrategy, StartupMode, WalUri};
 use wavetank_models::client;
 use wavetank_models::client::Backoff;
 use wavetank_models::client::load::Partitioner;
+use wavetank_models::cloud::network::AzId;
 use wavetank_models::flink::{FlinkSettings, Startup};
 use wavetank_models::kafka::broker::retention::RetentionOptions;
 use wavetank_models::kafka::broker::segments::LogConfig;
@@ -41,6 +42,17 @@ pub(super) fn producer(of: &settings::ProducerSettings) -> client::ProducerSetti
         retry_backoff: Backoff { min: of.retry_backoff, max: of.retry_backoff_max },
         metadata_max_age: of.metadata_max_age,
     }
+}
+
+/// A consumer's in a zone; racks are zones, by their place among `azs`.
+pub(super) fn consumer_in(of: &settings::ConsumerSettings, az: AzId, azs: &[String]) -> client::ConsumerSettings {
+    let client_rack = of.client_rack.as_deref().map(|rack| match azs.iter().position(|name| name == rack) {
+        _ if rack == OWN_ZONE => u32::from(az.0),
+        Some(place) => place as u32,
+        // A rack in which there is no broker.
+        None => azs.len() as u32,
+    });
+    client::ConsumerSettings { client_rack, ..consumer(of) }
 }
 
 pub(super) fn consumer(of: &settings::ConsumerSettings) -> client::ConsumerSettings {

@@ -1,6 +1,7 @@
 //! One run of a scenario: its platform, its size, what of it is checked.
 
-use crate::spec::scenario::{Placement, Platform, Scenario};
+use super::sustainable;
+use crate::spec::scenario::{EXPLORE_RATE, Placement, Platform, Scenario};
 use wavetank_sim::Nanos;
 
 /// For what a run is.
@@ -20,6 +21,7 @@ pub(super) struct Size {
     /// How long after the load everything may take to become quiet.
     pub(super) quiesce: Nanos,
     pub(super) events_max: u64,
+    /// Messages a second; where it is to be found, the first guess.
     pub(super) rate: u64,
     pub(super) topics: u32,
     pub(super) partitions: u32,
@@ -38,7 +40,7 @@ impl Size {
                 duration: measure.duration,
                 quiesce: Nanos::secs(5),
                 events_max: measure.events_max,
-                rate: workload.rate,
+                rate: workload.rate.unwrap_or(sustainable::FIRST_GUESS),
                 topics: workload.topics,
                 partitions: workload.partitions,
                 producers: workload.producers.clone(),
@@ -52,7 +54,7 @@ impl Size {
                 quiesce: Nanos::secs(660),
                 // A quiet cluster has its heartbeats; what is over the bound is a run gone wrong.
                 events_max: explore.events_max * 20,
-                rate: explore.rate.unwrap_or(workload.rate),
+                rate: explore.rate.or(workload.rate).unwrap_or(EXPLORE_RATE),
                 topics: explore.topics.unwrap_or(workload.topics),
                 partitions: explore.partitions.unwrap_or(workload.partitions),
                 producers: match explore.producers {

@@ -150,7 +150,9 @@ fn find(metric: Metric, run: &Measurement, offered: u64) -> Found {
         Metric::CheckpointDuration => known(latency(run, Distribution::Checkpoint, Statistic::Max)),
         Metric::Cost => known(cost(run)),
         Metric::CheckpointFailed => known(run.checkpoints_failed.map(Measured::Count)),
-        Metric::RebalancePause | Metric::CatchUp | Metric::SinkDuplicates => Found::Nothing,
+        Metric::RebalancePause => known(run.rebalance_pause.map(Measured::Span)),
+        Metric::CatchUp => longest(run.catch_ups.iter().copied()),
+        Metric::SinkDuplicates => known(run.sink_duplicates.map(Measured::Count)),
     }
 }
 
@@ -271,8 +273,24 @@ mod tests {
         is(Metric::Rpo, Order::AtMost, Measured::Count(0), Kept::Kept, "0");
         let p50 = Metric::Latency(Operation::Produce, Statistic::P50);
         is(p50, Order::Below, span(11), Kept::Kept, "10.0 ms");
-        let none = judged(Metric::CatchUp, Order::Below, span(1), &run);
-        assert_eq!(none, (Kept::Unknown, None));
+        for metric in [Metric::CatchUp, Metric::RebalancePause, Metric::SinkDuplicates] {
+            assert_eq!(judged(metric, Order::Below, span(1), &run), (Kept::Unknown, None));
+        }
+        let run = Measurement {
+            rebalance_pause: Some(Nanos::secs(3)),
+            catch_ups: vec![Some(Nanos::secs(7)), Some(Nanos::secs(2))],
+            sink_duplicates: Some(4),
+            ..run
+        };
+        let is = |metric, order, value, kept, worst: &str| {
+            assert_eq!(judged(metric, order, value, &run), (kept, Some(worst.to_owned())), "{metric:?}");
+        };
+        is(Metric::RebalancePause, Order::AtMost, span(3_000), Kept::Kept, "3.00 s");
+        is(Metric::CatchUp, Order::Below, span(7_000), Kept::Missed, "7.00 s");
+        is(Metric::SinkDuplicates, Order::AtMost, Measured::Count(0), Kept::Missed, "4");
+        let behind = Measurement { catch_ups: vec![Some(Nanos::secs(7)), None], ..run.clone() };
+        let never = judged(Metric::CatchUp, Order::Below, span(60_000), &behind);
+        assert_eq!(never, (Kept::Missed, Some("never".into())));
     }
 
     #[test]

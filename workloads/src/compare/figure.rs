@@ -23,6 +23,8 @@ use wavetank_sim::Nanos;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Figure {
+    /// The highest rate that is sustained, where a scenario asks for it: what the load had.
+    SustainableRate,
     /// Median of [`Distribution::Produce`].
     ProduceP50,
     /// Its 99th percentile.
@@ -65,6 +67,12 @@ pub enum Figure {
     FreshnessP99,
     /// The largest backlog of a pipeline in any second: written, and not in its output yet.
     JobLagMax,
+    /// The longest time that a partition was without a reader in a rebalance.
+    RebalancePause,
+    /// The longest that a reader which starts late takes to be where the others are.
+    CatchUp,
+    /// Records that sinks of pipelines hold twice.
+    SinkDuplicates,
     /// 99th percentile of [`Distribution::Handover`].
     HandoverP99,
     /// Acknowledged records that are gone.
@@ -85,6 +93,9 @@ pub enum Unit {
     /// 10^6 bytes a second.
     #[serde(rename = "MB/s")]
     MegabytesPerSecond,
+    /// Records a second.
+    #[serde(rename = "msg/s")]
+    RecordsPerSecond,
     /// Records.
     #[serde(rename = "records")]
     Records,
@@ -103,6 +114,7 @@ impl Unit {
             Unit::Millis => "ms",
             Unit::Seconds => "s",
             Unit::MegabytesPerSecond => "MB/s",
+            Unit::RecordsPerSecond => "msg/s",
             Unit::Records => "records",
             Unit::Count => "count",
             Unit::Usd => "USD",
@@ -133,7 +145,8 @@ pub enum Rests {
 
 impl Figure {
     /// All of them, in the order of reports.
-    pub const ALL: [Figure; 24] = [
+    pub const ALL: [Figure; 28] = [
+        Figure::SustainableRate,
         Figure::ProduceP50,
         Figure::ProduceP99,
         Figure::ProduceP999,
@@ -155,6 +168,9 @@ impl Figure {
         Figure::CheckpointMax,
         Figure::FreshnessP50,
         Figure::FreshnessP99,
+        Figure::RebalancePause,
+        Figure::CatchUp,
+        Figure::SinkDuplicates,
         Figure::HandoverP99,
         Figure::AckedLost,
         Figure::CostMonth,
@@ -163,6 +179,7 @@ impl Figure {
     /// For people, at most 18 columns wide with its unit apart.
     pub fn name(self) -> &'static str {
         match self {
+            Figure::SustainableRate => "highest rate",
             Figure::ProduceP50 => "produce p50",
             Figure::ProduceP99 => "produce p99",
             Figure::ProduceP999 => "produce p99.9",
@@ -184,6 +201,9 @@ impl Figure {
             Figure::CheckpointMax => "checkpoint max",
             Figure::FreshnessP50 => "freshness p50",
             Figure::FreshnessP99 => "freshness p99",
+            Figure::RebalancePause => "rebalance pause",
+            Figure::CatchUp => "catch-up",
+            Figure::SinkDuplicates => "in sinks twice",
             Figure::HandoverP99 => "handover p99",
             Figure::AckedLost => "acked, then lost",
             Figure::CostMonth => "cost a month",
@@ -206,10 +226,15 @@ impl Figure {
             | Figure::FreshnessP50
             | Figure::FreshnessP99
             | Figure::HandoverP99 => Unit::Millis,
+            Figure::SustainableRate => Unit::RecordsPerSecond,
             Figure::Throughput => Unit::MegabytesPerSecond,
-            Figure::Errors | Figure::LagMax | Figure::JobLagMax | Figure::AckedLost => Unit::Records,
+            Figure::Errors | Figure::LagMax | Figure::JobLagMax | Figure::SinkDuplicates | Figure::AckedLost => {
+                Unit::Records
+            }
             Figure::Checkpoints | Figure::CheckpointsFailed => Unit::Count,
-            Figure::Unavailable | Figure::Recovery | Figure::JobRecovery => Unit::Seconds,
+            Figure::Unavailable | Figure::Recovery | Figure::JobRecovery | Figure::RebalancePause | Figure::CatchUp => {
+                Unit::Seconds
+            }
             Figure::CostMonth => Unit::Usd,
         }
     }
@@ -217,7 +242,7 @@ impl Figure {
     /// Which way is better.
     pub fn better(self) -> Better {
         match self {
-            Figure::Throughput | Figure::Checkpoints => Better::Higher,
+            Figure::SustainableRate | Figure::Throughput | Figure::Checkpoints => Better::Higher,
             _ => Better::Lower,
         }
     }
@@ -225,9 +250,10 @@ impl Figure {
     /// What it rests on.
     pub fn rests(self) -> Rests {
         match self {
-            Figure::AckedLost => Rests::OnCounting,
+            Figure::AckedLost | Figure::SinkDuplicates => Rests::OnCounting,
             Figure::CostMonth => Rests::OnPrices,
-            Figure::ProduceP50
+            Figure::SustainableRate
+            | Figure::ProduceP50
             | Figure::ProduceP99
             | Figure::ProduceP999
             | Figure::EndToEndP50
@@ -248,6 +274,8 @@ impl Figure {
             | Figure::CheckpointMax
             | Figure::FreshnessP50
             | Figure::FreshnessP99
+            | Figure::RebalancePause
+            | Figure::CatchUp
             | Figure::HandoverP99 => Rests::OnProfiles,
         }
     }
@@ -255,6 +283,7 @@ impl Figure {
     /// Its value in one run; none where the run has none.
     pub fn of(self, run: &Measurement) -> Option<f64> {
         match self {
+            Figure::SustainableRate => run.sustainable_rate.map(|rate| rate as f64),
             Figure::ProduceP50 => percentile(run, Distribution::Produce, 0.5),
             Figure::ProduceP99 => percentile(run, Distribution::Produce, 0.99),
             Figure::ProduceP999 => percentile(run, Distribution::Produce, 0.999),
@@ -273,6 +302,9 @@ impl Figure {
                 run.checkpoints_failed.and_then(|_| lags.reduce(f64::max))
             }
             Figure::FreshnessP99 => percentile(run, Distribution::Freshness, 0.99),
+            Figure::RebalancePause => run.rebalance_pause.map(|pause| pause.as_secs_f64()),
+            Figure::CatchUp => longest(run.catch_ups.iter().copied()),
+            Figure::SinkDuplicates => run.sink_duplicates.map(|twice| twice as f64),
             Figure::HandoverP99 => percentile(run, Distribution::Handover, 0.99),
             Figure::Throughput => throughput(run),
             Figure::Errors => Some(run.seconds.iter().map(|second| second.errors).sum::<u64>() as f64),

@@ -418,6 +418,15 @@ pub struct Measurement {
     pub job_recoveries: Vec<JobRecovery>,
     /// Checkpoints of pipelines that were given up; none where there is no pipeline.
     pub checkpoints_failed: Option<u64>,
+    /// The longest time for which a rebalance left a partition without a member that reads it; none where none moved.
+    pub rebalance_pause: Option<Nanos>,
+    /// How long each reader that started late took to be where the others were; none for one that was not when the run ended.
+    pub catch_ups: Vec<Option<Nanos>>,
+    /// Records that sinks of pipelines hold twice; none where there is no pipeline.
+    pub sink_duplicates: Option<u64>,
+    /// The highest sustainable rate that was found, which is what the load had, in records a second; none where the
+    /// scenario names a rate.
+    pub sustainable_rate: Option<u64>,
     /// Acknowledged records that are gone.
     pub acked_lost: u64,
     /// Promises that ended, beyond the platform's budget of faults.

@@ -1,7 +1,7 @@
 //! The member's side of the group protocol: what it asks its coordinator, and what the answers do.
 
 use super::StartAt;
-use super::assignor::assign;
+use super::assignor::{PartitionRacks, assign};
 use super::group::{GroupConsumer, GroupEvent};
 use crate::client::PartitionAssignor;
 use crate::kafka::ids::{TopicId, TopicIdPartition};
@@ -107,6 +107,7 @@ impl GroupConsumer {
                 RebalanceProtocol::Eager => Vec::new(),
                 RebalanceProtocol::Cooperative => self.owned.iter().copied().collect(),
             },
+            rack: self.settings.client_rack,
         };
         let timeout = (self.settings.max_poll_interval + JOIN_LAPSE).max(self.settings.request_timeout);
         self.call(cx, node, Request::JoinGroup(request), timeout, Call::Join);
@@ -299,9 +300,21 @@ impl GroupConsumer {
     fn assign_all(&mut self, members: &[MemberSubscription]) -> Vec<(MemberId, Vec<TopicIdPartition>)> {
         let wanted: BTreeSet<_> = members.iter().flat_map(|member| &member.topics).copied().collect();
         let topics = self.sizes_of(&wanted);
-        let assignments = assign(self.settings.partition_assignor, members, &topics);
+        let assignments = assign(self.settings.partition_assignor, members, &topics, &self.racks_of(&topics));
         self.assigned_from = Some(topics);
         assignments
+    }
+
+    /// Where partitions are led, as far as is known.
+    fn racks_of(&self, topics: &BTreeMap<TopicId, u32>) -> PartitionRacks {
+        let Some(view) = self.consumer.metadata().view() else { return PartitionRacks::new() };
+        let racks: BTreeMap<_, _> = view.brokers.iter().copied().collect();
+        let partitions = topics.iter().flat_map(|(topic, count)| {
+            let of = move |partition| TopicIdPartition { topic: *topic, partition };
+            (0..*count).map(of)
+        });
+        let rack = |tp| Some((tp, *racks.get(&view.leader(tp)?.0?)?));
+        partitions.filter_map(rack).collect()
     }
 
     /// How many partitions topics have, as far as is known.

@@ -7,8 +7,9 @@
 //! and that have a position, are not paused and have nothing in the buffer. A broker of whose partitions something is still
 //! in the buffer is not asked (KAFKA-17182).
 //!
-//! Simpler than reality: no interceptors, no rack-aware reading from followers, no `OffsetsForLeaderEpoch` (on shared storage
-//! a log is never truncated; a fetch names the epoch of its leader all the same, KIP-320).
+//! Simpler than reality: no interceptors; on shared storage a partition has no followers to read from in one's own rack (KIP-392),
+//! and a log is never truncated, so there is no `OffsetsForLeaderEpoch` (a fetch names the epoch of its leader all the same,
+//! KIP-320).
 
 mod assignor;
 mod fetch;
@@ -18,7 +19,7 @@ mod polled;
 mod positions;
 mod session;
 
-pub use assignor::assign;
+pub use assignor::{PartitionRacks, assign};
 pub use group::{GroupConsumer, GroupEvent};
 pub use polled::Polled;
 pub use positions::StartAt;

@@ -104,6 +104,7 @@ pub struct Curve {
     segments: Vec<Segment>,
     /// 10^-18 records that are due already at the start, less than one: so that streams do not beat in unison.
     phase: u128,
+    share: u64,
     stop: Nanos,
 }
 
@@ -115,11 +116,17 @@ impl Curve {
         for (at, records_per_sec) in schedule.steps() {
             let from = start.saturating_add(at);
             let before = segments.last().map_or(0, |last| last.before + last.over(from));
-            let rate = u128::from(records_per_sec) * u128::from(share) * 1_000_000_000 / u128::from(WHOLE_SHARE);
-            segments.push(Segment { from, rate: u64::try_from(rate).expect("a validated rate"), before });
+            segments.push(Segment { from, rate: rate_of(records_per_sec, share), before });
         }
         let phase = u128::from(phase.min(WHOLE_SHARE - 1)) * 1_000_000_000;
-        Curve { segments, phase, stop }
+        Curve { segments, phase, share, stop }
+    }
+
+    /// From that time on the whole rate is another one, whatever the schedule says of later; what was due by then stays due.
+    pub fn change(&mut self, at: Nanos, records_per_sec: u64) {
+        self.segments.retain(|segment| segment.from < at);
+        let before = self.segments.last().map_or(0, |last| last.before + last.over(at));
+        self.segments.push(Segment { from: at, rate: rate_of(records_per_sec, self.share), before });
     }
 
     /// How many records are due by that time.
@@ -142,6 +149,12 @@ impl Curve {
         let due = u64::try_from(after).map_or(Nanos::MAX, |after| segment.from.saturating_add(Nanos(after)));
         if due <= self.stop { due } else { Nanos::MAX }
     }
+}
+
+/// A share of a rate, in 10^-9 records a second.
+fn rate_of(records_per_sec: u64, share: u64) -> u64 {
+    let rate = u128::from(records_per_sec) * u128::from(share) * 1_000_000_000 / u128::from(WHOLE_SHARE);
+    u64::try_from(rate).expect("a validated rate")
 }
 
 impl Segment {
@@ -201,6 +214,21 @@ mod tests {
         let burst = RateSchedule::burst(10, 1000, Nanos::secs(5), Nanos::secs(6));
         let curve = Curve::new(&burst, WHOLE_SHARE / 2, 0, Nanos::ZERO, Nanos::MAX);
         assert_eq!([4, 5, 6, 7].map(|s| curve.count(Nanos::secs(s))), [20, 25, 525, 530]);
+    }
+
+    #[test]
+    fn a_rate_that_is_changed_leaves_what_was_due_and_goes_on_from_there() {
+        let at = |at, records_per_sec| RatePoint { at: Nanos::secs(at), records_per_sec, reach: Reach::Step };
+        let schedule = RateSchedule(vec![at(0, 100), at(20, 7)]);
+        let mut curve = Curve::new(&schedule, WHOLE_SHARE / 2, 0, Nanos::ZERO, Nanos::MAX);
+        curve.change(Nanos::secs(10), 1_000);
+        assert_eq!([5, 10, 11, 30].map(|s| curve.count(Nanos::secs(s))), [250, 500, 1_000, 10_500]);
+        curve.change(Nanos::secs(11), 0);
+        assert_eq!([10, 11, 12].map(|s| curve.count(Nanos::secs(s))), [500, 1_000, 1_000]);
+        // Before its start nothing is due, and a change then is the beginning.
+        let mut curve = Curve::new(&schedule, WHOLE_SHARE, 0, Nanos::secs(5), Nanos::MAX);
+        curve.change(Nanos::secs(1), 10);
+        assert_eq!([1, 2].map(|s| curve.count(Nanos::secs(s))), [0, 10]);
     }
 
     #[test]

@@ -10,6 +10,8 @@ use wavetank_sim::Nanos;
 pub struct Accounting {
     /// PUT, COPY, POST and LIST requests (row USD-s3-put).
     pub put_requests: u64,
+    /// Those of them that are LISTs, each page for itself.
+    pub list_requests: u64,
     /// GET and HEAD requests (row USD-s3-get).
     pub get_requests: u64,
     /// DELETE and abort requests: free (row USD-s3-del).
@@ -47,6 +49,7 @@ impl Accounting {
 
     /// Counts a processed request.
     pub(super) fn request(&mut self, class: OpClass, upload_len: u64) {
+        self.list_requests += u64::from(matches!(class, OpClass::List));
         match class {
             OpClass::Put | OpClass::Complete | OpClass::List => self.put_requests += 1,
             OpClass::Get | OpClass::Head => self.get_requests += 1,

@@ -63,6 +63,7 @@ mod ranges;
 mod spec;
 #[cfg(test)]
 mod tests;
+mod used;
 mod witness;
 mod work;
 
@@ -71,6 +72,7 @@ pub use faults::{VolumeFate, VolumeFault, VolumeRates};
 pub use op::{FileEntry, FileId, FileName, IoMode, Owner, VolumeAnswer, VolumeDone, VolumeError, VolumeOp};
 pub use power_loss::Survival;
 pub use spec::{CacheSpec, ControlTimes, InstanceLimit, MULTI_ATTACH_MAX, VolumeFormat, VolumeKind, VolumeSpec};
+pub use used::VolumeUsed;
 pub use witness::Witnessed;
 
 use super::Output;
@@ -137,6 +139,7 @@ pub struct Volume {
     survival: Stream,
     in_flight: Stream,
     witnessed: Witnessed,
+    used: VolumeUsed,
 }
 
 impl Volume {
@@ -169,6 +172,7 @@ impl Volume {
             survival: choices.stream(Domain::new("volume/survival"), entity),
             in_flight: choices.stream(Domain::new("volume/in_flight"), entity),
             witnessed: Witnessed::default(),
+            used: VolumeUsed::default(),
         }
     }
 
@@ -185,6 +189,11 @@ impl Volume {
     /// The data sheet.
     pub fn spec(&self) -> &VolumeSpec {
         &self.spec
+    }
+
+    /// What its device has been used for so far.
+    pub fn used(&self) -> VolumeUsed {
+        self.used
     }
 
     /// Which outcomes have happened so far.

@@ -113,6 +113,7 @@ impl Volume {
     }
 
     pub(super) fn admit(&mut self, now: Nanos, direction: Direction, bytes: u64) -> Nanos {
+        self.used.count(direction, bytes);
         let latency = match direction {
             Direction::Read => &self.spec.latency_read,
             Direction::Write => &self.spec.latency_write,

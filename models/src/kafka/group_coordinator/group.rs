@@ -37,6 +37,7 @@ pub(super) struct Member {
     pub rebalance_timeout: Nanos,
     pub topics: Vec<TopicId>,
     pub owned: Vec<TopicIdPartition>,
+    pub rack: Option<u32>,
     pub assignment: Vec<TopicIdPartition>,
     /// When its session is over.
     pub expires: Nanos,
@@ -103,6 +104,7 @@ impl Group {
             member: *id,
             topics: member.topics.clone(),
             owned: member.owned.clone(),
+            rack: member.rack,
         };
         let members = if member == leader { self.members.iter().map(subscription).collect() } else { Vec::new() };
         Joined { generation: self.generation, leader, members }

@@ -41,8 +41,8 @@ impl GroupCoordinator {
         group.protocol = request.protocol;
         group.pending.remove(&id);
         let before = group.members.get(&id);
-        let is_as_before =
-            before.is_some_and(|member| member.topics == request.topics && member.owned == request.owned);
+        let is_as_before = before
+            .is_some_and(|it| (&it.topics, &it.owned, it.rack) == (&request.topics, &request.owned, request.rack));
         let assignment = before.map(|member| member.assignment.clone()).unwrap_or_default();
         let former = before.and_then(|member| member.joining);
         let member = Member {
@@ -50,6 +50,7 @@ impl GroupCoordinator {
             rebalance_timeout: request.rebalance_timeout,
             topics: request.topics,
             owned: request.owned,
+            rack: request.rack,
             assignment,
             expires: now + request.session_timeout,
             joining: Some(to),

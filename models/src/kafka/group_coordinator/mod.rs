@@ -299,6 +299,7 @@ fn replayed(record: &MemberRecord) -> Member {
         rebalance_timeout: record::nanos(record.rebalance_timeout),
         topics: record.topics.clone(),
         owned: Vec::new(),
+        rack: None,
         assignment: record.assignment.clone(),
         expires: Nanos::MAX,
         joining: None,

@@ -74,6 +74,7 @@ impl Bench {
             protocol,
             topics: vec![TopicId(1)],
             owned: Vec::new(),
+            rack: None,
         }))
     }
 

@@ -49,6 +49,8 @@ pub struct JoinGroupRequest {
     pub topics: Vec<TopicId>,
     /// What it owns now (cooperative).
     pub owned: Vec<TopicIdPartition>,
+    /// `client.rack` (version 3 of a consumer's subscription, KIP-881).
+    pub rack: Option<u32>,
 }
 /// The member's subscription, as the leader of the group gets it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -59,6 +61,8 @@ pub struct MemberSubscription {
     pub topics: Vec<TopicId>,
     /// What it owns now.
     pub owned: Vec<TopicIdPartition>,
+    /// Its `client.rack`.
+    pub rack: Option<u32>,
 }
 /// Joined.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -174,14 +178,19 @@ impl WireSize for FindCoordinatorResponse {
         30
     }
 }
+/// A zone's name, `use1-az1`; its absence is counted with the rest.
+fn rack_bytes(rack: Option<u32>) -> u64 {
+    rack.map_or(0, |_| 8)
+}
 impl WireSize for JoinGroupRequest {
     fn wire_bytes(&self) -> u64 {
-        90 + 20 * self.topics.len() as u64 + 4 * self.owned.len() as u64
+        90 + 20 * self.topics.len() as u64 + 4 * self.owned.len() as u64 + rack_bytes(self.rack)
     }
 }
 impl WireSize for JoinGroupResponse {
     fn wire_bytes(&self) -> u64 {
-        let member = |m: &MemberSubscription| 60 + 20 * m.topics.len() as u64 + 4 * m.owned.len() as u64;
+        let member =
+            |m: &MemberSubscription| 60 + 20 * m.topics.len() as u64 + 4 * m.owned.len() as u64 + rack_bytes(m.rack);
         90 + self.result.as_ref().map_or(0, |joined| joined.members.iter().map(member).sum())
     }
 }

@@ -68,6 +68,12 @@ impl PlatformKind {
         }
     }
 
+    /// Whether all brokers are in one zone, the cluster's first: a volume of one zone can be attached in that zone alone, so
+    /// whoever is to take a dead broker's log over must be there too.
+    pub fn is_in_one_zone(self) -> bool {
+        self == PlatformKind::EbsWal
+    }
+
     /// One line for people.
     pub fn summary(self) -> &'static str {
         match self {

@@ -34,9 +34,9 @@ pub enum Metric {
     LagMax,
     /// The same at the end: `lag.end`.
     LagEnd,
-    /// The longest time without an assigned partition in a rebalance: `rebalance.pause`.
+    /// The longest time that a group's partition was without a member in a rebalance: `rebalance.pause`.
     RebalancePause,
-    /// From the start of a late reader to its reading the newest records: `catch_up`.
+    /// From the start of a late group or job to its being where those are that were there before: `catch_up`.
     CatchUp,
     /// Share of the offered rate that was acknowledged: `throughput`.
     Throughput,
@@ -44,7 +44,7 @@ pub enum Metric {
     CheckpointDuration,
     /// Checkpoints that failed: `checkpoint.failed`.
     CheckpointFailed,
-    /// Results that a sink got twice and kept twice: `sink.duplicates`.
+    /// Records that a job's sink holds twice at the end; writing a row again is none: `sink.duplicates`.
     SinkDuplicates,
     /// Dollars an hour: `cost`.
     Cost,

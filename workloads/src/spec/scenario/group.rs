@@ -7,7 +7,7 @@ use crate::spec::document::section::Section;
 use crate::spec::document::value::{Wrong, choice, list, name, span};
 use crate::spec::document::{Node, Severity};
 use crate::spec::near::advice;
-use crate::spec::settings::{Assignor, ConsumerSettings, Given, Scope, SettingValue};
+use crate::spec::settings::{Assignor, ConsumerSettings, Given, OWN_ZONE, Scope, SettingValue};
 use wavetank_sim::Nanos;
 
 /// A consumer group.
@@ -96,6 +96,18 @@ fn group(section: &Section<'_>, cluster: &Cluster, workload: &Workload) -> Group
         section.warn("members", problem, "no more than partitions");
     }
     Group { name: title, topics, members, start_at, given, settings }
+}
+
+/// Whether the racks that groups' members are said to be in are zones: any text is allowed, and does nothing.
+pub(super) fn check_racks(top: &Section<'_>, cluster: &Cluster, groups: &[Group]) {
+    for group in groups {
+        let Some(rack) = &group.settings.client_rack else { continue };
+        if rack != OWN_ZONE && !cluster.azs.contains(rack) {
+            let problem =
+                format!("client.rack of \"{}\" is \"{rack}\", where no broker is: it has no effect", group.name);
+            top.warn("group", problem, format!("\"{OWN_ZONE}\", each member's own zone, or a zone of the cluster"));
+        }
+    }
 }
 
 /// Names of topics that there are.

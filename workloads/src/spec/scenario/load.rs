@@ -6,7 +6,7 @@ use super::placement::Placement;
 use crate::spec::ReadFile;
 use crate::spec::document::section::Section;
 use crate::spec::document::value::{Wrong, bytes, choice, count, count32, grouped, number, rate, text};
-use crate::spec::document::{Node, Severity};
+use crate::spec::document::{Node, Severity, Value};
 use crate::spec::omb::{KeyDistributor, OmbDriver, OmbWorkload};
 use crate::spec::problem::{Parsed, Problems, Source};
 
@@ -26,8 +26,8 @@ pub struct Workload {
     pub replication_factor: u32,
     /// Bytes of a message.
     pub message_size: u64,
-    /// Messages a second, of all producers and topics together.
-    pub rate: u64,
+    /// Messages a second, of all producers and topics together; none to find the most that a platform sustains.
+    pub rate: Option<u64>,
     /// How records get keys.
     pub keys: Keys,
     /// Partitions with more than their share.
@@ -97,9 +97,9 @@ pub struct HotPartition {
 }
 
 impl Workload {
-    /// Bytes a second that producers write.
-    pub fn bytes_in_per_sec(&self) -> u64 {
-        self.rate.saturating_mul(self.message_size)
+    /// Bytes a second that producers write; none where that is what a run is to find.
+    pub fn bytes_in_per_sec(&self) -> Option<u64> {
+        self.rate.map(|rate| rate.saturating_mul(self.message_size))
     }
 
     /// Segments and retention of its topics: what is not set for them, the cluster's brokers say.
@@ -216,7 +216,7 @@ fn nothing(cluster: &Cluster) -> Workload {
         partitions: 1,
         replication_factor: 1,
         message_size: 1,
-        rate: 1,
+        rate: Some(1),
         keys: Keys { choice: KeyChoice::None, count: 0 },
         hot: Vec::new(),
         producers: Placement::spread(1, &cluster.azs),
@@ -239,7 +239,7 @@ fn inline(section: &Section<'_>, cluster: &Cluster, own: Given) -> Workload {
         partitions,
         replication_factor: section.or("replication_factor", 1, count32(1, cluster.brokers)),
         message_size: section.need("message_size", 1, "bytes of a message: \"1 KiB\"", message_size),
-        rate: section.need("rate", 1, "messages a second of all producers: 20000", rate),
+        rate: section.need("rate", Some(1), "messages a second of all producers: 20000", rate_or_most),
         keys: section.section("keys").map_or(Keys { choice: KeyChoice::None, count: 0 }, |section| keys(&section)),
         hot,
         producers: section.or("producers", Placement::spread(1, &cluster.azs), Placement::reader(cluster, 1)),
@@ -249,6 +249,15 @@ fn inline(section: &Section<'_>, cluster: &Cluster, own: Given) -> Workload {
         consumer: ConsumerSettings::of(&own),
         given: own,
         ..nothing(cluster)
+    }
+}
+
+/// `"max"`, or 0 as in the OpenMessaging Benchmark, asks for the most that can be sustained.
+fn rate_or_most(node: &Node) -> Result<Option<u64>, Wrong> {
+    match &node.value {
+        Value::Text(text) if text == "max" => Ok(None),
+        Value::Int(0) => Ok(None),
+        _ => rate(node).map(Some),
     }
 }
 
@@ -309,12 +318,9 @@ fn from_omb(section: &Section<'_>, cluster: &Cluster, files: &dyn ReadFile, path
             section.error(key, "is said by the OMB file", "the same in the file, or no omb; rate alone may differ");
         }
     }
-    let faster = section.optional("rate", rate);
+    let own_rate = section.optional("rate", rate_or_most);
     let Some(workload) = workload else { return Loaded { workload: nothing(cluster), groups: Vec::new() } };
-    let rate = faster.or(workload.producer_rate).unwrap_or_else(|| {
-        section.error("omb", "its producerRate is 0: find the largest. A scenario runs at one rate", "rate = 20000");
-        1
-    });
+    let rate = own_rate.unwrap_or(workload.producer_rate);
     if workload.topics > TOPICS {
         let problem = format!("its {} topics are too many for a simulation", grouped(workload.topics.into()));
         section.error("omb", problem, format!("{} or less", grouped(TOPICS.into())));
@@ -390,6 +396,10 @@ fn file<T>(
 }
 
 fn check(section: &Section<'_>, load: &Workload) {
+    if load.backlog_bytes > 0 && load.rate.is_none() {
+        let key = if section.entry("rate").is_some() { "rate" } else { "omb" };
+        section.error(key, "asks for the most that can be sustained while a backlog is built", "a rate: rate = 20000");
+    }
     let shares: f64 = load.hot.iter().map(|hot| hot.share).sum();
     if shares > 1.0 {
         section.error("hot", format!("its shares make {shares}, more than all"), "1 or less together");

@@ -18,6 +18,10 @@
 //! ```
 //!
 //! Times of faults count from the end of the warm-up. Paths are relative to the scenario's file.
+//!
+//! `rate = "max"` of the workload (or 0, and `producerRate: 0` of an OpenMessaging file) has each measured run find the highest
+//! rate that its platform sustains, and run at that. A consumer's `"client.rack" = "{zone.id}"` is each member's own zone, so
+//! that a group's partitions are read where they are led. `[expect]` holds, by key: see [`Metric`].
 
 pub mod builtin;
 mod cluster;
@@ -38,7 +42,7 @@ pub use group::Group;
 pub use load::{HotPartition, KeyChoice, Keys, LogConfig, Origin, Workload};
 pub use pipeline::{Pipeline, Sink};
 pub use placement::Placement;
-pub use size::{Explore, Measure};
+pub use size::{EXPLORE_RATE, Explore, Measure};
 pub use storm::{Family, Intensity, Storm};
 pub use target::Target;
 
@@ -128,13 +132,14 @@ impl Scenario {
         otherwise
     }
 
-    /// Bytes a second that groups and pipelines read when they keep up: each reads all of the topics it reads.
-    pub fn bytes_out_per_sec(&self) -> u64 {
+    /// Bytes a second that groups and pipelines read when they keep up with so many written: each reads all of the topics
+    /// it reads.
+    pub fn bytes_out_per_sec(&self, bytes_in_per_sec: u64) -> u64 {
         let topics = u128::from(self.workload.topics.max(1));
         let shares = self.pipelines.iter().map(|pipeline| pipeline.sources.len() as u128);
         let read: u128 =
             shares.sum::<u128>() + self.groups.iter().map(|group| group.topics.len() as u128).sum::<u128>();
-        let bytes = u128::from(self.workload.bytes_in_per_sec()) * read / topics;
+        let bytes = u128::from(bytes_in_per_sec) * read / topics;
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 }
@@ -156,6 +161,7 @@ fn read(top: &Section<'_>, files: &dyn ReadFile) -> Scenario {
     let platforms = cluster::read_platforms(top, &cluster);
     let load::Loaded { workload, mut groups } = load::read(top, &cluster, files);
     groups.extend(group::read(top, &cluster, &workload, &groups));
+    group::check_racks(top, &cluster, &groups);
     let pipelines = pipeline::read(top, &cluster, &workload);
     let measure = size::read_measure(top);
     let explore = size::read_explore(top);

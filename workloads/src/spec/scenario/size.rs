@@ -14,7 +14,7 @@ pub struct Explore {
     pub warm_up: Nanos,
     /// Events after which a run is too large, and ends.
     pub events_max: u64,
-    /// Messages a second.
+    /// Messages a second; where neither it nor the scenario names a rate, [`EXPLORE_RATE`].
     pub rate: Option<u64>,
     /// Topics.
     pub topics: Option<u32>,
@@ -36,6 +36,10 @@ pub struct Measure {
     /// Events after which a run is too large, and ends.
     pub events_max: u64,
 }
+
+/// Messages a second of exploring runs where a scenario asks for the most that can be sustained: they look for mistakes,
+/// not for limits.
+pub const EXPLORE_RATE: u64 = 60;
 
 /// The design's bound of exploring runs.
 const EXPLORE_EVENTS: u64 = 100_000;

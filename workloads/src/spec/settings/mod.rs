@@ -20,7 +20,8 @@ pub mod wal_uri;
 pub use given::{Given, GivenSetting};
 pub use typed::broker::BrokerSettings;
 pub use typed::clients::{
-    Acks, Assignor, Compression, ConsumerSettings, GroupProtocol, IsolationLevel, OffsetReset, ProducerSettings,
+    Acks, Assignor, Compression, ConsumerSettings, GroupProtocol, IsolationLevel, OWN_ZONE, OffsetReset,
+    ProducerSettings,
 };
 pub use typed::flink::{CheckpointingMode, DeliveryGuarantee, FlinkSettings, RestartStrategy, StartupMode};
 pub use typed::shared_storage::SharedStorageSettings;

@@ -225,6 +225,10 @@ impl Assignor {
     }
 }
 
+/// A `client.rack` that is each member's own zone: what a deployment has in its place. The name is that which the
+/// OpenMessaging Benchmark's Kafka driver replaces in `client.id`.
+pub const OWN_ZONE: &str = "{zone.id}";
+
 /// A consumer's settings, each under Kafka's name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConsumerSettings {
@@ -258,7 +262,7 @@ pub struct ConsumerSettings {
     pub assignor: Assignor,
     /// `group.instance.id`: static membership.
     pub group_instance_id: Option<String>,
-    /// `client.rack`.
+    /// `client.rack`: a zone's name, or [`OWN_ZONE`].
     pub client_rack: Option<String>,
     /// `request.timeout.ms`.
     pub request_timeout: Nanos,
