@@ -53,27 +53,27 @@ impl ProbeSink for Watch {
         if !seen.first_told.is_news(by, probe) {
             return Ok(());
         }
-        match *probe {
-            Probe::ControllerElected { controller, epoch } => {
+        match probe {
+            &Probe::ControllerElected { controller, epoch } => {
                 seen.elected_at.push(now);
                 if let Some(other) = seen.leaders.insert(epoch, controller) {
                     let why = format!("{other} and {controller} were both elected in epoch {epoch}");
                     return Err(BrokenPromise { invariant: "OneLeaderAnEpoch", why });
                 }
             }
-            Probe::MetadataCommitted { offset, fingerprint } => {
+            &Probe::MetadataCommitted { offset, fingerprint } => {
                 let known = *seen.committed.entry(offset).or_insert(fingerprint);
                 if known != fingerprint {
                     let why = format!("two entries are committed at {offset}");
                     return Err(BrokenPromise { invariant: "MetadataLogMatching", why });
                 }
             }
-            Probe::BrokerFenced { broker, .. } => seen.fenced.push((broker, now)),
+            &Probe::BrokerFenced { broker, .. } => seen.fenced.push((broker, now)),
             Probe::ObjectDeleted { .. } => {
                 seen.deleted_at.push(now);
                 seen.facts.push(probe.clone());
             }
-            fact => seen.facts.push(fact),
+            fact => seen.facts.push(fact.clone()),
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Clusters, run small: what exploring finds, and that it finds it again.
 
+use std::path::Path;
 use wavetank_models::cloud::price::PicoUsd;
 use wavetank_sim::{Nanos, on_fresh_thread, run_many};
 use wavetank_workloads::cluster::{ClusterReport, Purpose, Setup, run};
@@ -38,7 +39,7 @@ fn the_highest_rate_that_holds_is_found_and_measured() {
                 producers = 2\n[[group]]\nname = \"readers\"\nmembers = 3\n\
                 [platform.ebs-wal]\n\"s3.wal.path\" = \"0@file:///dev/x?iobandwidth=1000000\"\n\
                 [measure]\nduration = \"20 s\"\nwarm_up = \"10 s\"\n[expect]\nthroughput = \">= 99 %\"\n";
-    let scenario = Scenario::parse(&Source::new("most.toml", text), &Folder("".into())).expect("it is right").value;
+    let scenario = Scenario::parse(&Source::new("most.toml", text), &Folder(Path::new(""))).expect("it is right").value;
     let setup = Setup { scenario: &scenario, platform: &scenario.platforms[0], purpose: Purpose::Measure };
     let measure = || run(setup, 1, &RunOptions::default(), Listeners::default());
     let [one, two] = [(), ()].map(|()| on_fresh_thread(measure).expect("no panic"));
@@ -59,7 +60,8 @@ fn members_that_know_their_zone_read_in_it_and_that_costs_less() {
              [[group]]\nname = \"readers\"\nmembers = 6\nprotocol = \"{protocol}\"\n{settings}\n\
              [measure]\nduration = \"20 s\"\nwarm_up = \"15 s\"\n"
         );
-        let scenario = Scenario::parse(&Source::new("near.toml", text), &Folder("".into())).expect("it is right").value;
+        let scenario =
+            Scenario::parse(&Source::new("near.toml", text), &Folder(Path::new(""))).expect("it is right").value;
         let setup = Setup { scenario: &scenario, platform: &scenario.platforms[0], purpose: Purpose::Measure };
         let measure = || run(setup, 1, &RunOptions::default(), Listeners::default());
         let report = on_fresh_thread(measure).expect("no panic");
@@ -89,7 +91,7 @@ fn readers_that_come_and_go_or_come_late_are_judged() {
                 every = \"4 s\"\n\
                 [expect]\n\"rebalance.pause\" = \"< 40 s\"\ncatch_up = \"< 1 ms\"\n\"sink.duplicates\" = 0\n\
                 [measure]\nduration = \"30 s\"\nwarm_up = \"15 s\"\n";
-    let scenario = Scenario::parse(&Source::new("come.toml", text), &Folder("".into())).expect("it is right").value;
+    let scenario = Scenario::parse(&Source::new("come.toml", text), &Folder(Path::new(""))).expect("it is right").value;
     let setup = Setup { scenario: &scenario, platform: &scenario.platforms[0], purpose: Purpose::Measure };
     let measure = || run(setup, 1, &RunOptions::default(), Listeners::default());
     let report = on_fresh_thread(measure).expect("no panic");

@@ -292,10 +292,11 @@ impl Meter {
                     self.log_starts.heed(now, *tp, *log_start);
                 }
                 self.leaders.insert(*tp, (*broker, *epoch));
-                // What is lost is lost once.
-                let acked = self.acked.entry(*tp);
-                self.acked_lost += acked.saturating_sub(*log_end);
-                *acked = (*acked).min(*log_end);
+                if let Some(acked) = self.acked.get_mut(*tp) {
+                    // What is lost is lost once.
+                    self.acked_lost += acked.saturating_sub(*log_end);
+                    *acked = (*acked).min(*log_end);
+                }
                 if let (Some(since), Some(recorder)) = (self.resigned.remove(tp), &mut self.recorder) {
                     recorder.latency(now, Distribution::Handover, now - since, 1);
                 }
