@@ -190,7 +190,8 @@ mod tests {
                     let most = limit + limit / 25 + BACKLOG_LIMIT / 30 + 1;
                     let what = format!("{limit} at {latency_ms} ms: {rate} after {periods} periods");
                     assert!(rate <= most && rate * 100 >= limit * (100 - 2 * PRECISION_PERCENT), "{what}");
-                    assert!(periods < 150, "{what}");
+                    // A backlog of a first guess far too high takes its time.
+                    assert!(periods < 300, "{what}");
                 }
             }
         }
