@@ -38,7 +38,7 @@ impl Consumer {
         let mut wanted = Vec::new();
         let mut buffered: SmallVec<[NodeId; 16]> = SmallVec::new();
         for (tp, assigned) in &self.partitions {
-            let Some((node, epoch)) = self.metadata.leader(*tp) else {
+            let Some((node, epoch)) = assigned.leader else {
                 self.metadata.request_update();
                 continue;
             };
