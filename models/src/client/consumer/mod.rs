@@ -33,6 +33,7 @@ use crate::kafka::rpc::{CallId, Rpc};
 use crate::kafka::token::TokenSpace;
 use crate::world::{Cx, Input};
 use session::Session;
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, VecDeque};
 use wavetank_sim::{Nanos, NodeId};
 
@@ -270,8 +271,10 @@ impl Consumer {
         for (node, session) in self.sessions.iter().filter(|(_, session)| session.call.is_none()) {
             next = next.min(later(session.not_before.max(self.rpc.ready_at(*node))));
         }
+        let barred: SmallVec<[(NodeId, Nanos); 4]> = self.rpc.barred(now).collect();
         for assigned in self.partitions.values().filter(|assigned| assigned.looking_up.is_none()) {
-            let connects = assigned.leader.map_or(Nanos::ZERO, |(node, _)| self.rpc.ready_at(node));
+            let is_of = |(node, _): &&(NodeId, Nanos)| assigned.leader.is_some_and(|(leader, _)| leader == *node);
+            let connects = barred.iter().find(is_of).map_or(Nanos::ZERO, |(_, until)| *until);
             next = next.min(later(assigned.not_before.max(connects)));
         }
         next
