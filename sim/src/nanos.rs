@@ -58,6 +58,9 @@ impl Nanos {
     /// # Panics
     /// When `den` is zero.
     pub fn scale(self, num: u64, den: u64) -> Nanos {
+        if let Some(narrow) = self.0.checked_mul(num) {
+            return Nanos(narrow / den);
+        }
         let wide = u128::from(self.0) * u128::from(num) / u128::from(den);
         Nanos(u64::try_from(wide).unwrap_or(u64::MAX))
     }
@@ -67,6 +70,9 @@ impl Nanos {
     pub fn transfer(bytes: u64, bytes_per_sec: u64) -> Nanos {
         if bytes_per_sec == 0 {
             return Nanos::ZERO;
+        }
+        if let Some(narrow) = bytes.checked_mul(1_000_000_000) {
+            return Nanos(narrow.div_ceil(bytes_per_sec));
         }
         let wide = (u128::from(bytes) * 1_000_000_000).div_ceil(u128::from(bytes_per_sec));
         Nanos(u64::try_from(wide).unwrap_or(u64::MAX))
@@ -156,6 +162,7 @@ mod tests {
     fn scale_does_not_overflow_in_between() {
         assert_eq!(Nanos(u64::MAX).scale(3, 3), Nanos::MAX);
         assert_eq!(Nanos::secs(9).scale(1, 3), Nanos::secs(3));
+        assert_eq!(Nanos(u64::MAX / 2).scale(3, 6), Nanos(u64::MAX / 4));
     }
 
     #[test]

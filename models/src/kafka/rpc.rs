@@ -114,6 +114,12 @@ impl Rpc {
         self.peers.get(&to).filter(|peer| peer.conn.is_none()).map_or(Nanos::ZERO, |peer| peer.not_before)
     }
 
+    /// Peers to which no request can be sent yet, and until when.
+    pub fn barred(&self, now: Nanos) -> impl Iterator<Item = (NodeId, Nanos)> {
+        let waits = move |peer: &Peer| peer.conn.is_none() && peer.not_before > now;
+        self.peers.iter().filter(move |(_, peer)| waits(peer)).map(|(node, peer)| (*node, peer.not_before))
+    }
+
     /// Whether a request to that peer would be sent now rather than fail at once.
     pub fn is_ready(&self, cx: &Cx<'_>, to: NodeId) -> bool {
         self.peers.get(&to).is_none_or(|peer| peer.conn.is_some() || cx.monotonic() >= peer.not_before)

@@ -1,5 +1,6 @@
 //! Fetching (`AbstractFetch`, `Fetcher`).
 
+use super::session::Session;
 use super::{Consumer, Position};
 use crate::kafka::ids::TopicIdPartition;
 use crate::kafka::protocol::client::{FetchPartition, FetchRequest, FetchResponse, FetchedPartition};
@@ -37,8 +38,10 @@ impl Consumer {
         let now = cx.monotonic();
         let mut wanted = Vec::new();
         let mut buffered: SmallVec<[NodeId; 16]> = SmallVec::new();
+        let waits = |(_, session): &(&NodeId, &Session)| session.call.is_some() || session.not_before > now;
+        let busy: SmallVec<[NodeId; 16]> = self.sessions.iter().filter(waits).map(|(node, _)| *node).collect();
         for (tp, assigned) in &self.partitions {
-            let Some((node, epoch)) = self.metadata.leader(*tp) else {
+            let Some((node, epoch)) = assigned.leader else {
                 self.metadata.request_update();
                 continue;
             };
@@ -50,9 +53,7 @@ impl Consumer {
                 continue;
             }
             let Position::At(offset) = assigned.position else { continue };
-            let session = self.sessions.get(&node);
-            let is_free = session.is_none_or(|session| session.call.is_none() && session.not_before <= now);
-            if is_free && assigned.not_before <= now {
+            if assigned.not_before <= now && !busy.contains(&node) {
                 let max_bytes = self.settings.max_partition_fetch_bytes;
                 wanted.push((node, FetchPartition { tp: *tp, offset, current_leader_epoch: epoch, max_bytes }));
             }

@@ -27,12 +27,13 @@ pub use positions::StartAt;
 use super::alarm::Alarm;
 use super::{AutoOffsetReset, ConsumerSettings, Directory, Metadata};
 use crate::kafka::batch::RecordBatch;
-use crate::kafka::ids::TopicIdPartition;
+use crate::kafka::ids::{LeaderEpoch, TopicIdPartition};
 use crate::kafka::protocol::client::OffsetSpec;
 use crate::kafka::rpc::{CallId, Rpc};
 use crate::kafka::token::TokenSpace;
 use crate::world::{Cx, Input};
 use session::Session;
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, VecDeque};
 use wavetank_sim::{Nanos, NodeId};
 
@@ -50,6 +51,8 @@ enum Position {
 /// One partition of the assignment.
 #[derive(Debug)]
 struct Assigned {
+    /// Who leads it, as far as is known.
+    leader: Option<(NodeId, LeaderEpoch)>,
     position: Position,
     is_paused: bool,
     /// Batches that were fetched; the first may begin before the position.
@@ -127,7 +130,8 @@ impl Consumer {
     pub fn assign(&mut self, partitions: impl IntoIterator<Item = (TopicIdPartition, StartAt)>) {
         let mut before = std::mem::take(&mut self.partitions);
         for (tp, start) in partitions {
-            let assigned = before.remove(&tp).unwrap_or_else(|| Assigned::new(self.start(start)));
+            let new = || Assigned { leader: self.metadata.leader(tp), ..Assigned::new(self.start(start)) };
+            let assigned = before.remove(&tp).unwrap_or_else(new);
             self.partitions.insert(tp, assigned);
         }
         self.ready.retain(|tp| self.partitions.contains_key(tp));
@@ -240,12 +244,20 @@ impl Consumer {
     fn take_replies(&mut self, cx: &mut Cx<'_>) {
         while let Some((call, reply)) = self.rpc.poll() {
             if self.metadata.owns(call) {
-                self.metadata.answered(cx, reply);
+                if self.metadata.answered(cx, reply) {
+                    self.learn_leaders();
+                }
             } else if let Some(node) = self.session_of(call) {
                 self.fetched(cx, node, reply);
             } else {
                 self.looked_up(cx, call, reply);
             }
+        }
+    }
+
+    fn learn_leaders(&mut self) {
+        for (tp, assigned) in &mut self.partitions {
+            assigned.leader = self.metadata.leader(*tp);
         }
     }
 
@@ -259,8 +271,10 @@ impl Consumer {
         for (node, session) in self.sessions.iter().filter(|(_, session)| session.call.is_none()) {
             next = next.min(later(session.not_before.max(self.rpc.ready_at(*node))));
         }
-        for (tp, assigned) in self.partitions.iter().filter(|(_, assigned)| assigned.looking_up.is_none()) {
-            let connects = self.metadata.leader(*tp).map_or(Nanos::ZERO, |(node, _)| self.rpc.ready_at(node));
+        let barred: SmallVec<[(NodeId, Nanos); 4]> = self.rpc.barred(now).collect();
+        for assigned in self.partitions.values().filter(|assigned| assigned.looking_up.is_none()) {
+            let is_of = |(node, _): &&(NodeId, Nanos)| assigned.leader.is_some_and(|(leader, _)| leader == *node);
+            let connects = barred.iter().find(is_of).map_or(Nanos::ZERO, |(_, until)| *until);
             next = next.min(later(assigned.not_before.max(connects)));
         }
         next
@@ -270,6 +284,7 @@ impl Consumer {
 impl Assigned {
     fn new(position: Position) -> Assigned {
         Assigned {
+            leader: None,
             position,
             is_paused: false,
             buffer: VecDeque::new(),

@@ -50,7 +50,7 @@ impl Consumer {
             if assigned.looking_up.is_some() || now < assigned.not_before {
                 continue;
             }
-            match self.metadata.leader(*tp) {
+            match assigned.leader {
                 Some((node, _)) if self.rpc.is_ready(cx, node) => by_node.entry(node).or_default().push((*tp, spec)),
                 Some(_) => {}
                 None => self.metadata.request_update(),

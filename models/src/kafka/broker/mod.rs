@@ -259,9 +259,12 @@ impl Broker {
         let image = &self.link.as_ref().expect("it has an image").image;
         let mut open = Vec::new();
         let mut close = Vec::new();
+        // Both are in order: nothing is looked up.
+        let mut known = self.partitions.iter().peekable();
         for (tp, partition) in image.partitions() {
             let is_mine = partition.leader == Some(me);
-            match self.partitions.get(&tp) {
+            while known.next_if(|(other, _)| **other < tp).is_some() {}
+            match known.next_if(|(other, _)| **other == tp).map(|(_, known)| known) {
                 None if is_mine => open.push((tp, partition.leader_epoch)),
                 Some(known) if !is_mine || known.epoch != partition.leader_epoch => close.push(tp),
                 None | Some(_) => {}
