@@ -95,7 +95,10 @@ A measured run: 65 s of warm-up, then 150 s
 ";
     assert!(text.contains(run), "{text}");
     assert!(text.contains("without effect: bootstrap.servers=localhost:9092"), "{text}");
-    let kept = "kept               for 168 h; deleted in whole segments of 1 GiB, looked at every";
+    let kept = "\
+  kept               for 168 h; deleted in whole segments of 1 GiB, looked at
+                     every 5 min
+";
     assert!(text.contains(kept), "{text}");
     // Two topics, a group of both and a job of one.
     assert!(explained("steady").contains("out                29.3 MiB/s: fan-out 1.5"));
