@@ -76,7 +76,8 @@ fn members_that_know_their_zone_read_in_it_and_that_costs_less() {
         // A copy comes in, two thirds of it from elsewhere, and one goes out: of that nothing crosses a zone any more.
         assert!(near.0 * 100 < plain.0 * 65 && near.1 < plain.1, "{protocol}: {near:?} instead of {plain:?}");
         // A zone that no broker is in is as none.
-        assert_eq!(used(protocol, "settings = { \"client.rack\" = \"nowhere\" }").0 / 100_000, plain.0 / 100_000);
+        let lost = used(protocol, "settings = { \"client.rack\" = \"nowhere\" }");
+        assert!(lost.0.abs_diff(plain.0) * 20 < plain.0, "{protocol}: {lost:?} instead of {plain:?}");
     }
 }
 

@@ -114,27 +114,8 @@ fn bugs_that_show_often_are_caught_and_the_same_seeds_pass_without_them() {
     FREQUENT.iter().for_each(is_caught);
 }
 
-/// Caught in one seed of ten, or of a hundred.
-const RARE: [Case; 8] = [
-    Case {
-        mutant: "wal-no-verify-before-ack",
-        scenario: "broker-failover@s3-wal",
-        seeds: 0..300,
-        by: &["fenced-is-silent"],
-    },
-    Case { mutant: "wal-confirm-max", scenario: "late-writes@s3-wal", seeds: 0..600, by: &["durable-is-recovered"] },
-    Case {
-        mutant: "wal-failover-verifies-nothing",
-        scenario: "late-writes@s3-wal",
-        seeds: 0..600,
-        by: &["fenced-is-silent", "durable-is-recovered"],
-    },
-    Case {
-        mutant: "wal-plain-put-reservation",
-        scenario: "broker-failover@s3-wal",
-        seeds: 0..1_000,
-        by: &["fenced-is-silent", "durable-is-recovered"],
-    },
+/// Caught in one seed of ten, or of a hundred. Those of logs show sooner in `bare-log`, and are held there.
+const RARE: [Case; 4] = [
     Case {
         mutant: "continuity-before-redundancy",
         scenario: "broker-failover@s3-wal",
