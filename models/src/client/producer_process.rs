@@ -44,6 +44,9 @@ impl ProducerSpec {
     }
 }
 
+/// So many times `batch.size` bytes go to a sticky partition at most.
+const STICKY_MAX: u64 = 2;
+
 /// See the [module](self).
 pub struct ProducerProcess {
     spec: ProducerSpec,
@@ -145,12 +148,14 @@ impl ProducerProcess {
 
     /// Gives the producer what fits of a source's records into one batch. Whether there may be more.
     fn offer_one(&mut self, cx: &mut Cx<'_>, source: usize, now: Nanos) -> bool {
-        let place = self.sources[source].partition();
-        let Source { curve, next, target } = &mut self.sources[source];
+        let Source { curve, next, .. } = &self.sources[source];
         let due = curve.count(now).saturating_sub(*next);
         if due == 0 {
             return false;
         }
+        self.switch(cx, source, Producer::takes_no_more);
+        let place = self.sources[source].partition();
+        let Source { curve, next, target } = &mut self.sources[source];
         let room = self.producer.room(place);
         if room == 0 {
             self.blocked_since.get_or_insert(now);
@@ -158,9 +163,9 @@ impl ProducerProcess {
         }
         let limit = match target {
             Target::Fixed(_) => u64::from(room),
-            // The partition changes where `batch.size` bytes have gone to it.
             Target::Sticky { bytes, .. } => {
-                let left = u64::from(self.spec.settings.batch_size).saturating_sub(*bytes);
+                let left = STICKY_MAX * u64::from(self.spec.settings.batch_size) - *bytes;
+                let left = left.saturating_sub(self.producer.new_batch_bytes(place));
                 u64::from(room).min(left.div_ceil(u64::from(self.producer.record_size())).max(1))
             }
         };
@@ -172,14 +177,24 @@ impl ProducerProcess {
         let piece = Piece { first, count, due: dues, sent: (sent(dues.0), sent(dues.1)) };
         *next += u64::from(count);
         self.next_index[place] += u64::from(count);
-        if let Target::Sticky { partition, bytes } = target {
-            *bytes += u64::from(count) * u64::from(self.producer.record_size());
-            if *bytes >= u64::from(self.spec.settings.batch_size) {
-                (*partition, *bytes) = (cx.random().index(self.spec.partitions as usize), 0);
-            }
+        if let Target::Sticky { bytes, .. } = target {
+            *bytes += self.producer.new_batch_bytes(place) + u64::from(count) * u64::from(self.producer.record_size());
         }
         self.producer.append(place, piece);
+        self.switch(cx, source, Producer::all_batches_full);
         true
+    }
+
+    /// The sticky partition changes when `batch.size` bytes have gone to it and no batch of it is still to be filled, else
+    /// a small one would be left behind; when twice as many have, in any case (`BuiltInPartitioner.updatePartitionInfo`).
+    /// That is looked at when a record is offered (`RecordAccumulator.partitionChanged`) and when it has been appended.
+    fn switch(&mut self, cx: &mut Cx<'_>, source: usize, is_full: fn(&Producer, usize) -> bool) {
+        let Target::Sticky { partition, bytes } = &mut self.sources[source].target else { return };
+        let batch_size = u64::from(self.spec.settings.batch_size);
+        let is_enough = *bytes >= batch_size && is_full(&self.producer, *partition);
+        if is_enough || *bytes >= STICKY_MAX * batch_size {
+            (*partition, *bytes) = (cx.random().index(self.spec.partitions as usize), 0);
+        }
     }
 
     /// `max.block.ms` is over: the record that `send()` was called with is lost, and the next one waits.

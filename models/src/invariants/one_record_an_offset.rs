@@ -23,6 +23,9 @@ impl Run {
     }
 }
 
+/// An offset, the record that it is said to have, and the one that it is known to have.
+type Clash = (u64, (WriterId, u64), (WriterId, u64));
+
 /// What was acknowledged or served of a partition: runs, by their first offset.
 #[derive(Default)]
 struct Log(Vec<Run>);
@@ -37,8 +40,8 @@ impl Log {
     /// Takes a run in that contradicts nothing.
     ///
     /// # Errors
-    /// An offset at which it has another record, that record, and the one that was known.
-    fn add(&mut self, new: Run) -> Result<(), (u64, (WriterId, u64), (WriterId, u64))> {
+    /// An offset at which it has another record.
+    fn add(&mut self, new: Run) -> Result<(), Clash> {
         // Most are beyond all that is known, or the same as the last.
         let after = self.0.partition_point(|run| run.base <= new.base);
         let from = after.saturating_sub(1);

@@ -4,6 +4,7 @@ use super::broker::Script;
 use super::common::*;
 use super::harness::{Ran, Setup, at};
 use std::collections::BTreeMap;
+use wavetank_models::client::load::Partitioner;
 use wavetank_models::client::{AutoOffsetReset, PartitionAssignor};
 use wavetank_models::probe::Probe;
 use wavetank_models::world::{Action, Signal};
@@ -149,7 +150,9 @@ fn an_application_that_does_not_poll_loses_its_partitions_and_comes_back() {
 
 #[test]
 fn lag_is_real_where_the_application_is_slow() {
-    let setup = Setup { records_per_sec: Some(400), ..Setup::new(1) };
+    let mut setup = Setup { records_per_sec: Some(400), ..Setup::new(1) };
+    // Its lag grows evenly: there is never nothing to take.
+    setup.load.partitioner = Partitioner::RoundRobin;
     let ran = setup.run();
     let last =
         ran.probes.all().iter().filter(|(_, _, probe)| matches!(probe, Probe::Consumed { .. })).map(|p| p.0).max();

@@ -97,6 +97,21 @@ fn partitioners_spread_records_as_they_say() {
     assert!(sticky.iter().all(|n| *n > 2_000) && sticky.iter().sum::<u64>() == 10_000, "{sticky:?}");
 }
 
+/// KIP-794: 16 records fill a batch, and leave some of `batch.size` unused.
+#[test]
+fn a_sticky_partition_changes_at_the_end_of_a_batch() {
+    let mut setup = Setup::new(1);
+    setup.load = LoadSpec { stop: Nanos::secs(5), ..LoadSpec::constant(10_000, 1000) };
+    setup.producer.linger = Nanos::secs(1);
+    let ran = setup.run();
+    assert_eq!((ran.bad(), ran.records_in_log()), (vec![], 50_000));
+    let logs = &ran.cluster.lock().unwrap().logs;
+    let batches: Vec<u32> = logs.values().flat_map(|log| &log.batches).map(|batch| batch.count).collect();
+    let small = batches.iter().filter(|count| **count < 16).count();
+    // What was lingering at the end.
+    assert!(small <= 3, "{small} of {} batches are not full", batches.len());
+}
+
 #[test]
 fn order_survives_leaders_that_move_and_brokers_that_die() {
     for seed in 0..40 {
@@ -201,10 +216,14 @@ fn a_producer_that_dies_leaves_its_sends_unknown_and_comes_back_as_another_write
 #[test]
 fn requests_hold_no_more_than_they_may() {
     let mut setup = Setup::new(1);
-    setup.load = LoadSpec { stop: Nanos::secs(5), ..LoadSpec::constant(50_000, 1000) };
+    // Batches of all partitions are full at once.
+    let partitioner = Partitioner::RoundRobin;
+    setup.load = LoadSpec { stop: Nanos::secs(5), partitioner, ..LoadSpec::constant(50_000, 1000) };
     setup.producer.max_request_size = 40_000;
     let ran = setup.run();
-    assert_eq!((ran.bad(), ran.records_in_log()), (vec![], 250_000));
+    assert_eq!(ran.bad(), [""; 0]);
+    // A record more or less a partition: each has a third of the rate, from a moment of its own.
+    assert!(ran.records_in_log().abs_diff(250_000) <= 3, "{}", ran.records_in_log());
     let cluster = ran.cluster.lock().unwrap();
     assert!((30_000..=40_000).contains(&cluster.bytes_per_request_max), "{}", cluster.bytes_per_request_max);
 }

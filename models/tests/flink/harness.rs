@@ -4,7 +4,7 @@ use super::broker::{Cluster, Log, Script, TOPIC, broker, tp};
 use super::common::*;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use wavetank_models::client::load::LoadSpec;
+use wavetank_models::client::load::{LoadSpec, Partitioner};
 use wavetank_models::client::{
     AutoOffsetReset, ConsumerSettings, Directory, ProducerProcess, ProducerSettings, ProducerSpec,
 };
@@ -134,7 +134,9 @@ impl Setup {
     }
 
     fn producer(&self) -> Factory {
-        let load = LoadSpec { stop: self.calm_at, ..LoadSpec::constant(self.rate, 200) };
+        // One partition has more than the others: a barrier is late in its channel, and early where there is no backlog.
+        let partitioner = Partitioner::Keyed { keys: 10_000, skew: 0.0, hot: vec![(0, 4.0)] };
+        let load = LoadSpec { stop: self.calm_at, partitioner, ..LoadSpec::constant(self.rate, 200) };
         let spec = ProducerSpec {
             directory: self.directory(),
             topic: TOPIC,

@@ -7,7 +7,7 @@ use crate::client::settings::SettingsError;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Partitioner {
     /// Records without keys, as the Java producer spreads them (KIP-794): one partition until `batch.size` bytes have gone
-    /// there, then another one by chance.
+    /// there and its batches are full, then another one by chance.
     #[default]
     Sticky,
     /// `RoundRobinPartitioner`: one record each in turn.

@@ -6,7 +6,7 @@ use super::Curve;
 pub(in crate::client) enum Target {
     /// To one partition, by its place.
     Fixed(usize),
-    /// To one until `batch.size` bytes have gone there (KIP-794).
+    /// To one until at least `batch.size` bytes have gone there (KIP-794).
     Sticky {
         /// Which, by its place.
         partition: usize,

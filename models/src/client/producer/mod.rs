@@ -154,6 +154,23 @@ impl Producer {
         (self.settings.batch_size.saturating_sub(BATCH_HEADER_BYTES) / self.record_bytes()).max(1)
     }
 
+    /// Bytes that records take beside their own, if they begin a new batch of a partition.
+    pub fn new_batch_bytes(&self, place: usize) -> u64 {
+        u64::from(if self.takes_no_more(place) { BATCH_HEADER_BYTES } else { 0 })
+    }
+
+    /// Whether a record more would begin a new batch of a partition.
+    pub fn takes_no_more(&self, place: usize) -> bool {
+        self.partitions[place].room(self.capacity()).is_none()
+    }
+
+    /// Whether no batch of a partition is still to be filled (`RecordAccumulator.allBatchesFull`), as it is known when a
+    /// record has been appended. One into which not a record more fits, though not all of `batch.size` is used, is
+    /// [known to be full](Producer::takes_no_more) when the next record is offered, and is closed then.
+    pub fn all_batches_full(&self, place: usize) -> bool {
+        self.partitions[place].all_batches_full(self.settings.batch_size)
+    }
+
     /// What a batch takes of `buffer.memory`.
     fn batch_memory(&self) -> u64 {
         u64::from(self.settings.batch_size.max(BATCH_HEADER_BYTES + self.record_bytes()))

@@ -32,6 +32,12 @@ impl Partition {
         self.is_open.then(|| capacity - self.queue.back().map_or(0, |batch| batch.piece.count))
     }
 
+    /// Whether the last batch is full (`ProducerBatch.isFull`), or there is none.
+    pub fn all_batches_full(&self, batch_size: u32) -> bool {
+        let is_full = |batch: &Batch| batch.attempts > 0 || batch.size_bytes() >= batch_size;
+        self.queue.back().is_none_or(is_full)
+    }
+
     /// Takes records into the open batch, or into a new one that holds so much memory.
     pub fn append(&mut self, piece: Piece, record_bytes: u32, capacity: u32, memory: u64) {
         match self.queue.back_mut().filter(|_| self.is_open) {
