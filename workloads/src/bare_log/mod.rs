@@ -6,7 +6,7 @@
 //! stop and go on while their requests come twice; on a log of objects some seeds are about duplicates alone.
 //!
 //! No controller, partition or client stands between the storm and the log, so what needs three deaths at the right moments
-//! comes up within a few seeds here, and in no sweep over whole clusters. The [judge] holds the contract of
+//! comes up within a few seeds here, and in no sweep over whole clusters. The judge holds the contract of
 //! `kafka/wal/mod.rs` against what both saw. Nothing is recorded as a history: there are no clients.
 
 mod judge;
