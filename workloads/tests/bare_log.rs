@@ -69,7 +69,6 @@ fn mutants_of_logs_of_objects_are_caught() {
     ] {
         is_caught(Medium::Object, mutant, LOST);
     }
-    is_caught(Medium::Express, "wal-trim-not-rounded", LOST);
     is_caught(Medium::Object, "wal-no-second-delete", &["trimmed-is-deleted"]);
 }
 

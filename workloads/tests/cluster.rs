@@ -31,14 +31,14 @@ fn a_calm_cluster_becomes_quiet_on_every_platform() {
 }
 
 /// A broker's disk of 1 MB/s takes about 850 records of 1 KiB a second: three of them, with what each log adds, less than
-/// 3,000.
+/// 3,000. A rate counts as one that holds when less than a second's worth falls behind in 30 s: 3 % beyond the limit pass.
 #[test]
 fn the_highest_rate_that_holds_is_found_and_measured() {
     let text = "platforms = [\"ebs-wal\"]\n[scenario]\nname = \"most\"\nsummary = \"as much as it can\"\n\
                 [cluster]\nbrokers = 3\n[workload]\npartitions = 6\nmessage_size = \"1 KiB\"\nrate = \"max\"\n\
                 producers = 2\n[[group]]\nname = \"readers\"\nmembers = 3\n\
                 [platform.ebs-wal]\n\"s3.wal.path\" = \"0@file:///dev/x?iobandwidth=1000000\"\n\
-                [measure]\nduration = \"20 s\"\nwarm_up = \"10 s\"\n[expect]\nthroughput = \">= 99 %\"\n";
+                [measure]\nduration = \"20 s\"\nwarm_up = \"10 s\"\n[expect]\nthroughput = \">= 97 %\"\n";
     let scenario = Scenario::parse(&Source::new("most.toml", text), &Folder(Path::new(""))).expect("it is right").value;
     let setup = Setup { scenario: &scenario, platform: &scenario.platforms[0], purpose: Purpose::Measure };
     let measure = || run(setup, 1, &RunOptions::default(), Listeners::default());
