@@ -4,7 +4,7 @@
 use std::ops::Range;
 use wavetank_sim::run_many;
 use wavetank_traces::Finding;
-use wavetank_workloads::bare_log::Medium;
+use wavetank_workloads::bare_log::{Medium, SEEDS_FOR_SITUATIONS};
 use wavetank_workloads::lab::{self, Failure, RunReport, Sameness, Totals};
 use wavetank_workloads::mutant::Mutant;
 use wavetank_workloads::scenario::{Listeners, RunOptions, Scenario};
@@ -25,13 +25,14 @@ fn logs_keep_their_contract_and_reach_every_situation() {
     for medium in Medium::ALL {
         let scenario = Scenario::BareLog(medium);
         let mut totals = Totals::new(scenario);
-        let seeds = 60;
+        let seeds = SEEDS_FOR_SITUATIONS;
         runs(medium, 0..seeds, None, |report| {
             assert_eq!(report.findings, [], "{} seed {}: {:?}", scenario.name(), report.seed, report.drawn);
             totals.add(&lab::outcome(&Ok(report)));
             true
         });
         assert_eq!((totals.seeds, totals.failed), (seeds, 0));
+        assert_eq!(totals.missing(scenario), [""; 0], "{} never reached these", scenario.name());
     }
 }
 

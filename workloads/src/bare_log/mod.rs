@@ -78,12 +78,7 @@ pub fn demands(medium: Medium, seeds: u64) -> Vec<&'static str> {
 }
 
 /// A sweep of fewer seeds is not expected to reach every situation.
-pub const SEEDS_FOR_SITUATIONS: u64 = 300;
-
-/// The rules that are checked.
-pub fn rules() -> impl Iterator<Item = &'static str> {
-    Rule::ALL.into_iter().map(Rule::name)
-}
+pub const SEEDS_FOR_SITUATIONS: u64 = 100;
 
 /// Runs one seed on this thread.
 pub fn run(medium: Medium, seed: u64, options: &RunOptions, listeners: Listeners) -> RunReport {

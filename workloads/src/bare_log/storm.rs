@@ -2,12 +2,13 @@
 
 use super::Plan;
 use super::medium::{Device, Place};
+use crate::harbour;
 use wavetank_models::anomaly::{Anomalies, AnomalyRates};
 use wavetank_models::cloud::express::ExpressFault;
 use wavetank_models::cloud::network::{LinkClass, NetworkFault, PartitionDirection, Scope};
-use wavetank_models::cloud::nfs::{NfsFault, NfsRates};
+use wavetank_models::cloud::nfs::NfsFault;
 use wavetank_models::cloud::object_store::{ObjectRates, ObjectStoreFault};
-use wavetank_models::cloud::volume::{Survival, VolumeFault, VolumeRates};
+use wavetank_models::cloud::volume::{Survival, VolumeFault};
 use wavetank_models::fault::Fault;
 use wavetank_models::world::{Action, Event, World};
 use wavetank_sim::{Choices, Core, Domain, Nanos, NodeId, Stream};
@@ -166,22 +167,9 @@ impl Weather {
     }
 }
 
-/// Those of the harbour's storm.
+/// Those of the harbour's storm, with so many requests that come twice.
 fn rates(duplicate_ppm: u32) -> AnomalyRates {
-    let object = ObjectRates {
-        slow_down_ppm: 30_000,
-        internal_error_ppm: 20_000,
-        timed_out_ppm: 60_000,
-        reset_ppm: 30_000,
-        answered_late_ppm: 50_000,
-        applied_ppm: 500_000,
-        duplicate_ppm,
-        timeout: Nanos::secs(2),
-        late_by_max: Nanos::secs(5),
-        duplicate_after_max: Nanos::secs(20),
-    };
-    let volume =
-        VolumeRates { io_error_ppm: 300, io_error_applied_ppm: 300, late_ppm: 5_000, late_max: Nanos::secs(1) };
-    let nfs = NfsRates { request_lost_ppm: 5_000, reply_lost_ppm: 5_000, delay_ppm: 20_000, io_error_ppm: 2_000 };
-    AnomalyRates { volume, express: object.clone(), object, nfs }
+    let rates = harbour::rates();
+    let object = ObjectRates { duplicate_ppm, ..rates.object };
+    AnomalyRates { express: object.clone(), object, ..rates }
 }

@@ -29,6 +29,7 @@ mod storm;
 mod watchman;
 
 pub use mutant::Mutant;
+pub(crate) use storm::rates;
 
 use crate::lab::RunReport;
 use crate::recording::{Heard, Readers, judge, recording};

@@ -197,7 +197,7 @@ impl Storm {
     }
 }
 
-fn rates() -> AnomalyRates {
+pub(crate) fn rates() -> AnomalyRates {
     let object = ObjectRates {
         slow_down_ppm: 30_000,
         internal_error_ppm: 20_000,
