@@ -158,6 +158,11 @@ fn recovery(out: &mut String, kind: &str, names: &[&str], cells: &[Option<&Stage
         let missed = |cell: &Option<&Stages>| cell.map_or_else(|| "-".into(), missed);
         line(out, "  never back", &cells.iter().map(missed).collect::<Vec<_>>());
     }
+    if cells.iter().flatten().any(|stages| stages.by_itself > 0) {
+        let own = |stages: &Stages| format!("{} of {}", stages.by_itself, stages.recovered);
+        let own = |cell: &Option<&Stages>| cell.map_or_else(|| "-".into(), own);
+        line(out, "  by its own start", &cells.iter().map(own).collect::<Vec<_>>());
+    }
 }
 
 fn losses(out: &mut String, summary: &Summary) {

@@ -234,7 +234,7 @@ impl Content {
                 && let Some(range) = inode.dirty.take_first(left)
             {
                 left -= range.end - range.start;
-                pieces.push((range.start, inode.live.read(range)));
+                pieces.push((range.start, inode.live.read_joined(range)));
             }
         }
         self.launch(host, file, pieces, true)
