@@ -39,7 +39,7 @@ pub fn sweep(
     let mut state = Ok(true);
     run_many(
         jobs,
-        &to_run,
+        to_run,
         |seed| scenario.run(*seed, options, Listeners::default()),
         |seed, report: Result<RunReport, Panicked>| {
             state = hand_over.run(*seed, &outcome(&report));
