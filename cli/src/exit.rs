@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use wavetank_traces::{Finding, Severity};
+use wavetank_workloads::lab::Totals;
 
 /// For `--help`.
 pub const HELP: &str = "\
@@ -38,6 +39,17 @@ impl Exit {
             Severity::Stall => Exit::Stall,
         };
         findings.iter().map(weigh).max().unwrap_or_default()
+    }
+
+    /// The worst of a sweep.
+    pub fn of_sweep(totals: &Totals) -> Exit {
+        let Totals { failed, stalled, panicked, .. } = *totals;
+        match failed - stalled - panicked {
+            _ if panicked > 0 => Exit::Bug,
+            0 if stalled > 0 => Exit::Stall,
+            0 => Exit::Held,
+            _ => Exit::Violation,
+        }
     }
 }
 

@@ -4,24 +4,25 @@ mod check;
 mod compare;
 mod exit;
 mod explain;
+mod merge;
 mod progress;
 mod replay;
+mod summary;
+mod sweep;
 mod text;
 mod watch;
 
 use clap::{Args, Parser, Subcommand};
 use exit::Exit;
-use progress::Progress;
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io::Write;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use watch::Watch;
-use wavetank_sim::{Panicked, cores};
-use wavetank_traces::artifact::Outcome;
+use wavetank_sim::Panicked;
 use wavetank_workloads::catalogue;
-use wavetank_workloads::lab::{self, Book, Failure, Swept, Totals};
+use wavetank_workloads::lab::{self, Failure};
 use wavetank_workloads::mutant::Mutant;
 use wavetank_workloads::scenario::{RunOptions, Scenario};
 
@@ -53,26 +54,10 @@ enum Command {
         #[command(flatten)]
         watch: Watch,
     },
-    /// Run many seeds; a seed's digest never depends on --jobs
-    Sweep {
-        #[command(flatten)]
-        what: What,
-        /// Seeds, from..to (to is not included)
-        #[arg(long, default_value = "0..200", value_parser = text::seeds)]
-        seeds: Range<u64>,
-        /// Runs at once, at most one a core [default: all cores]
-        #[arg(long)]
-        jobs: Option<usize>,
-        /// Print each seed's digest on a line of its own, and nothing else, to standard output
-        #[arg(long)]
-        digests: bool,
-        /// Write one JSON line a seed to this file; with a file that an interrupted sweep left, go on where it ended
-        #[arg(long, value_name = "FILE")]
-        out: Option<PathBuf>,
-        /// Where failures go, for `wavetank replay`
-        #[arg(long, value_name = "DIR", default_value = FAILURES)]
-        artifacts: PathBuf,
-    },
+    /// Run many seeds of one scenario or several; a seed's digest never depends on --jobs
+    Sweep(sweep::Arguments),
+    /// Join the books of shards into those of one sweep
+    Merge(merge::Arguments),
     /// Run a failure again that a run or a sweep wrote down, and say whether the same came of it
     Replay(replay::Arguments),
     /// Run one seed twice side by side and name the first event that differs
@@ -102,6 +87,13 @@ struct What {
     /// The scenario: see `wavetank list`; or a scenario file, as FILE.toml@PLATFORM
     #[arg(default_value = "harbour", value_parser = Scenario::by_name)]
     scenario: Scenario,
+    #[command(flatten)]
+    how: How,
+}
+
+/// How a run goes.
+#[derive(Args)]
+struct How {
     /// Switch a known bug on: see `wavetank list`
     #[arg(long, value_parser = Mutant::by_name)]
     mutant: Option<Mutant>,
@@ -113,18 +105,18 @@ struct What {
     no_check: bool,
 }
 
-impl What {
+impl How {
     fn options(&self) -> RunOptions {
-        let What { mutant, keep_going, no_check, .. } = *self;
+        let How { mutant, keep_going, no_check } = *self;
         RunOptions { mutant, keep_going, no_check, planted_divergence: false }
     }
+}
 
-    /// Says what is odd about the scenario's file.
-    fn warn(&self) {
-        for warning in self.scenario.warnings() {
-            eprint!("{}", warning.render(compare::COLUMNS));
-        }
-    }
+/// Says what is odd about scenarios' files: once, also when a file is there on several platforms.
+fn warn(scenarios: &[Scenario]) {
+    let warnings = scenarios.iter().flat_map(|scenario| scenario.warnings());
+    let warnings: BTreeSet<String> = warnings.map(|warning| warning.render(compare::COLUMNS)).collect();
+    warnings.iter().for_each(|warning| eprint!("{warning}"));
 }
 
 fn main() -> ExitCode {
@@ -137,12 +129,11 @@ fn main() -> ExitCode {
     };
     match cli.command {
         Command::Run { what, seed, artifacts, watch } => run(&what, seed, &artifacts, &watch),
-        Command::Sweep { what, seeds, jobs, digests, out, artifacts } => {
-            sweep(&what, seeds, jobs.unwrap_or_else(cores), digests, out.as_deref(), &artifacts)
-        }
+        Command::Sweep(arguments) => sweep::sweep(&arguments),
+        Command::Merge(arguments) => merge::merge(&arguments),
         Command::Diverge { what, seed, planted } => {
-            what.warn();
-            diverge(what.scenario, seed, RunOptions { planted_divergence: planted, ..what.options() })
+            warn(&[what.scenario]);
+            diverge(what.scenario, seed, RunOptions { planted_divergence: planted, ..what.how.options() })
         }
         Command::Replay(arguments) => replay::replay(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
@@ -154,7 +145,7 @@ fn main() -> ExitCode {
 }
 
 fn run(what: &What, seed: u64, artifacts: &Path, watch: &Watch) -> Exit {
-    what.warn();
+    warn(&[what.scenario]);
     let listeners = match watch.listeners() {
         Ok(listeners) => listeners,
         Err(message) => {
@@ -162,13 +153,13 @@ fn run(what: &What, seed: u64, artifacts: &Path, watch: &Watch) -> Exit {
             return Exit::Usage;
         }
     };
-    let result = lab::run(what.scenario, seed, &what.options(), listeners);
+    let result = lab::run(what.scenario, seed, &what.how.options(), listeners);
     let outcome = lab::outcome(&result);
     let exit = told(what.scenario, seed, result);
     if !outcome.has_failed() {
         return exit;
     }
-    match Failure::new(what.scenario, seed, &what.options(), outcome).write(artifacts) {
+    match Failure::new(what.scenario, seed, &what.how.options(), outcome).write(artifacts) {
         Ok(path) => {
             eprintln!("{}", text::replay(&path));
             exit
@@ -195,67 +186,6 @@ fn told(scenario: Scenario, seed: u64, result: Result<lab::RunReport, Panicked>)
             exit.max(Exit::Usage)
         }
     }
-}
-
-fn sweep(what: &What, seeds: Range<u64>, jobs: usize, digests: bool, out: Option<&Path>, artifacts: &Path) -> Exit {
-    what.warn();
-    let (scenario, options) = (what.scenario, what.options());
-    let mut book = match out.map(|path| Book::open(path, scenario, &options)).transpose() {
-        Ok(book) => book,
-        Err(error) => {
-            eprintln!("{error}");
-            return Exit::Usage;
-        }
-    };
-    let progress = Progress::start(seeds.end - seeds.start);
-    let (mut all, mut exit) = (Totals::new(scenario), Exit::Held);
-    let (mut new_seeds, mut new_events) = (0, 0);
-    let swept = lab::sweep(scenario, seeds.clone(), jobs, &options, book.as_mut(), |swept| {
-        let Swept { seed, outcome, is_new } = swept;
-        all.add(outcome);
-        match outcome {
-            Outcome::Ended(ended) => {
-                exit = exit.max(Exit::of(&ended.findings));
-                (new_seeds, new_events) =
-                    (new_seeds + u64::from(is_new), new_events + ended.events * u64::from(is_new));
-                if digests {
-                    say(format_args!("{seed} {}\n", ended.digest));
-                }
-            }
-            Outcome::Panicked(panic) => exit = exit.max(bug(seed, &panic.message)),
-        }
-        if outcome.has_failed() {
-            let failure = Failure::new(scenario, seed, &options, outcome.clone());
-            match failure.write(artifacts) {
-                Ok(path) => eprint!("{}", text::failure(&failure, &path)),
-                Err(message) => {
-                    eprintln!("{message}");
-                    exit = exit.max(Exit::Usage);
-                    return false;
-                }
-            }
-        }
-        progress.step(all.failed);
-        true
-    });
-    let took = progress.finish();
-    if let Err(error) = swept {
-        eprintln!("{error}");
-        exit = exit.max(Exit::Usage);
-    }
-    if !digests {
-        say(text::totals(scenario, &text::sums(&all, seeds)));
-        say(text::marks(all.marks.iter().map(|(name, count)| (name.as_str(), *count))));
-    }
-    eprintln!("{}", text::pace(new_seeds, new_events, took));
-    if exit == Exit::Held && what.mutant.is_none() {
-        let missing = all.missing(scenario);
-        if !missing.is_empty() {
-            eprintln!("{}", text::missing(&missing, all.seeds));
-            return Exit::ExpectationMissed;
-        }
-    }
-    exit
 }
 
 fn diverge(scenario: Scenario, seed: u64, options: RunOptions) -> Exit {

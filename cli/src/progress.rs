@@ -28,10 +28,15 @@ impl Progress {
         }
     }
 
+    /// How long it has taken so far.
+    pub fn took(&self) -> Duration {
+        self.start.elapsed()
+    }
+
     /// Ends; how long it took.
     pub fn finish(self) -> Duration {
         self.bar.finish_and_clear();
-        self.start.elapsed()
+        self.took()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Failures and books of sweeps, as a user has them: files, text, exit codes.
+//! Failures as a user has them: files, text, exit codes.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -56,46 +56,6 @@ fn a_failure_is_replayed_and_what_differs_is_told() {
     }
     let nowhere = wavetank(&folder, &["replay", "nowhere.json"]);
     assert!(code(&nowhere) == 1 && text(&nowhere.stderr).contains("nowhere.json: can't read it"));
-}
-
-#[test]
-fn a_sweep_goes_on_in_its_book_and_fails_when_a_situation_is_missing() {
-    let folder = folder("book");
-    let sweep = |more: &[&str]| {
-        let args = ["sweep", "--seeds", "0..200", "--out", "book.jsonl"];
-        wavetank(&folder, &[&args[..], more].concat())
-    };
-    let whole = sweep(&["--jobs", "1"]);
-    assert_eq!(code(&whole), 0, "{}", text(&whole.stderr));
-    let path = folder.join("book.jsonl");
-    let book = std::fs::read_to_string(&path).expect("it was written");
-    assert_eq!(book.lines().count(), 201);
-
-    std::fs::write(&path, &book[..book.len() / 2]).expect("it can be written");
-    let rest = sweep(&["--jobs", "2"]);
-    assert_eq!((code(&rest), text(&rest.stdout)), (0, text(&whole.stdout)));
-    assert_eq!(std::fs::read_to_string(&path).expect("it was written"), book);
-    let digests = sweep(&["--digests"]);
-    assert_eq!(text(&digests.stdout), text(&wavetank(&folder, &["sweep", "--seeds", "0..200", "--digests"]).stdout));
-    assert!(text(&digests.stderr).starts_with("0 seeds in"), "{}", text(&digests.stderr));
-
-    // As if no seed had reached it.
-    let mark = "\"pier: halted on a storage error\":";
-    let unreached: String = book
-        .lines()
-        .map(|line| match line.split_once(mark) {
-            Some((before, after)) => format!("{before}{mark}0{}\n", after.trim_start_matches(|c: char| c.is_numeric())),
-            None => format!("{line}\n"),
-        })
-        .collect();
-    std::fs::write(&path, unreached).expect("it can be written");
-    let missed = sweep(&[]);
-    let told = text(&missed.stderr);
-    assert!(code(&missed) == 2 && told.contains("\n  pier: halted on a storage error"), "{} {told}", code(&missed));
-
-    let other = sweep(&["--no-check"]);
-    let told = text(&other.stderr);
-    assert!(code(&other) == 1 && told.contains("book.jsonl: it is of another sweep: its --no-check"), "{told}");
 }
 
 #[test]

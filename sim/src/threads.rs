@@ -6,7 +6,7 @@
 
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, mpsc};
 
 /// A run that panicked: a bug in wavetank or in a model.
@@ -39,19 +39,21 @@ const TICKETS_PER_JOB: usize = 8;
 /// Runs `f(item)` for every item, each on a fresh thread, at most `jobs` at once (capped at the machine's cores), and
 /// calls `done` with each result in the order of the items, on the calling thread.
 ///
-/// The order of results never depends on `jobs`. `done` returns `false` to start no further runs.
+/// The order of results never depends on `jobs`. Items are taken one by one when a run is to begin, so there may be any
+/// number of them. `done` returns `false` to start no further runs.
 pub fn run_many<I, R>(
     jobs: usize,
-    items: &[I],
+    items: impl IntoIterator<Item = I, IntoIter: Send>,
     f: impl Fn(&I) -> R + Sync,
     mut done: impl FnMut(&I, Result<R, Panicked>) -> bool,
 ) where
-    I: Sync,
+    I: Send + Sync,
     R: Send,
 {
-    let jobs = jobs.clamp(1, cores()).min(items.len().max(1));
-    let next = AtomicUsize::new(0);
-    let (send, receive) = mpsc::channel::<(usize, Result<R, Panicked>)>();
+    let jobs = jobs.clamp(1, cores());
+    let next = Mutex::new(items.into_iter().enumerate().fuse());
+    let is_over = AtomicBool::new(false);
+    let (send, receive) = mpsc::channel::<(usize, I, Result<R, Panicked>)>();
     // Results are handed over in order, so behind one slow item the others' would pile up without bound: each run takes
     // a ticket, and gives it back when its result has been handed over.
     let (give_back, tickets) = mpsc::channel::<()>();
@@ -63,16 +65,18 @@ pub fn run_many<I, R>(
         // Dropped with this closure, also by a panic of `done`: no run begins after that.
         let give_back = give_back;
         for _ in 0..jobs {
-            let (send, next, f, tickets) = (send.clone(), &next, &f, &tickets);
+            let (send, next, f, tickets, is_over) = (send.clone(), &next, &f, &tickets, &is_over);
             std::thread::Builder::new()
                 .name("runner".into())
                 .spawn_scoped(scope, move || {
                     loop {
                         let ticket = tickets.lock().expect("nobody panics with it").recv();
-                        let index = next.fetch_add(1, Relaxed);
-                        let (Ok(()), Some(item)) = (ticket, items.get(index)) else { return };
-                        let result = on_fresh_thread(|| f(item));
-                        if send.send((index, result)).is_err() {
+                        if ticket.is_err() || is_over.load(Relaxed) {
+                            return;
+                        }
+                        let Some((index, item)) = next.lock().expect("items do not panic").next() else { return };
+                        let result = on_fresh_thread(|| f(&item));
+                        if send.send((index, item, result)).is_err() {
                             return;
                         }
                     }
@@ -82,11 +86,11 @@ pub fn run_many<I, R>(
         drop(send);
         let mut early = std::collections::BTreeMap::new();
         let mut expected = 0;
-        for (index, result) in receive {
-            early.insert(index, result);
-            while let Some(result) = early.remove(&expected) {
-                if !done(&items[expected], result) {
-                    next.store(items.len(), Relaxed);
+        for (index, item, result) in receive {
+            early.insert(index, (item, result));
+            while let Some((item, result)) = early.remove(&expected) {
+                if !done(&item, result) {
+                    is_over.store(true, Relaxed);
                     return;
                 }
                 expected += 1;
@@ -128,6 +132,7 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::AtomicUsize;
 
     #[test]
     fn results_come_in_order_whatever_the_jobs_and_a_panic_is_one_result() {
@@ -138,7 +143,7 @@ mod tests {
                 assert!(*i != 13, "unlucky");
                 i * i
             };
-            run_many(jobs, &items, work, |i, result| {
+            run_many(jobs, items.iter().copied(), work, |i, result| {
                 match result {
                     Ok(square) => assert_eq!(square, i * i),
                     Err(panic) => assert_eq!((*i, panic.message.as_str()), (13, "unlucky")),
@@ -152,7 +157,6 @@ mod tests {
 
     #[test]
     fn behind_a_slow_run_the_others_do_not_pile_up() {
-        let items: Vec<usize> = (0..10_000).collect();
         let (started, handed_over, ahead) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
         let jobs = cores().min(2);
         let tickets = jobs * TICKETS_PER_JOB;
@@ -164,7 +168,7 @@ mod tests {
                 std::thread::yield_now();
             }
         };
-        run_many(jobs, &items, work, |i, _| {
+        run_many(jobs, 0..10_000, work, |i, _| {
             handed_over.store(i + 1, Relaxed);
             *i < 100
         });
@@ -173,11 +177,10 @@ mod tests {
 
     #[test]
     fn done_can_end_it() {
-        let items: Vec<u32> = (0..1000).collect();
         let mut seen = 0;
         run_many(
             2,
-            &items,
+            0..1000,
             |i| *i,
             |_, _| {
                 seen += 1;

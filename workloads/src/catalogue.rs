@@ -5,7 +5,7 @@ use crate::cluster::situations::SITUATIONS;
 use crate::harbour;
 use crate::mutant::Mutant;
 use crate::scenario::Scenario;
-use crate::spec::scenario::{Family, PlatformKind, builtin};
+use crate::spec::scenario::{Family, PlatformKind};
 use wavetank_models::cloud::profile::Profile;
 use wavetank_models::invariants::Invariants;
 
@@ -63,8 +63,7 @@ fn situations() -> Vec<(String, String)> {
 
 /// Everything, in the order in which a newcomer reads it.
 pub fn sections() -> Vec<Section> {
-    let names = ["harbour", "bare-log"].into_iter().chain(builtin::ALL.iter().map(|(name, _)| *name));
-    let scenarios = names.map(|name| (name, Scenario::by_name(name).expect("it is built in").summary()));
+    let scenarios = Scenario::built_in().map(|name| (name, Scenario::by_name(name).expect("it is built in").summary()));
     let invariants = Invariants::all();
     let profiles = Profile::builtin();
     let profile = |profile: &Profile| (profile.name.clone(), format!("{}: {}", profile.grade, profile.about));
@@ -101,7 +100,7 @@ pub fn sections() -> Vec<Section> {
 mod tests {
     use super::*;
     use crate::spec::Source;
-    use crate::spec::scenario::Scenario as Described;
+    use crate::spec::scenario::{Scenario as Described, builtin};
 
     /// Whether reading a fault of that kind complains of the kind's name.
     fn is_unknown(kind: &str) -> bool {

@@ -2,11 +2,17 @@
 
 mod artifact;
 mod book;
+mod merge;
+mod seeds;
 mod sweep;
+mod totals;
 
 pub use artifact::{CannotReplay, Failure, KeptOptions, Sameness, VERSION, outcome};
-pub use book::{Book, BookError};
-pub use sweep::{Swept, Totals, sweep};
+pub use book::{Book, BookError, Opening};
+pub use merge::{MergeError, Merged, merge};
+pub use seeds::{Seeds, Shard};
+pub use sweep::{Next, Plan, Swept, sweep};
+pub use totals::{Reached, Totals};
 
 use crate::case::Case;
 use crate::recording::HistoryReport;

@@ -1,5 +1,9 @@
 //! The scenarios there are, by name, and those of files.
 
+mod selection;
+
+pub use selection::select;
+
 use crate::bare_log::{self, Medium};
 use crate::case::Case;
 use crate::cluster::{self, Purpose, Setup, situations};
@@ -241,12 +245,14 @@ impl Scenario {
         if scenario == "bare-log" {
             return Ok(Scenario::BareLog(platform.map_or(Ok(Medium::Object), Medium::by_name)?));
         }
+        if let ("harbour", Some(platform)) = (scenario, platform) {
+            return Err(NoScenario::NoPlatforms(platform.into()));
+        }
         if let Some(source) = builtin::source(scenario) {
             return Scenario::described(&source, &builtin::Files, platform, true);
         }
         if !scenario.ends_with(".toml") {
-            let known = ["harbour", "bare-log"].into_iter().chain(builtin::ALL.iter().map(|(name, _)| *name));
-            return Err(UnknownName::new("scenario", scenario, known.chain(["FILE.toml"])).into());
+            return Err(UnknownName::new("scenario", scenario, Scenario::built_in().chain(["FILE.toml"])).into());
         }
         let path = Path::new(scenario);
         let text = std::fs::read_to_string(path)
@@ -339,6 +345,9 @@ pub enum NoScenario {
     /// Nobody knows it.
     #[error(transparent)]
     Unknown(#[from] UnknownName),
+    /// It is written for no platform, and one was named.
+    #[error("the harbour is on no platform: it cannot be on '{0}'")]
+    NoPlatforms(String),
     /// Its file cannot be read.
     #[error("can't read {path}: {why}")]
     Unreadable {

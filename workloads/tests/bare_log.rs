@@ -14,7 +14,7 @@ fn runs(medium: Medium, seeds: Range<u64>, mutant: Option<&str>, mut each: impl 
     let mutant = mutant.map(|name| Mutant::by_name(name).expect("it is in the registry"));
     let options = RunOptions { mutant, ..RunOptions::default() };
     let run = |seed: &u64| Scenario::BareLog(medium).run(*seed, &options, Listeners::default());
-    run_many(2, &seeds.collect::<Vec<_>>(), run, |seed, report| match report {
+    run_many(2, seeds, run, |seed, report| match report {
         Ok(report) => each(report),
         Err(panic) => panic!("{medium:?} seed {seed}: panic: {}", panic.message),
     });

@@ -149,7 +149,7 @@ fn storms_within_budget_break_nothing() {
             let (mut events, mut marks) = (0, wavetank_sim::Marks::default());
             run_many(
                 2,
-                &seeds(),
+                seeds(),
                 |seed| explore(&scenario, platform, *seed),
                 |seed, report| {
                     match report {

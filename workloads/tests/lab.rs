@@ -1,11 +1,11 @@
-//! The lab's files: failures that are run again, and books of sweeps.
+//! The lab's failures in files, and what a sweep must have reached.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use wavetank_models::world::Event;
 use wavetank_sim::Observer;
 use wavetank_traces::artifact::Outcome;
 use wavetank_workloads::case::Case;
-use wavetank_workloads::lab::{self, Book, Failure, Sameness, Totals};
+use wavetank_workloads::lab::{self, Failure, Sameness, Totals};
 use wavetank_workloads::mutant::Mutant;
 use wavetank_workloads::scenario::{Listeners, RunOptions, Scenario};
 
@@ -162,90 +162,6 @@ fn what_cannot_be_replayed_says_why() {
     assert!(missing.contains("none.json: can't read it"), "{missing}");
 }
 
-const SEEDS: std::ops::Range<u64> = 3..15;
-
-/// Sweeps the harbour into a book, up to so many seeds; how many were run, and what they add up to.
-fn sweep(path: &Path, jobs: usize, most: usize) -> (usize, Totals) {
-    let options = RunOptions::default();
-    let mut book = Book::open(path, Scenario::Harbour, &options).expect("a good book");
-    let (mut new, mut seen, mut all) = (0, 0, Totals::new(Scenario::Harbour));
-    lab::sweep(Scenario::Harbour, SEEDS, jobs, &options, Some(&mut book), |swept| {
-        all.add(swept.outcome);
-        (new, seen) = (new + usize::from(swept.is_new), seen + 1);
-        seen < most
-    })
-    .expect("the book holds");
-    (new, all)
-}
-
-#[test]
-fn a_sweep_that_goes_on_writes_the_bytes_of_one_that_was_not_interrupted() {
-    let folder = Folder::new("book");
-    let (whole, parts) = (folder.file("whole"), folder.file("parts"));
-    let (new, at_once) = sweep(&whole, 1, usize::MAX);
-    assert_eq!(new, 12);
-    let bytes = std::fs::read(&whole).expect("it was written");
-
-    assert_eq!(sweep(&parts, 2, 5).0, 5);
-    let half = std::fs::read(&parts).expect("it was written");
-    assert!(bytes.starts_with(&half) && half.len() < bytes.len());
-    // Killed in the middle of a line: that seed is run again.
-    std::fs::write(&parts, &half[..half.len() - 7]).expect("it can be written");
-    let (new, in_parts) = sweep(&parts, 2, usize::MAX);
-    assert_eq!((new, std::fs::read(&parts).expect("it was written")), (8, bytes.clone()));
-    assert_eq!(
-        (in_parts.digest, in_parts.events, &in_parts.marks, in_parts.seeds),
-        (at_once.digest, at_once.events, &at_once.marks, 12)
-    );
-    let (new, from_the_book) = sweep(&parts, 1, usize::MAX);
-    assert_eq!((new, from_the_book.digest), (0, at_once.digest));
-
-    // Killed in the middle of the header.
-    std::fs::write(&parts, &bytes[..20]).expect("it can be written");
-    sweep(&parts, 2, usize::MAX);
-    assert_eq!(std::fs::read(&parts).expect("it was written"), bytes);
-}
-
-#[test]
-fn a_book_of_another_sweep_is_refused_and_left_alone() {
-    let folder = Folder::new("other-book");
-    let path = folder.file("book");
-    sweep(&path, 1, 2);
-    let good = std::fs::read_to_string(&path).expect("it is text");
-    let refused = |scenario, options: &RunOptions| {
-        let before = std::fs::read(&path).expect("it is there");
-        let error = Book::open(&path, scenario, options).expect_err("it is of another sweep").to_string();
-        assert_eq!(std::fs::read(&path).expect("it is there"), before);
-        error
-    };
-    let plain = RunOptions::default();
-    for (scenario, options, said) in [
-        (Scenario::Harbour, options("append-resent"), "its --mutant is none, and this sweep's append-resent"),
-        (Scenario::Harbour, RunOptions { no_check: true, ..plain }, "its --no-check is false, and this sweep's true"),
-        (
-            Scenario::by_name("steady@s3-wal").expect("it is built in"),
-            plain,
-            "its scenario is harbour, and this sweep's",
-        ),
-    ] {
-        let error = refused(scenario, &options);
-        assert!(error.contains(said) && error.contains("name another file"), "{error}");
-    }
-    let (header, rest) = good.split_once('\n').expect("lines");
-    for (text, said) in [
-        (good.replace(lab::VERSION, "0.0.7"), "its version of wavetank is 0.0.7"),
-        (rest.to_owned(), "line 1 is no header of a sweep: seed"),
-        ("a letter to a friend".to_owned(), "line 1 is no header of a sweep"),
-        (format!("{header}\n{{\"seed\":3}}\n{rest}"), "line 2, .: missing field `outcome`"),
-        (format!("{header}\n{rest}{rest}"), "line 4: seed 3 has a line already"),
-        (good.replace("\"events\":", "\"event\":"), "line 2, outcome.ended.event: unknown field"),
-    ] {
-        std::fs::write(&path, text).expect("it can be written");
-        let error = refused(Scenario::Harbour, &plain);
-        assert!(error.contains(said), "{said}: {error}");
-    }
-}
-
 #[test]
 fn a_situation_that_no_seed_reached_is_missing_once_there_are_seeds_enough() {
     let mark = "pier: halted on a storage error";
@@ -264,7 +180,7 @@ fn a_situation_that_no_seed_reached_is_missing_once_there_are_seeds_enough() {
     all.add(&without);
     assert_eq!(all.missing(Scenario::Harbour), [mark]);
     all.add(&with);
-    assert_eq!((all.missing(Scenario::Harbour), all.seeds_of_marks[mark]), (Vec::new(), 1));
+    assert_eq!((all.missing(Scenario::Harbour), all.marks[mark].seeds), (Vec::new(), 1));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Worlds give their memory back: read from the kernel, so on Linux only.
 
-use wavetank_workloads::lab;
+use wavetank_workloads::lab::{self, Next, Plan};
 use wavetank_workloads::scenario::{RunOptions, Scenario};
 
 /// A line of `/proc/self/status`, in bytes; `None` where there is none.
@@ -13,9 +13,11 @@ fn status(name: &str) -> Option<u64> {
 #[test]
 fn a_world_needs_little_and_returns_it() {
     let sweep = |from, to| {
-        let swept = lab::sweep(Scenario::Harbour, from..to, 1, &RunOptions::default(), None, |swept| {
+        let plan =
+            Plan { scenarios: &[Scenario::Harbour], seeds: (from..to).into(), options: RunOptions::default(), jobs: 1 };
+        let swept = lab::sweep(&plan, &mut [], |swept| {
             assert!(!swept.outcome.has_failed(), "seed {}", swept.seed);
-            true
+            Next::GoOn
         });
         swept.expect("there is no book that could fail");
     };

@@ -21,7 +21,7 @@ fn findings(scenario: Scenario, seeds: &[u64], mutant: Option<Mutant>, mut each:
     let options = RunOptions { mutant, ..RunOptions::default() };
     run_many(
         2,
-        seeds,
+        seeds.iter().copied(),
         |seed| scenario.run(*seed, &options, Listeners::default()).findings,
         |seed, findings| match findings {
             Ok(findings) => each(*seed, &findings),

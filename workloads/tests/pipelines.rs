@@ -32,11 +32,10 @@ fn in_every_scenario_a_job_consumes_beside_groups() {
 /// A storm that shows a bug, and that breaks nothing without it.
 fn is_caught(mutant: FlinkMutant, seeds: std::ops::Range<u64>) {
     let scenario = builtin("backfill");
-    let seeds: Vec<u64> = seeds.collect();
     let mut caught = None;
     run_many(
         2,
-        &seeds,
+        seeds,
         |seed| explore(&scenario, 0, *seed, Some(mutant)),
         |seed, report| {
             let report = report.expect("no panic");

@@ -58,7 +58,7 @@ fn listed_fates_do_what_drawn_ones_did() {
             (drawn.met, drawn.digest, listed.met, listed.digest)
         };
         let mut met_something = 0;
-        run_many(2, &seeds, run, |seed, both| {
+        run_many(2, seeds, run, |seed, both| {
             let (met, digest, met_again, digest_again) = both.expect("no panic");
             assert_eq!((&met, digest), (&met_again, digest_again), "{name} seed {seed}");
             met_something += usize::from(!met.is_empty());

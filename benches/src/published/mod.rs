@@ -75,13 +75,12 @@ pub fn record(outcomes: &[Outcome]) -> String {
 /// The first run that panicked: a bug in wavetank.
 pub fn compute(setups: &[&'static Setup], jobs: usize, mut each: impl FnMut()) -> Result<Vec<Measured>, Panicked> {
     let scenarios: Vec<_> = setups.iter().map(|setup| setup.scenario()).collect();
-    let runs: Vec<(usize, u64)> =
-        setups.iter().enumerate().flat_map(|(at, setup)| (1..=setup.seeds).map(move |seed| (at, seed))).collect();
+    let runs = setups.iter().enumerate().flat_map(|(at, setup)| (1..=setup.seeds).map(move |seed| (at, seed)));
     let mut measured: Vec<Measured> = setups.iter().map(|setup| Measured { setup, runs: Vec::new() }).collect();
     let mut panicked = None;
     run_many(
         jobs,
-        &runs,
+        runs,
         |(at, seed)| {
             let (scenario, setup) = (&scenarios[*at], setups[*at]);
             let platform = scenario.platforms.iter().find(|it| it.kind == setup.platform).expect("a test holds that");

@@ -29,10 +29,10 @@ pub fn compare(
 ) -> Result<(), NotYet> {
     supported(scenario)?;
     let of_platform = |platform| seeds.iter().map(move |seed| Run { platform, seed: *seed });
-    let runs: Vec<Run> = (0..platforms.len()).flat_map(of_platform).collect();
+    let runs = (0..platforms.len()).flat_map(of_platform);
     run_many(
         jobs,
-        &runs,
+        runs,
         |one| {
             let setup = Setup { scenario, platform: &platforms[one.platform], purpose: Purpose::Measure };
             run(setup, one.seed, &RunOptions::default(), Listeners::default())

@@ -16,7 +16,7 @@ mod problem;
 pub mod scenario;
 pub mod settings;
 
-pub use document::value::grouped;
+pub use document::value::{grouped, parse_span};
 pub use problem::{Parsed, Problem, Problems, Severity, Source};
 
 use omb::{OmbDriver, OmbWorkload};

@@ -195,7 +195,7 @@ pub(crate) fn rate(node: &Node) -> Result<u64, Wrong> {
 }
 
 /// `"28.4 ms"` as nanoseconds; none for anything else, or what does not fit into 290 years.
-pub(crate) fn parse_span(text: &str) -> Option<Nanos> {
+pub fn parse_span(text: &str) -> Option<Nanos> {
     let (number, unit) = number_and_unit(text)?;
     scaled(number, nanos_each(unit)?).map(Nanos)
 }
