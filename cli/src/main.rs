@@ -7,6 +7,7 @@ mod explain;
 mod merge;
 mod progress;
 mod replay;
+mod shrink;
 mod summary;
 mod sweep;
 mod text;
@@ -60,6 +61,8 @@ enum Command {
     Merge(merge::Arguments),
     /// Run a failure again that a run or a sweep wrote down, and say whether the same came of it
     Replay(replay::Arguments),
+    /// Make a failure small: fewer faults, a shorter run, a smaller cluster, and the same thing wrong
+    Shrink(shrink::Arguments),
     /// Run one seed twice side by side and name the first event that differs
     Diverge {
         #[command(flatten)]
@@ -136,6 +139,7 @@ fn main() -> ExitCode {
             diverge(what.scenario, seed, RunOptions { planted_divergence: planted, ..what.how.options() })
         }
         Command::Replay(arguments) => replay::replay(&arguments),
+        Command::Shrink(arguments) => shrink::shrink(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),

@@ -40,6 +40,32 @@ impl Progress {
     }
 }
 
+/// Work of which nobody knows how much there is: a line that says where it is (hidden when standard error is no terminal).
+pub struct Spinner {
+    bar: ProgressBar,
+    start: Instant,
+}
+
+impl Spinner {
+    /// Starts.
+    pub fn start() -> Spinner {
+        let style = ProgressStyle::with_template("{spinner} {elapsed}  {msg}").expect("a template of ours");
+        Spinner { bar: ProgressBar::new_spinner().with_style(style), start: Instant::now() }
+    }
+
+    /// Where it is.
+    pub fn say(&self, message: String) {
+        self.bar.set_message(message);
+        self.bar.tick();
+    }
+
+    /// Ends; how long it took.
+    pub fn finish(self) -> Duration {
+        self.bar.finish_and_clear();
+        self.start.elapsed()
+    }
+}
+
 /// Log lines with virtual time on standard error. Sweeps never install this.
 pub fn install_log() {
     let filter = EnvFilter::try_from_default_env()

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 use wavetank_traces::artifact::Outcome;
-use wavetank_workloads::lab::{self, Failure, RunReport, Sameness};
+use wavetank_workloads::lab::{self, Extent, Failure, RunReport, Sameness, Shrunk, Step};
 use wavetank_workloads::scenario::Scenario;
 
 /// Reads `from..to`.
@@ -78,6 +78,37 @@ pub fn sameness(failure: &Failure, sameness: Sameness, now: &Outcome) -> String 
         Outcome::Panicked(_) => "none".into(),
     };
     format!("replay: {said}\n  digest then {}\n  digest now  {}\n  {why}", digest(&failure.outcome), digest(now))
+}
+
+/// Where a shrinking is: within 80 columns.
+pub fn shrinking(step: &Step<'_>) -> String {
+    let Step { tried, pass, extent, .. } = step;
+    format!("{tried} tried, {} faults, {} events: {pass}", extent.faults(), extent.events)
+}
+
+/// What a shrinking came to: what is left, how to see it again, and a test.
+pub fn shrunk(shrunk: &Shrunk, out: &Path) -> String {
+    let Shrunk { before, after, failure, fingerprint, .. } = shrunk;
+    let from_to = |from: String, to: String| format!("{from} -> {to}");
+    let numbers = |of: fn(&Extent) -> u64| from_to(of(before).to_string(), of(after).to_string());
+    let lines = [
+        ("it is", format!("a {fingerprint}")),
+        ("faults", numbers(|of| of.entries as u64)),
+        ("odd operations", numbers(|of| of.fates as u64)),
+        ("events", numbers(|of| of.events)),
+        ("virtual time", from_to(format!("{} s", before.end), format!("{} s", after.end))),
+        ("seed", failure.seed.to_string()),
+    ];
+    let mut page = totals(failure.scenario, &lines);
+    page += "  what is left\n";
+    let finding = failure.outcome.findings().first().map(ToString::to_string);
+    for line in failure.case.story().into_iter().chain(finding) {
+        page += &textwrap::fill(&line, textwrap::Options::new(80).initial_indent("    ").subsequent_indent("      "));
+        page += "\n";
+    }
+    let file_name = out.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let test = lab::regression_test(failure, fingerprint, &file_name);
+    format!("{page}again: wavetank replay {}\n\nAs a test, with the file beside it:\n\n{test}", out.display())
 }
 
 fn in_short(outcome: &Outcome) -> String {

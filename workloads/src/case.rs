@@ -3,7 +3,7 @@
 //! A seed draws a case; a file of a failure holds it, and it is run as it stands there. So a failure is the same one when
 //! the code that draws has changed, and is made smaller by making its case smaller.
 
-use crate::storm::Storm;
+use crate::storm::{Entry, Met, Operations, Storm};
 use crate::{bare_log, cluster, harbour};
 use serde::{Deserialize, Serialize};
 use wavetank_sim::Nanos;
@@ -69,6 +69,35 @@ impl Case {
         Some(case)
     }
 
+    /// What happens in it, for people, a line each: faults in the order of time, fates, size and knobs.
+    pub fn story(&self) -> Vec<String> {
+        let storm = self.storm();
+        let mut entries: Vec<&Entry> = storm.entries.iter().collect();
+        entries.sort_by_key(|entry| (entry.start, entry.end));
+        let told = |entry: &&Entry| {
+            let (start, end) = (seconds(entry.start), seconds(entry.end));
+            format!("{start} s to {end} s: {}", entry.what)
+        };
+        let mut lines: Vec<String> = entries.iter().map(told).collect();
+        match &storm.operations {
+            Operations::Ordinary => {}
+            Operations::Rates(_) => lines.extend(storm.describe().into_iter().skip(1)),
+            Operations::Fates(list) => lines.extend(list.iter().map(Met::to_string)),
+        }
+        if lines.is_empty() {
+            lines.push("no faults".into());
+        }
+        let size = match self {
+            Case::Harbour(case) => vec![format!("{} records of cargo a boat", case.cargo)],
+            Case::BareLog(case) => {
+                vec![format!("storm over at {} s, run at {} s", seconds(case.storm_ends), seconds(case.ends))]
+            }
+            Case::Cluster(case) => [case.size.describe()].into_iter().chain(case.knobs.describe()).collect(),
+        };
+        lines.extend(size);
+        lines
+    }
+
     /// Of what it is, in words.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
@@ -77,4 +106,10 @@ impl Case {
             Case::Cluster(_) => "a cluster",
         }
     }
+}
+
+/// With no more digits than it takes.
+fn seconds(time: Nanos) -> String {
+    let digits = time.to_string();
+    digits.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

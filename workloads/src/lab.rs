@@ -1,16 +1,20 @@
-//! The lab: one run, many runs, a failure run again, two runs in lockstep.
+//! The lab: one run, many runs, a failure run again and made small, two runs in lockstep.
 
 mod artifact;
 mod book;
+mod fingerprint;
 mod merge;
 mod seeds;
+mod shrink;
 mod sweep;
 mod totals;
 
 pub use artifact::{CannotReplay, Failure, KeptOptions, Sameness, VERSION, outcome};
 pub use book::{Book, BookError, Opening};
+pub use fingerprint::Fingerprint;
 pub use merge::{MergeError, Merged, merge};
 pub use seeds::{Seeds, Shard};
+pub use shrink::{CannotShrink, Extent, FRESH_SEEDS, Shrunk, Step, regression_test, shrink};
 pub use sweep::{Next, Plan, Swept, sweep};
 pub use totals::{Reached, Totals};
 

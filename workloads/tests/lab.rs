@@ -132,7 +132,7 @@ fn a_scenario_of_a_file_runs_as_the_built_in_one_does_and_demands_nothing() {
     assert_eq!(own.demands(u64::MAX), Vec::<&str>::new());
     let no_such = Scenario::by_name(&format!("{path}@floppy")).expect_err("there is none").to_string();
     assert!(no_such.contains("unknown platform 'floppy': there is s3-wal"), "{no_such}");
-    std::fs::write(path, text.replace("rate = 60", "rat = 60")).expect("it can be written");
+    std::fs::write(path, text.replace("\nrate = 20\n", "\nrat = 20\n")).expect("it can be written");
     let wrong = Scenario::by_name(path).expect_err("a key is unknown").to_string();
     assert!(wrong.contains("mine.toml:") && wrong.contains("rate"), "{wrong}");
     let nowhere = Scenario::by_name("nowhere.toml@s3-wal").expect_err("it is not there").to_string();

@@ -40,7 +40,7 @@ fn what_a_seed_draws_fits_and_comes_back_from_its_file() {
 #[test]
 fn listed_fates_do_what_drawn_ones_did() {
     for (name, seeds) in
-        [("bare-log@object", 0..12), ("bare-log@nfs", 0..6), ("late-writes@s3-wal", 0..3), ("harbour", 0..6)]
+        [("bare-log@object", 0..12), ("bare-log@nfs", 0..6), ("late-writes@s3-wal", 0..8), ("harbour", 0..6)]
     {
         let (scenario, seeds): (_, Vec<u64>) = (scenario(name), seeds.collect());
         let run = |seed: &u64| {

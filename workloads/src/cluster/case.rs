@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use wavetank_sim::Choices;
 
-/// What an exploring run of a cluster is. See the [module](self).
+/// What an exploring run of a cluster is, beyond scenario, seed and options.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {

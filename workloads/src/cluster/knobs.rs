@@ -149,7 +149,7 @@ impl Knobs {
     }
 
     /// One line, of what is not as the scenario says.
-    pub(super) fn describe(&self) -> Vec<String> {
+    pub fn describe(&self) -> Vec<String> {
         let mut set = Vec::new();
         if self.small_log {
             set.push("a small log".to_owned());

@@ -123,6 +123,18 @@ impl Size {
         Ok(())
     }
 
+    /// For people.
+    pub fn describe(&self) -> String {
+        let Size { topics, partitions, members, pipelines, rate, .. } = self;
+        let members = members.map_or_else(|| "all".into(), |members| format!("at most {members}"));
+        format!(
+            "size: {topics} topics of {partitions} partitions, {} producers, {members} members a group, {pipelines} pipelines, \
+             {rate} messages a second for {} s",
+            self.producers_total(),
+            self.duration
+        )
+    }
+
     /// Producers of all zones.
     pub(super) fn producers_total(&self) -> u32 {
         self.producers.iter().sum()

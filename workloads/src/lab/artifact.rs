@@ -158,13 +158,21 @@ impl Failure {
     /// # Errors
     /// When it cannot be read, is no artifact, or is of a wavetank that knew what this one does not.
     pub fn read(path: &Path) -> Result<Failure, CannotReplay> {
-        Failure::read_it(path).map_err(|why| CannotReplay { path: path.into(), why })
+        let text = std::fs::read_to_string(path).map_err(WhyNot::Unreadable);
+        text.and_then(|text| Failure::parse_it(&text)).map_err(|why| CannotReplay { path: path.into(), why })
     }
 
-    fn read_it(path: &Path) -> Result<Failure, WhyNot> {
-        let text = std::fs::read_to_string(path).map_err(WhyNot::Unreadable)?;
+    /// Of the text of a file of that name.
+    ///
+    /// # Errors
+    /// When it is no artifact, or is of a wavetank that knew what this one does not.
+    pub fn parse(name: &str, text: &str) -> Result<Failure, CannotReplay> {
+        Failure::parse_it(text).map_err(|why| CannotReplay { path: name.into(), why })
+    }
+
+    fn parse_it(text: &str) -> Result<Failure, WhyNot> {
         let artifact: Artifact<ScenarioText, KeptOptions, Case> =
-            Artifact::from_json(&text).map_err(WhyNot::NoArtifact)?;
+            Artifact::from_json(text).map_err(WhyNot::NoArtifact)?;
         let Artifact { wavetank, scenario, seed, options, case, outcome, .. } = artifact;
         let scenario =
             Scenario::of_text(&scenario).map_err(|why| WhyNot::Scenario { wavetank: wavetank.clone(), why })?;

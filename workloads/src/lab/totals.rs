@@ -140,7 +140,7 @@ impl Totals {
         self.pairs.len()
     }
 
-    /// How many new pairs a hundred more seeds are expected to show; see the [module](self). None when too few have run to
+    /// How many new pairs a hundred more seeds are expected to show. None when too few have run to
     /// tell.
     pub fn new_pairs_expected(&self) -> Option<f64> {
         (self.seeds >= SEEDS_TO_TELL).then(|| self.pairs_of_one_seed as f64 * 100.0 / self.seeds as f64)

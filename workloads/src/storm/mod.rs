@@ -33,7 +33,8 @@ pub(crate) use put::{Moves, Target, Targets};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use wavetank_models::anomaly::{AnomalyRates, Fate, Operation};
+use std::fmt;
+use wavetank_models::anomaly::{AnomalyRates, Entity, Fate, Operation};
 use wavetank_sim::Nanos;
 
 /// What goes wrong in a run.
@@ -81,6 +82,28 @@ pub struct Entry {
     pub end: Nanos,
     /// What happens, and to whom.
     pub what: Blow,
+}
+
+impl fmt::Display for Met {
+    /// For people: which operation, and what it meets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Operation { entity, kind, nth } = self.operation;
+        let device = match entity {
+            Entity::Volume(n) => format!("volume {n}"),
+            Entity::Object(_) => "the object store".into(),
+            Entity::Express(n) => format!("express store {n}"),
+            Entity::Nfs(_) => "the share".into(),
+        };
+        write!(f, "{kind} {nth} of {device}: ")?;
+        match self.fate {
+            Fate::Volume(fate) => write!(f, "{fate:?}"),
+            Fate::Object(fate) => {
+                write!(f, "{:?}", fate.outcome)?;
+                fate.duplicate.map_or(Ok(()), |after| write!(f, ", and once more after {after:?}"))
+            }
+            Fate::Nfs(fate) => write!(f, "{fate:?}"),
+        }
+    }
 }
 
 impl Operations {
