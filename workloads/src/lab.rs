@@ -2,14 +2,18 @@
 
 mod artifact;
 mod book;
+mod hunt;
 mod merge;
+mod score;
 mod seeds;
 mod sweep;
 mod totals;
 
 pub use artifact::{CannotReplay, Failure, KeptOptions, Sameness, VERSION, outcome};
 pub use book::{Book, BookError, Opening};
+pub use hunt::{Bag, Clean, Hunt, HuntLimits};
 pub use merge::{MergeError, Merged, merge};
+pub use score::{Hunted, Score};
 pub use seeds::{Seeds, Shard};
 pub use sweep::{Next, Plan, Swept, sweep};
 pub use totals::{Reached, Totals};
