@@ -27,6 +27,9 @@ use wavetank_workloads::lab::{self, Failure};
 use wavetank_workloads::mutant::Mutant;
 use wavetank_workloads::scenario::{RunOptions, Scenario};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Makes waves for streaming platforms, and tells what holds.
 #[derive(Parser)]
 #[command(version, about, after_help = exit::HELP)]

@@ -45,7 +45,7 @@ fn a_failure_is_replayed_and_what_differs_is_told() {
         (other_way.clone(), 5, "is not deterministic (wavetank diverge)"),
         (other_way.replace(&version, "\"wavetank\": \"0.0.7\""), 3, "wavetank 0.0.7 wrote it, and this is"),
         (good.replace("\"append-resent\"", "null"), 5, "NOT the same"),
-        (good.replace("\"version\": 1", "\"version\": 9"), 1, "its format has version 9"),
+        (good.replace("\"version\": 2", "\"version\": 9"), 1, "its format has version 9"),
         (good.replace("\"seed\": 8", "\"seed\": \"8\""), 1, "seed: invalid type: string \"8\", expected u64"),
     ] {
         assert_ne!(artifact, good, "{said}");

@@ -4,14 +4,16 @@
 //! operation's name: which device, which kind of operation, the how-manieth of it. A replay draws nothing: it gives
 //! exactly the listed operations their listed fates. So a failure shrinks by striking lines from the list.
 
-use crate::cloud::nfs::{NfsFate, NfsRates};
-use crate::cloud::object_store::{ObjectFate, ObjectRates};
-use crate::cloud::volume::{VolumeFate, VolumeRates};
+use crate::cloud::nfs::{NfsFate, NfsOp, NfsRates};
+use crate::cloud::object_store::{ObjectFate, ObjectOp, ObjectRates};
+use crate::cloud::volume::{VolumeFate, VolumeOp, VolumeRates};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use std::collections::BTreeMap;
 use wavetank_sim::{Choices, Domain, Stream};
 
 /// A device that operations are asked of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Entity {
     /// The n-th volume of the world.
     Volume(u32),
@@ -24,6 +26,15 @@ pub enum Entity {
 }
 
 impl Entity {
+    /// The kinds of operations that such a device knows.
+    pub fn kinds(self) -> &'static [&'static str] {
+        match self {
+            Entity::Volume(_) => &VolumeOp::NAMES,
+            Entity::Object(_) | Entity::Express(_) => &ObjectOp::NAMES,
+            Entity::Nfs(_) => &NfsOp::NAMES,
+        }
+    }
+
     fn stream(self, choices: &Choices) -> Stream {
         let (domain, number) = match self {
             Entity::Volume(n) => (Domain::new("anomaly/volume"), n),
@@ -35,19 +46,33 @@ impl Entity {
     }
 }
 
+/// An operation's own name. (Spelt out where it is a field, serde would have every file live for ever.)
+pub type Kind = &'static str;
+
 /// One operation, by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Operation {
     /// Of which device.
     pub entity: Entity,
     /// What kind: the operation's own name, as `"Put"` or `"Sync"`.
-    pub kind: &'static str,
+    #[serde(deserialize_with = "known_kind")]
+    pub kind: Kind,
     /// The how-manieth of that kind at that device, from 0.
     pub nth: u64,
 }
 
+/// A kind from a file: one that some device knows.
+fn known_kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static str, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let known = VolumeOp::NAMES.iter().chain(&ObjectOp::NAMES).chain(&NfsOp::NAMES);
+    let names = || format!("no device has an operation \"{text}\": a store's is one of {}", ObjectOp::NAMES.join(", "));
+    known.copied().find(|name| *name == text).ok_or_else(|| de::Error::custom(names()))
+}
+
 /// What happened to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Fate {
     /// To a volume's operation.
     Volume(VolumeFate),
@@ -58,7 +83,8 @@ pub enum Fate {
 }
 
 /// How often what is drawn, by family. All zero by default.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AnomalyRates {
     /// Volumes.
     pub volume: VolumeRates,

@@ -4,6 +4,11 @@ use crate::blob::{Blob, Segment};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+/// Pieces are joined up to this length: a page.
+const JOINED_BYTES_MAX: u64 = 4096;
+/// Fewer pieces are not worth the copy.
+const JOINED_PIECES_MIN: usize = 4;
+
 /// Byte offset -> piece. Holes read as zeros.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extents {
@@ -56,6 +61,29 @@ impl Extents {
         }
         out.push(Segment::Zero(range.end.saturating_sub(at)));
         out
+    }
+
+    /// As [`Extents::read`], and short real pieces side by side become one: a file that grows by small records is cut into
+    /// as many pieces, which every read of its last sector would walk over again.
+    pub fn read_joined(&mut self, range: Range<u64>) -> Blob {
+        let mut runs: Vec<(u64, u64, usize)> = Vec::new();
+        for (start, piece) in self.overlapping(&range) {
+            let Segment::Real(bytes) = piece else { continue };
+            let end = start + bytes.len() as u64;
+            match runs.last_mut() {
+                Some((from, to, pieces)) if *to == start && end - *from <= JOINED_BYTES_MAX => {
+                    *to = end;
+                    *pieces += 1;
+                }
+                Some(_) | None => runs.push((start, end, 1)),
+            }
+        }
+        for (from, to, _) in runs.into_iter().filter(|(_, _, pieces)| *pieces >= JOINED_PIECES_MIN) {
+            let bytes = self.read(from..to).to_bytes().expect("all of it is real");
+            self.clear(from..to);
+            self.pieces.insert(from, Segment::Real(bytes));
+        }
+        self.read(range)
     }
 
     /// Makes a hole of `range` (trim, discard, truncate).
@@ -117,8 +145,20 @@ mod tests {
                 flat[range.start as usize..range.end as usize].fill(if write { byte } else { 0 });
                 prop_assert_eq!(extents.read(0..100), Blob::real(flat.clone()));
                 prop_assert_eq!(extents.read(offset..70), Blob::real(flat[offset as usize..70].to_vec()));
+                prop_assert_eq!(extents.read_joined(range.clone()), extents.read(range));
+                prop_assert_eq!(extents.read(0..100), Blob::real(flat.clone()));
             }
         }
+    }
+
+    #[test]
+    fn a_file_that_grows_by_small_records_does_not_stay_in_small_pieces() {
+        let mut e = Extents::new();
+        for at in 0..40 {
+            e.write(at * 50, &Blob::real(vec![1; 50]));
+            e.read_joined(0..(at + 1) * 50);
+        }
+        assert!(e.pieces.len() <= JOINED_PIECES_MIN, "{} pieces", e.pieces.len());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::kafka::ids::{
     StreamId, TopicIdPartition, WriterId,
 };
 use crate::kafka::metadata::StreamRange;
-use crate::kafka::wal::WalOffset;
+use crate::kafka::wal::{WalMode, WalOffset};
 use std::collections::BTreeMap;
 use wavetank_sim::{Incarnation, Nanos, NodeId};
 
@@ -130,6 +130,8 @@ pub enum Probe {
         wal: BrokerId,
         /// Under which epoch.
         epoch: BrokerEpoch,
+        /// By its own broker or by a rescuer.
+        mode: WalMode,
     },
     /// A record is durable and reported so to the log's user.
     WalDurable {

@@ -1,5 +1,6 @@
 //! Virtual time: whole nanoseconds since the world began.
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, Sub};
@@ -146,9 +147,57 @@ impl fmt::Debug for Nanos {
     }
 }
 
+impl Serialize for Nanos {
+    /// Text for people that loses nothing: seconds with as many digits as it takes, `"1.25 s"`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let digits = self.to_string();
+        serializer.collect_str(&format_args!("{} s", digits.trim_end_matches('0').trim_end_matches('.')))
+    }
+}
+
+impl<'de> Deserialize<'de> for Nanos {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Nanos, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let wrong = || de::Error::custom(format!("\"{text}\" is no time: write seconds, as \"1.25 s\""));
+        in_seconds(&text).ok_or_else(wrong)
+    }
+}
+
+/// Reads seconds with at most nine digits after the point: exactly, or not at all.
+fn in_seconds(text: &str) -> Option<Nanos> {
+    let number = text.strip_suffix('s')?.trim_end();
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_digits(whole) || !is_digits(part) || part.len() > 9 {
+        return None;
+    }
+    let part: u64 = format!("{part:0<9}").parse().ok()?;
+    whole.parse::<u64>().ok()?.checked_mul(1_000_000_000)?.checked_add(part).map(Nanos)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_time_in_a_file_comes_back_as_it_was(ns: u64) {
+            let text = serde_json::to_string(&Nanos(ns)).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Nanos>(&text).unwrap(), Nanos(ns));
+        }
+    }
+
+    #[test]
+    fn a_time_in_a_file_is_seconds_and_nothing_else() {
+        assert_eq!(serde_json::to_string(&Nanos::millis(1_250)).unwrap(), "\"1.25 s\"");
+        assert_eq!(serde_json::to_string(&Nanos::secs(10)).unwrap(), "\"10 s\"");
+        assert_eq!(serde_json::to_string(&Nanos::ZERO).unwrap(), "\"0 s\"");
+        for bad in ["", "s", "1", "1 ms", "-1 s", "1. s", ".5 s", "1.0000000001 s", "1e3 s", "99999999999 s", "+1 s"] {
+            let error = serde_json::from_str::<Nanos>(&format!("\"{bad}\"")).unwrap_err().to_string();
+            assert!(error.contains("write seconds"), "{bad}: {error}");
+        }
+    }
 
     #[test]
     fn a_transfer_never_ends_early_and_is_exact_where_it_can_be() {

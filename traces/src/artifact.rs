@@ -2,20 +2,26 @@
 //!
 //! ```json
 //! {
-//!   "format": "wavetank-failure", "version": 1,
+//!   "format": "wavetank-failure", "version": 2,
 //!   "wavetank": "0.1.0",
-//!   "scenario": {"described": {"platform": "s3-wal", "file": "broker-failover.toml", "text": "...", "files": {}}},
+//!   "replay": "wavetank replay broker-failover@s3-wal-seed-7.json",
+//!   "violated": ["acked-is-kept"],
 //!   "seed": 7,
 //!   "options": {"mutant": null, "keep_going": false, "no_check": false},
+//!   "case": {"cluster": {"size": {}, "knobs": {}, "storm": {"operations": "ordinary", "entries": []}}},
 //!   "outcome": {"ended": {"reason": "...", "end_ns": 1, "events": 2, "digest": "...", "drawn": ["..."],
-//!               "marks": {"...": 3}, "findings": [{"severity": "violation", "at_ns": 1, "by": "...", "why": "..."}]}}
+//!               "marks": {"...": 3}, "findings": [{"severity": "violation", "at_ns": 1, "by": "...", "why": "..."}]}},
+//!   "scenario": {"described": {"platform": "s3-wal", "file": "broker-failover.toml", "text": "...", "files": {}}}
 //! }
 //! ```
 //!
-//! What a scenario and its options are is the business of whoever runs them: here they are types that JSON can hold.
-//! `version` counts changes of this format; `wavetank` is the version that wrote it. A run that panicked has
-//! `{"panicked": {"message": "..."}}` for its outcome. All of it depends on scenario, seed and version alone: no wall time,
-//! no path of the machine.
+//! What a scenario, its options and its case are is the business of whoever runs them: here they are types that JSON can
+//! hold. The case is what ran, storm, knobs and size, so a failure replays when the code that drew it has changed. Version 1
+//! had none, nor `replay` and `violated`: it is read, and what ran is drawn from the seed again.
+//!
+//! `version` counts changes of this format; `wavetank` is the version that wrote it; `replay` and `violated` are for people,
+//! and say what follows from the rest. A run that panicked has `{"panicked": {"message": "..."}}` for its outcome. All of it
+//! depends on scenario, seed and version alone: no wall time, no path of the machine.
 
 use crate::Finding;
 use serde::de::DeserializeOwned;
@@ -27,22 +33,50 @@ use thiserror::Error;
 /// The format's name.
 const FORMAT: &str = "wavetank-failure";
 /// The version that is written, and the newest that is read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The version that had no case.
+const WITHOUT_CASE: u32 = 1;
 
 /// A failure. See the [module](self).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Artifact<S, O> {
+pub struct Artifact<S, O, C> {
     format: String,
     version: u32,
     /// Which wavetank wrote it.
     pub wavetank: String,
+    #[serde(default)]
+    replay: String,
+    #[serde(default)]
+    violated: Vec<String>,
+    /// From which seed.
+    pub seed: u64,
+    /// With which options.
+    pub options: O,
+    /// What it was; `None` in version 1: what the seed draws.
+    #[serde(default = "Option::default")]
+    pub case: Option<C>,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// What ran.
+    pub scenario: S,
+}
+
+/// What an artifact is made of.
+#[derive(Clone, Debug)]
+pub struct Parts<S, O, C> {
+    /// Which wavetank writes it.
+    pub wavetank: String,
+    /// The command that replays it.
+    pub replay: String,
     /// What ran.
     pub scenario: S,
     /// From which seed.
     pub seed: u64,
     /// With which options.
     pub options: O,
+    /// What it was.
+    pub case: C,
     /// What came of it.
     pub outcome: Outcome,
 }
@@ -161,28 +195,26 @@ pub fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, WrongKey> {
     Ok(read)
 }
 
-impl<S, O> Artifact<S, O> {
-    /// Of a failure of this wavetank.
-    pub fn new(wavetank: &str, scenario: S, seed: u64, options: O, outcome: Outcome) -> Artifact<S, O> {
-        Artifact {
-            format: FORMAT.into(),
-            version: VERSION,
-            wavetank: wavetank.into(),
-            scenario,
-            seed,
-            options,
-            outcome,
-        }
+impl<S, O, C> Artifact<S, O, C> {
+    /// Of a failure, in the newest version.
+    pub fn new(parts: Parts<S, O, C>) -> Artifact<S, O, C> {
+        let Parts { wavetank, replay, scenario, seed, options, case, outcome } = parts;
+        let mut violated: Vec<String> = outcome.findings().iter().map(|finding| finding.by.clone()).collect();
+        violated.sort();
+        violated.dedup();
+        let (format, version, case) = (FORMAT.into(), VERSION, Some(case));
+        Artifact { format, version, wavetank, replay, violated, seed, options, case, outcome, scenario }
     }
 
     /// As a file holds it.
     ///
     /// # Panics
-    /// When the scenario or the options cannot be JSON: a bug.
+    /// When the scenario, the options or the case cannot be JSON: a bug.
     pub fn to_json(&self) -> String
     where
         S: Serialize,
         O: Serialize,
+        C: Serialize,
     {
         serde_json::to_string_pretty(self).expect("an artifact's parts can be JSON") + "\n"
     }
@@ -191,10 +223,11 @@ impl<S, O> Artifact<S, O> {
     ///
     /// # Errors
     /// Why it is no artifact.
-    pub fn from_json(text: &str) -> Result<Artifact<S, O>, NoArtifact>
+    pub fn from_json(text: &str) -> Result<Artifact<S, O, C>, NoArtifact>
     where
         S: DeserializeOwned,
         O: DeserializeOwned,
+        C: DeserializeOwned,
     {
         let any: serde_json::Value = from_json(text).map_err(NoArtifact::Wrong)?;
         let found = any.get("format");
@@ -207,7 +240,16 @@ impl<S, O> Artifact<S, O> {
             let wavetank = any.get("wavetank").and_then(|of| of.as_str()).unwrap_or("of an unknown version");
             return Err(NoArtifact::Newer { version, wavetank: wavetank.into() });
         }
-        from_json(text).map_err(NoArtifact::Wrong)
+        let artifact: Artifact<S, O, C> = from_json(text).map_err(NoArtifact::Wrong)?;
+        let wrong =
+            |key: &str, what: &str| Err(NoArtifact::Wrong(WrongKey { line: 1, key: key.into(), what: what.into() }));
+        match (artifact.version, &artifact.case) {
+            (0, _) => wrong("version", "there was no version 0"),
+            (WITHOUT_CASE, Some(_)) => wrong("case", "unknown field `case`: version 1 has none"),
+            (WITHOUT_CASE, None) => Ok(artifact),
+            (_, None) => wrong(".", "missing field `case`"),
+            (_, Some(_)) => Ok(artifact),
+        }
     }
 }
 
@@ -216,7 +258,7 @@ mod tests {
     use super::*;
     use crate::Severity;
 
-    type Plain = Artifact<String, bool>;
+    type Plain = Artifact<String, bool, u8>;
 
     fn example() -> Plain {
         let finding =
@@ -230,7 +272,15 @@ mod tests {
             marks: BTreeMap::from([("seen".into(), 2)]),
             findings: vec![finding],
         };
-        Artifact::new("1.2.3", "harbour".into(), u64::MAX, true, Outcome::Ended(ended))
+        Artifact::new(Parts {
+            wavetank: "1.2.3".into(),
+            replay: "wavetank replay it.json".into(),
+            scenario: "harbour".into(),
+            seed: u64::MAX,
+            options: true,
+            case: 7,
+            outcome: Outcome::Ended(ended),
+        })
     }
 
     #[test]
@@ -242,14 +292,25 @@ mod tests {
     }
 
     #[test]
+    fn the_version_without_a_case_is_read() {
+        let good = example().to_json();
+        let old = good.replace("\"version\": 2", "\"version\": 1").replace("  \"case\": 7,\n", "");
+        assert_eq!(Plain::from_json(&old).map(|artifact| artifact.case), Ok(None));
+    }
+
+    #[test]
     fn what_is_no_artifact_is_told_with_its_place() {
         let good = example().to_json();
         for (bad, said) in [
             ("{}".to_owned(), "\"format\" is missing"),
             ("[1".to_owned(), "line 1, .: EOF"),
             (good.replace("wavetank-failure", "other"), "\"format\" is \"other\", and should be \"wavetank-failure\""),
-            (good.replace("\"version\": 1", "\"version\": 2"), "version 2, written by wavetank 1.2.3"),
-            (good.replace("\"seed\": 18446744073709551615", "\"seed\": -1"), "line 6, seed: invalid value"),
+            (good.replace("\"version\": 2", "\"version\": 3"), "version 3, written by wavetank 1.2.3"),
+            (good.replace("\"version\": 2", "\"version\": 0"), "there was no version 0"),
+            (good.replace("\"version\": 2", "\"version\": 1"), "case: unknown field `case`: version 1 has none"),
+            (good.replace("  \"case\": 7,\n", ""), "missing field `case`"),
+            (good.replace("\"case\": 7", "\"case\": \"x\""), "case: invalid type"),
+            (good.replace("\"seed\": 18446744073709551615", "\"seed\": -1"), "line 9, seed: invalid value"),
             (good.replace("\"events\"", "\"event\""), "outcome.ended.event: unknown field `event`"),
             (good.replace("\"violation\"", "\"oops\""), "outcome.ended.findings[0].severity: unknown variant `oops`"),
             (format!("{good}x"), "trailing characters"),

@@ -18,8 +18,10 @@ pub use seeds::{Seeds, Shard};
 pub use sweep::{Next, Plan, Swept, sweep};
 pub use totals::{Reached, Totals};
 
+use crate::case::Case;
 use crate::recording::HistoryReport;
 use crate::scenario::{Listeners, RunOptions, Scenario};
+use wavetank_models::anomaly::{Fate, Operation};
 use wavetank_models::world::Event;
 use wavetank_sim::{
     Digest, Divergence, EndReason, Marks, Nanos, Observer, Panicked, Record, lockstep, on_fresh_thread,
@@ -47,6 +49,8 @@ pub struct RunReport {
     pub drawn: Vec<String>,
     /// What became of the history of its clients.
     pub history: HistoryReport,
+    /// Operations that met something beyond the ordinary, and what: the list that replays it.
+    pub met: Vec<(Operation, Fate)>,
     /// The last events, one line each, oldest first; only kept when something is wrong.
     pub led_here: Vec<String>,
 }
@@ -57,6 +61,20 @@ pub struct RunReport {
 /// When the run panics: a bug in wavetank.
 pub fn run(scenario: Scenario, seed: u64, options: &RunOptions, listeners: Listeners) -> Result<RunReport, Panicked> {
     on_fresh_thread(|| scenario.run(seed, options, listeners))
+}
+
+/// Runs a case on a fresh thread, once it has been [checked](Scenario::check).
+///
+/// # Errors
+/// When the run panics: a bug in wavetank.
+pub fn run_case(
+    scenario: Scenario,
+    seed: u64,
+    case: &Case,
+    options: &RunOptions,
+    listeners: Listeners,
+) -> Result<RunReport, Panicked> {
+    on_fresh_thread(|| scenario.run_case(seed, case, options, listeners))
 }
 
 /// Hands over every record, as a line, as it happens: the full trace. `each` returns `false` to end the run.

@@ -5,6 +5,7 @@ mod selection;
 pub use selection::select;
 
 use crate::bare_log::{self, Medium};
+use crate::case::Case;
 use crate::cluster::{self, Purpose, Setup, situations};
 use crate::harbour;
 use crate::lab::RunReport;
@@ -12,6 +13,7 @@ use crate::mutant::Mutant;
 use crate::spec::scenario::Scenario as Described;
 use crate::spec::scenario::{Platform, builtin};
 use crate::spec::{Folder, Parsed, Problem, ReadFile, Source};
+use crate::storm::Misfit;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -107,6 +109,11 @@ impl OnPlatform {
     /// The platform.
     pub fn platform(&self) -> &Platform {
         &self.scenario.platforms[self.platform]
+    }
+
+    /// An exploring run of it.
+    fn setup(&self) -> Setup<'_> {
+        Setup { scenario: &self.scenario, platform: self.platform(), purpose: Purpose::Explore }
     }
 }
 
@@ -254,15 +261,48 @@ impl Scenario {
         Scenario::described(&Source::new(scenario, text), &Folder(folder), platform, false)
     }
 
-    /// Runs it on this thread.
-    pub fn run(self, seed: u64, options: &RunOptions, listeners: Listeners) -> RunReport {
+    /// The case that a seed draws.
+    pub fn draw(self, seed: u64) -> Case {
         match self {
-            Scenario::Harbour => harbour::run(seed, options, listeners),
-            Scenario::BareLog(medium) => bare_log::run(medium, seed, options, listeners),
-            Scenario::Cluster(on) => {
-                let (scenario, platform) = (&on.scenario, on.platform());
-                let setup = Setup { scenario, platform, purpose: Purpose::Explore };
-                cluster::run(setup, seed, options, listeners).run
+            Scenario::Harbour => Case::Harbour(harbour::Case::draw(seed)),
+            Scenario::BareLog(medium) => Case::BareLog(bare_log::Case::draw(medium, seed)),
+            Scenario::Cluster(on) => Case::Cluster(cluster::Case::draw(on.setup(), seed)),
+        }
+    }
+
+    /// Whether a case can be run: it is of this scenario, and everything in it is there and makes sense.
+    ///
+    /// # Errors
+    /// The first thing that does not fit.
+    pub fn check(self, case: &Case) -> Result<(), Misfit> {
+        match (self, case) {
+            (Scenario::Harbour, Case::Harbour(case)) => case.check(),
+            (Scenario::BareLog(medium), Case::BareLog(case)) => case.check(medium),
+            (Scenario::Cluster(on), Case::Cluster(case)) => case.check(on.setup()),
+            (Scenario::Harbour | Scenario::BareLog(_) | Scenario::Cluster(_), case) => {
+                Err(Misfit::new(".", format!("it is of {}, and the scenario is {}", case.kind(), self.name())))
+            }
+        }
+    }
+
+    /// Runs what a seed draws, on this thread.
+    pub fn run(self, seed: u64, options: &RunOptions, listeners: Listeners) -> RunReport {
+        self.run_case(seed, &self.draw(seed), options, listeners)
+    }
+
+    /// Runs a case that was [checked](Scenario::check), on this thread.
+    ///
+    /// # Panics
+    /// When the case is of another scenario, or names what is not there.
+    pub fn run_case(self, seed: u64, case: &Case, options: &RunOptions, listeners: Listeners) -> RunReport {
+        match (self, case) {
+            (Scenario::Harbour, Case::Harbour(case)) => harbour::run(seed, case, options, listeners),
+            (Scenario::BareLog(medium), Case::BareLog(case)) => bare_log::run(medium, seed, case, options, listeners),
+            (Scenario::Cluster(on), Case::Cluster(case)) => {
+                cluster::run_case(on.setup(), seed, case, options, listeners).run
+            }
+            (Scenario::Harbour | Scenario::BareLog(_) | Scenario::Cluster(_), case) => {
+                panic!("a checked case of {} is of {}", self.name(), case.kind())
             }
         }
     }

@@ -99,7 +99,8 @@ fn kept_cases_show_their_bugs_again() {
         let replayed = lab::outcome(&kept.replay(Listeners::default()));
         assert_eq!(kept.compare(&replayed), Sameness::Same, "{}", path.display());
         let sound = RunOptions { mutant: None, ..kept.options };
-        let without = lab::run(kept.scenario, kept.seed, &sound, Listeners::default()).expect("no panic");
+        let without =
+            lab::run_case(kept.scenario, kept.seed, &kept.case, &sound, Listeners::default()).expect("no panic");
         assert_eq!(without.findings, [], "{} without its bug", path.display());
         cases += 1;
     }

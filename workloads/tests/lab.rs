@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use wavetank_models::world::Event;
 use wavetank_sim::Observer;
 use wavetank_traces::artifact::Outcome;
+use wavetank_workloads::case::Case;
 use wavetank_workloads::lab::{self, Failure, Sameness, Totals};
 use wavetank_workloads::mutant::Mutant;
 use wavetank_workloads::scenario::{Listeners, RunOptions, Scenario};
@@ -58,6 +59,31 @@ fn a_failure_is_the_same_when_it_is_read_and_run_again() {
         (failure.seed, failure.options.mutant, &failure.outcome)
     );
     assert_eq!(replayed(&read), Sameness::Same);
+}
+
+#[test]
+fn a_failure_of_the_version_without_a_case_is_drawn_from_its_seed() {
+    let (folder, failure) = (Folder::new("old"), failure());
+    let path = failure.write(&folder.0).expect("it can be written");
+    let text = std::fs::read_to_string(&path).expect("it is text");
+    let mut json: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+    let fields = json.as_object_mut().expect("it has keys");
+    for key in ["case", "replay", "violated"] {
+        fields.remove(key).expect("version 2 has it");
+    }
+    fields.insert("version".into(), 1.into());
+    std::fs::write(&path, json.to_string()).expect("it can be written");
+    let old = Failure::read(&path).expect("it is still read");
+    assert_eq!((&old.case, replayed(&old)), (&failure.case, Sameness::Same));
+}
+
+#[test]
+fn a_replay_runs_the_case_of_the_file_and_not_the_seeds() {
+    let mut failure = failure();
+    let Case::Harbour(case) = &mut failure.case else { panic!("it is the harbour's") };
+    assert!(!case.storm.entries.is_empty());
+    case.storm.entries.clear();
+    assert_ne!(replayed(&failure), Sameness::Same, "its storm is another one");
 }
 
 #[test]
@@ -121,8 +147,12 @@ fn what_cannot_be_replayed_says_why() {
     for (text, said) in [
         ("hello".to_owned(), "it.json: line 1, .: expected value"),
         (good.replace("append-resent", "gone"), "unknown mutant 'gone'"),
-        (good.replace("\"harbour\"", "\"marina\""), "scenario: unknown variant `marina`"),
+        (good.replace("\"scenario\": \"harbour\"", "\"scenario\": \"marina\""), "scenario: unknown variant `marina`"),
         (good.replace("\"keep_going\"", "\"keep\""), "options.keep: unknown field `keep`"),
+        (good.replace("\"pier 1\"", "\"pier 7\""), "there is no pier 7: there is 0 to 2"),
+        (good.replace("\"cargo\": 150", "\"cargo\": 0"), "it.json: its case does not fit its scenario: case.cargo: 0"),
+        (good.replace("\"storm_ends\": \"40 s\"", "\"storm_ends\": \"9 s\""), "the storm is over at 9.000000000 s"),
+        (good.replace("\"quiesce\": \"180 s\"", "\"quiesce\": 180"), "case.harbour.quiesce: invalid type: integer"),
     ] {
         std::fs::write(&path, text).expect("it can be written");
         let error = Failure::read(&path).expect_err(said).to_string();

@@ -64,6 +64,16 @@ pub(super) fn with_interval(mean: f64, half_width: Option<f64>) -> String {
     if nothing { format!("{text}±0") } else { format!("{text}±{half}{suffix}") }
 }
 
+/// The same of what is counted: whole numbers have no places.
+pub(super) fn count_with_interval(mean: f64, half_width: Option<f64>) -> String {
+    let is_whole = mean.fract() == 0.0 && (0.0..1e4).contains(&mean);
+    match half_width {
+        None if is_whole => format!("{mean}"),
+        Some(0.0) if is_whole => format!("{mean}±0"),
+        _ => with_interval(mean, half_width),
+    }
+}
+
 /// A time in the unit that suits it.
 pub(super) fn time(seconds: f64) -> String {
     let (value, unit) = match seconds.abs() {
@@ -183,5 +193,10 @@ mod tests {
         assert_eq!(with_interval(5.0, Some(0.0)), "5.00±0");
         assert_eq!(with_interval(5.0, Some(0.001)), "5.00±0");
         assert_eq!(with_interval(5.0, None), "5.00");
+        assert_eq!(count_with_interval(13.0, Some(0.0)), "13±0");
+        assert_eq!(count_with_interval(13.0, None), "13");
+        assert_eq!(count_with_interval(13.0, Some(0.4)), "13.0±0.4");
+        assert_eq!(count_with_interval(13.5, Some(0.0)), "13.5±0");
+        assert_eq!(count_with_interval(12_000.0, Some(0.0)), "12.0k±0");
     }
 }

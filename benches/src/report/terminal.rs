@@ -93,7 +93,7 @@ fn cell(row: &FigureRow, platform: usize) -> String {
     let star = if row.verdict.winner() == Some(platform) { "*" } else { "" };
     // A value that only some runs have is marked: what the others had is unknown.
     let partly = if estimate.missing() > 0 { "?" } else { "" };
-    format!("{star}{}{partly}", number::with_interval(estimate.mean, estimate.half_width))
+    format!("{star}{}{partly}", words::estimate(row.unit, estimate))
 }
 
 fn verdicts(out: &mut String, summary: &Summary) {
@@ -111,10 +111,16 @@ fn verdicts(out: &mut String, summary: &Summary) {
     let unclear: Vec<&FigureRow> = summary.figures.iter().filter(told).collect();
     if !unclear.is_empty() {
         let _ = writeln!(out, "\nno clear winner");
+        let mut overlap: Vec<&str> = Vec::new();
         for row in unclear {
-            if let Verdict::NoClearWinner { why } = &row.verdict {
-                named(out, row.figure.name(), &words::why(summary, row, why));
+            match &row.verdict {
+                Verdict::NoClearWinner { why: Unclear::Overlap { .. } } => overlap.push(row.figure.name()),
+                Verdict::NoClearWinner { why } => named(out, row.figure.name(), &words::why(summary, row, why)),
+                Verdict::Winner { .. } => {}
             }
+        }
+        if !overlap.is_empty() {
+            wrapped(out, 2, &format!("The best one's interval overlaps another's: {}.", overlap.join(", ")));
         }
     }
 }
@@ -157,6 +163,11 @@ fn recovery(out: &mut String, kind: &str, names: &[&str], cells: &[Option<&Stage
         let missed = |stages: &Stages| format!("{} of {}", stages.unfinished, stages.unfinished + stages.recovered);
         let missed = |cell: &Option<&Stages>| cell.map_or_else(|| "-".into(), missed);
         line(out, "  never back", &cells.iter().map(missed).collect::<Vec<_>>());
+    }
+    if cells.iter().flatten().any(|stages| stages.by_itself > 0) {
+        let own = |stages: &Stages| format!("{} of {}", stages.by_itself, stages.recovered);
+        let own = |cell: &Option<&Stages>| cell.map_or_else(|| "-".into(), own);
+        line(out, "  by its own start", &cells.iter().map(own).collect::<Vec<_>>());
     }
 }
 

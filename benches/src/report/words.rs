@@ -25,6 +25,16 @@ fn mean(row: &FigureRow, platform: usize) -> String {
     row.cells[platform].as_ref().map_or_else(|| "no value".into(), |cell| value(row.unit, cell.mean))
 }
 
+/// A mean with half its interval.
+pub(super) fn estimate(unit: Unit, estimate: &Estimate) -> String {
+    match unit {
+        Unit::Records | Unit::Count => number::count_with_interval(estimate.mean, estimate.half_width),
+        Unit::Millis | Unit::Seconds | Unit::MegabytesPerSecond | Unit::RecordsPerSecond | Unit::Usd => {
+            number::with_interval(estimate.mean, estimate.half_width)
+        }
+    }
+}
+
 /// Why there is no winner, in a few words.
 pub(super) fn why(summary: &Summary, row: &FigureRow, why: &Unclear) -> String {
     let name = |platform: &usize| name(summary, *platform);

@@ -206,6 +206,7 @@ fn aftermath(
     let recovery = |what: &str, began| Recovery {
         what: what.into(),
         began,
+        by_itself: kind.one_zone && run.seed == 2,
         detection: part(if shared { 62 } else { 80 }),
         fencing: shared.then(|| outage.scale(5, 100)),
         wal_recovery: shared.then(|| outage.scale(20, 100)),

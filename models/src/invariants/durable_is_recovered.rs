@@ -47,7 +47,7 @@ impl Invariant for DurableIsRecovered {
                 self.logs.entry(*wal).or_default().held.clear();
                 Ok(false)
             }
-            Probe::WalAcquired { wal, epoch } => {
+            Probe::WalAcquired { wal, epoch, .. } => {
                 let log = self.logs.entry(*wal).or_default();
                 // An earlier claim may be heard of late, and its owner recover beside a later one, who decides.
                 if *epoch >= log.owner {

@@ -42,7 +42,7 @@ impl Invariant for FencedIsSilent {
 
     fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
         match probe {
-            Probe::WalAcquired { wal, epoch } => {
+            Probe::WalAcquired { wal, epoch, .. } => {
                 let log = self.logs.entry(*wal).or_default();
                 // A claim may be heard of late, when a later one has followed it already: what counts is what is
                 // acknowledged under it.

@@ -4,7 +4,7 @@ use crate::kafka::ids::{
     TopicIdPartition, WriterId,
 };
 use crate::kafka::metadata::StreamRange;
-use crate::kafka::wal::WalOffset;
+use crate::kafka::wal::{WalMode, WalOffset};
 use crate::probe::LogSpan;
 
 const TP: TopicIdPartition = TopicIdPartition { topic: crate::kafka::ids::TopicId(1), partition: 2 };
@@ -32,7 +32,7 @@ fn recovered(epoch: i64, at: u64, range: StreamRange) -> Probe {
     Probe::WalRecovered { wal: WAL, epoch: BrokerEpoch(epoch), at: WalOffset(at), range }
 }
 fn acquired(epoch: i64) -> Probe {
-    Probe::WalAcquired { wal: WAL, epoch: BrokerEpoch(epoch) }
+    Probe::WalAcquired { wal: WAL, epoch: BrokerEpoch(epoch), mode: WalMode::Own }
 }
 fn recovery_ended(epoch: i64) -> Probe {
     Probe::WalRecoveryEnded { wal: WAL, epoch: BrokerEpoch(epoch) }

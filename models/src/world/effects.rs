@@ -34,6 +34,7 @@ impl World {
             | Effect::Attach { .. }
             | Effect::Detach { .. }
             | Effect::ForceDetach { .. }
+            | Effect::CallOffForceDetach { .. }
             | Effect::Object { .. }
             | Effect::Express { .. }
             | Effect::Nfs { .. }
@@ -84,6 +85,10 @@ impl World {
                 self.with_volume(core, volume, |device, now, out| {
                     device.force_detach(now, owner, token, victim, Survival::Drawn, out);
                 });
+            }
+            Effect::CallOffForceDetach { volume, victim } => {
+                let owner = self.volume_owner(me);
+                self.with_volume(core, volume, |device, _, _| device.call_off_force_detach(owner, victim));
             }
             Effect::Object { store, bucket, token, op } => {
                 self.request(core, Request::new(me, token, Asked::Object(store, bucket, op)));

@@ -177,6 +177,7 @@ pub enum Effect {
     Attach { volume: VolumeId, token: u64 },
     Detach { volume: VolumeId, token: u64 },
     ForceDetach { volume: VolumeId, token: u64, victim: HostId },
+    CallOffForceDetach { volume: VolumeId, victim: HostId },
     Object { store: StoreId, bucket: BucketId, token: u64, op: ObjectOp },
     Express { store: ExpressId, bucket: BucketId, token: u64, op: ObjectOp },
     Nfs { share: ShareId, token: u64, op: NfsOp },
@@ -333,6 +334,11 @@ impl<'a> Cx<'a> {
     /// comes the victim may still write. [`Input::Volume`] with this token answers.
     pub fn force_detach(&mut self, volume: VolumeId, token: u64, victim: HostId) {
         self.effects.push(Effect::ForceDetach { volume, token, victim });
+    }
+
+    /// Calls off this process's [`Cx::force_detach`], if it has not taken effect yet; then nothing answers that.
+    pub fn call_off_force_detach(&mut self, volume: VolumeId, victim: HostId) {
+        self.effects.push(Effect::CallOffForceDetach { volume, victim });
     }
 
     /// Asks an object store for something; [`Input::Object`] with this token answers.

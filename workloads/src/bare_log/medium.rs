@@ -1,7 +1,9 @@
 //! What a bare log lies on: each kind of log, on each device that one can be on.
 
 use crate::scenario::UnknownName;
+use crate::storm::{Role, Roster};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use wavetank_models::cloud::latency::Latency;
 use wavetank_models::cloud::network::{AzId, HostId};
 use wavetank_models::cloud::nfs::{NfsShare, NfsSpec};
@@ -48,19 +50,11 @@ pub(super) struct Place {
     pub(super) express_bucket: BucketId,
 }
 
-/// A log's device.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Device {
-    Store(StoreId),
-    Express(ExpressId),
-    Volume(VolumeId),
-    Share(ShareId),
-}
-
 /// What a log lies on.
 pub(super) struct Berth {
     pub(super) spec: Box<dyn Fn(WalMode) -> WalSpec + Send + Sync>,
-    pub(super) device: Device,
+    pub(super) volume: Option<VolumeId>,
+    pub(super) share: Option<ShareId>,
     /// Where the rescuer is: in another zone where the medium reaches there.
     pub(super) rescuer: HostId,
 }
@@ -107,6 +101,20 @@ impl Medium {
         Medium::ALL.into_iter().find(|medium| medium.name() == name).ok_or_else(unknown)
     }
 
+    /// Whom and what a storm can aim at.
+    pub(super) fn roster(self) -> Roster {
+        let has_volume = matches!(self, Medium::Gp3 | Medium::Io2 | Medium::Regional);
+        Roster {
+            members: BTreeMap::from([(Role::Owner, 1), (Role::Rescuer, 1)]),
+            zones: 3,
+            with_volumes: if has_volume { BTreeSet::from([Role::Owner]) } else { BTreeSet::new() },
+            volumes: u32::from(has_volume),
+            express: 1,
+            has_share: self == Medium::Nfs,
+            partitions: Vec::new(),
+        }
+    }
+
     /// Situations that a sweep must reach.
     pub(super) fn must_reach(self) -> &'static [&'static str] {
         match self {
@@ -132,17 +140,15 @@ impl Medium {
 
     /// Puts the log's device into the world.
     pub(super) fn furnish(self, world: &mut World, choices: &Choices, place: &Place) -> Berth {
-        let object = |objects, device| {
+        let object = |objects| {
             let spec = move |_| WalSpec::Object { place: objects, options: object_options() };
-            Berth { spec: Box::new(spec), device, rescuer: place.near }
+            Berth { spec: Box::new(spec), volume: None, share: None, rescuer: place.near }
         };
         let capacity = ring_options().capacity_bytes;
         let az = place.azs[0];
         match self {
-            Medium::Object => object(ObjectPlace::Regional(place.store, place.bucket), Device::Store(place.store)),
-            Medium::Express => {
-                object(ObjectPlace::Express(place.express, place.express_bucket), Device::Express(place.express))
-            }
+            Medium::Object => object(ObjectPlace::Regional(place.store, place.bucket)),
+            Medium::Express => object(ObjectPlace::Express(place.express, place.express_bucket)),
             Medium::Gp3 => block(world, choices, place.near, place, VolumeSpec::gp3(az, VolumeFormat::Raw, capacity)),
             Medium::Io2 => {
                 block(world, choices, place.near, place, VolumeSpec::io2(az, VolumeFormat::Raw, capacity, 2_000, true))
@@ -200,7 +206,7 @@ fn block(world: &mut World, choices: &Choices, rescuer: HostId, place: &Place, m
         let victim = (mode == WalMode::Failover).then_some(victim);
         WalSpec::Block(BlockWalOptions { volume, fencing, victim, ring: ring_options() })
     };
-    Berth { spec: Box::new(make), device: Device::Volume(volume), rescuer }
+    Berth { spec: Box::new(make), volume: Some(volume), share: None, rescuer }
 }
 
 /// A share with short leases, so that some are lost within a pause.
@@ -215,5 +221,5 @@ fn file(world: &mut World, choices: &Choices, place: &Place) -> Berth {
     let mut options = FileWalOptions::on(share);
     (options.ring, options.renew_interval) = (ring_options(), Nanos::secs(2));
     let spec = move |_| WalSpec::File(options.clone());
-    Berth { spec: Box::new(spec), device: Device::Share(share), rescuer: place.far }
+    Berth { spec: Box::new(spec), volume: None, share: Some(share), rescuer: place.far }
 }

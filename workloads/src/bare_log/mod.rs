@@ -20,22 +20,24 @@ use crate::lab::RunReport;
 use crate::mutant::Mutant;
 use crate::recording::HistoryReport;
 use crate::scenario::{Listeners, RunOptions};
+use crate::storm::{LONGEST, Misfit, Operations, Role, Storm, Target, Targets};
 use judge::{Breach, Judge, Rule};
 use keeper::{Keeper, Shared};
 use medium::{Berth, Place};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use storm::{STORM_ENDS, Weather};
+use storm::STORM_ENDS;
 use wavetank_models::cloud::express::{ExpressProfile, ExpressStore};
 use wavetank_models::cloud::host::HostSpec;
 use wavetank_models::cloud::network::{AzId, HostId, NetworkProfile, NicSpec};
 use wavetank_models::cloud::object_store::{BucketId, ObjectStore, ObjectStoreProfile};
 use wavetank_models::kafka::token::TokenSpace;
 use wavetank_models::kafka::wal::{WalMode, build};
-use wavetank_models::world::{Action, Behaviour, CloudSpec, Event, Factory, StoreId, World, launch};
-use wavetank_sim::{Choices, Core, Domain, EndReason, Limits, Nanos, Outcome};
+use wavetank_models::world::{Action, Behaviour, CloudSpec, Event, Factory, ShareId, StoreId, VolumeId, World, launch};
+use wavetank_sim::{Choices, Core, Domain, EndReason, Limits, Nanos, NodeId, Outcome};
 use wavetank_traces::{Finding, Severity};
 
-/// The run ends here: long enough after the storm for everything to come back.
+/// A drawn run ends here: long enough after the storm for everything to come back.
 const RUN: Nanos = Nanos::secs(130);
 /// By then a broker that nothing holds up has acknowledged something.
 const STUCK: Nanos = Nanos::secs(20);
@@ -43,8 +45,10 @@ const STUCK: Nanos = Nanos::secs(20);
 const SUPERVISED: Nanos = Nanos::millis(700);
 
 /// What happens around the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Plan {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Plan {
+    /// A storm.
     Storm,
     /// A storm of owners that stop for a while and go on, and of requests that come twice.
     Zombies,
@@ -72,6 +76,51 @@ impl Plan {
     }
 }
 
+/// What a run is, beyond scenario, seed and options. A seed draws it, a file may hold it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// What happens around the log.
+    pub plan: Plan,
+    /// When the storm is over.
+    pub storm_ends: Nanos,
+    /// When the run is.
+    pub ends: Nanos,
+    /// What goes wrong.
+    pub storm: Storm,
+}
+
+impl Case {
+    /// A seed's.
+    pub fn draw(medium: Medium, seed: u64) -> Case {
+        let choices = Choices::new(seed);
+        let plan = Plan::draw(medium, &choices);
+        Case { plan, storm_ends: STORM_ENDS, ends: RUN, storm: storm::draw(&choices, plan, medium) }
+    }
+
+    /// Whether it can be run.
+    ///
+    /// # Errors
+    /// The first thing that does not fit.
+    pub fn check(&self, medium: Medium) -> Result<(), Misfit> {
+        let Case { plan: _, storm_ends, ends, storm } = self;
+        if *ends > LONGEST {
+            return Err(Misfit::new("ends", format!("{ends} s: at most a day")));
+        }
+        if storm_ends > ends {
+            return Err(Misfit::new("storm_ends", format!("{storm_ends} s: the run is over at {ends} s")));
+        }
+        storm.check(&medium.roster(), *storm_ends)
+    }
+
+    /// For people.
+    pub fn describe(&self) -> Vec<String> {
+        let mut lines = vec![format!("around it: {}", self.plan.words())];
+        lines.extend(self.storm.describe());
+        lines
+    }
+}
+
 /// Situations that a sweep of so many seeds must reach.
 pub fn demands(medium: Medium, seeds: u64) -> Vec<&'static str> {
     if seeds < SEEDS_FOR_SITUATIONS { Vec::new() } else { medium.must_reach().to_vec() }
@@ -80,11 +129,9 @@ pub fn demands(medium: Medium, seeds: u64) -> Vec<&'static str> {
 /// A sweep of fewer seeds is not expected to reach every situation.
 pub const SEEDS_FOR_SITUATIONS: u64 = 100;
 
-/// Runs one seed on this thread.
-pub fn run(medium: Medium, seed: u64, options: &RunOptions, listeners: Listeners) -> RunReport {
-    let limits = Limits { events_max: 3_000_000, time_max: RUN, ..Limits::default() };
-    let choices = Choices::new(seed);
-    let plan = Plan::draw(medium, &choices);
+/// Runs one seed on this thread, exactly as a case has it that was [checked](Case::check).
+pub fn run(medium: Medium, seed: u64, case: &Case, options: &RunOptions, listeners: Listeners) -> RunReport {
+    let limits = Limits { events_max: 3_000_000, time_max: case.ends, ..Limits::default() };
     let judge = Judge::default();
     let mutant = match options.mutant {
         Some(Mutant::Wal(mutant)) => Some(mutant),
@@ -94,8 +141,7 @@ pub fn run(medium: Medium, seed: u64, options: &RunOptions, listeners: Listeners
         | None => None,
     };
     let (cloud, azs, hosts) = map();
-    let (shown, weather) = (judge.clone(), Weather::draw(&choices, plan));
-    let drawn = weather.describe();
+    let shown = judge.clone();
     launch(
         seed,
         limits,
@@ -104,24 +150,28 @@ pub fn run(medium: Medium, seed: u64, options: &RunOptions, listeners: Listeners
         |world, core, _| {
             world.set_stop_at_failure(!options.keep_going);
             let place = build_stores(world, core, azs, hosts);
-            let Berth { spec, device, rescuer } = medium.furnish(world, core.choices(), &place);
+            let Berth { spec, volume, share, rescuer } = medium.furnish(world, core.choices(), &place);
             let make = Arc::new(move |space: TokenSpace, mode| build(spec(mode), space, mutant));
-            let shared = match plan {
-                Plan::Storm | Plan::Zombies => Shared::new(judge, make, STORM_ENDS, RUN),
-                Plan::Duplicates => Shared::new(judge, make, Nanos::ZERO, STORM_ENDS),
+            let shared = match case.plan {
+                Plan::Storm | Plan::Zombies => Shared::new(judge, make, case.storm_ends, case.ends),
+                Plan::Duplicates => Shared::new(judge, make, Nanos::ZERO, case.storm_ends),
             };
             let owner = world.add_node(core, "owner", place.owner, keeper(&shared, WalMode::Own));
             let rescuer = world.add_node(core, "rescuer", rescuer, keeper(&shared, WalMode::Failover));
             for node in [owner, rescuer] {
                 world.supervise(node, SUPERVISED);
             }
-            weather.put_on_plan(world, core, &place, device, [owner, rescuer]);
+            case.storm.operations.begin(world, core);
+            case.storm.put_on_plan(world, core, &targets(world, &place, [owner, rescuer], volume, share));
+            if case.storm.operations != Operations::Ordinary {
+                world.plan(core, case.storm_ends, Action::EndAnomalies);
+            }
             for node in [owner, rescuer] {
-                world.plan(core, STORM_ENDS, Action::Resume(node));
-                world.plan(core, STORM_ENDS + Nanos::secs(1), Action::Restart(node));
+                world.plan(core, case.storm_ends, Action::Resume(node));
+                world.plan(core, case.storm_ends + Nanos::secs(1), Action::Restart(node));
             }
         },
-        |world, core, outcome| Report { seed, plan, families: drawn, judge: &shown }.of(world, core, outcome),
+        |world, core, outcome| Report { seed, case, judge: &shown }.of(world, core, outcome),
     )
 }
 
@@ -152,6 +202,25 @@ fn build_stores(world: &mut World, core: &Core<Event>, azs: [AzId; 3], hosts: [H
     }
 }
 
+/// Whom and what a storm can aim at, with the owner's volume.
+fn targets(
+    world: &World,
+    place: &Place,
+    [owner, rescuer]: [NodeId; 2],
+    volume: Option<VolumeId>,
+    share: Option<ShareId>,
+) -> Targets {
+    let target = |node, volume| Target { node, host: world.host_of(node), volume };
+    Targets {
+        members: [(Role::Owner.nth(0), target(owner, volume)), (Role::Rescuer.nth(0), target(rescuer, None))].into(),
+        zones: place.azs.to_vec(),
+        store: place.store,
+        express: vec![place.express],
+        share,
+        moves: None,
+    }
+}
+
 fn keeper(shared: &Shared, mode: WalMode) -> Factory {
     let shared = shared.clone();
     Box::new(move |_| Behaviour::Machine(Box::new(Keeper::new(shared.clone(), mode))))
@@ -170,8 +239,7 @@ fn first_of(rule: Rule, breaches: &[Breach], end: Nanos) -> Option<Finding> {
 
 struct Report<'a> {
     seed: u64,
-    plan: Plan,
-    families: String,
+    case: &'a Case,
     judge: &'a Judge,
 }
 
@@ -196,8 +264,9 @@ impl Report<'_> {
             digest: outcome.digest,
             marks: outcome.marks,
             findings,
-            drawn: vec![format!("around it: {}", self.plan.words()), self.families],
+            drawn: self.case.describe(),
             history: HistoryReport::default(),
+            met: world.anomalies().happened().to_vec(),
             led_here,
         }
     }
@@ -205,7 +274,7 @@ impl Report<'_> {
     /// Objects of the log that were trimmed whole, where nothing but duplicates disturbed it: all have landed by the end.
     fn left_behind(&self, world: &World) -> impl Iterator<Item = String> {
         let only_life = 1;
-        let trimmed = self.judge.trimmed_upto(only_life).filter(|_| self.plan == Plan::Duplicates);
+        let trimmed = self.judge.trimmed_upto(only_life).filter(|_| self.case.plan == Plan::Duplicates);
         let end_of = |key: &str| key.split_once("/wal/")?.1.split_once('-')?.1.parse::<u64>().ok();
         let keys = world.store(StoreId(0)).peek_keys(BucketId(0)).map(|key| key.to_string());
         let left: Vec<String> = match trimmed {
@@ -216,12 +285,12 @@ impl Report<'_> {
     }
 
     fn stall(&self, outcome: &Outcome<Event>) -> Option<Finding> {
-        let why = match (self.plan, &outcome.reason) {
+        let why = match (self.case.plan, &outcome.reason) {
             // It falls silent by itself.
             (Plan::Duplicates, _) => return None,
             (Plan::Storm | Plan::Zombies, EndReason::TimeCap) => {
                 let last = self.judge.last_durable();
-                (last + STUCK <= RUN).then(|| format!("nothing was acknowledged after {last} s"))?
+                (last + STUCK <= self.case.ends).then(|| format!("nothing was acknowledged after {last} s"))?
             }
             (Plan::Storm | Plan::Zombies, EndReason::Stopped(_)) => return None,
             (Plan::Storm | Plan::Zombies, reason) => format!("the run ended early: {reason}"),

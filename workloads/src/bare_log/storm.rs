@@ -1,21 +1,16 @@
-//! What goes wrong around a log: families of faults, each off or on for a seed.
+//! What goes wrong around a log, drawn from the seed: families of faults, each off or on.
 
-use super::Plan;
-use super::medium::{Device, Place};
+use super::{Medium, Plan};
 use crate::harbour;
-use wavetank_models::anomaly::{Anomalies, AnomalyRates};
-use wavetank_models::cloud::express::ExpressFault;
-use wavetank_models::cloud::network::{LinkClass, NetworkFault, PartitionDirection, Scope};
-use wavetank_models::cloud::nfs::NfsFault;
-use wavetank_models::cloud::object_store::{ObjectRates, ObjectStoreFault};
-use wavetank_models::cloud::volume::{Survival, VolumeFault};
-use wavetank_models::fault::Fault;
-use wavetank_models::world::{Action, Event, World};
-use wavetank_sim::{Choices, Core, Domain, Nanos, NodeId, Stream};
+use crate::storm::{Blow, Direction, Operations, Place, Role, ShareBlow, Storage, StoreBlow, Storm, VolumeBlow};
+use wavetank_models::anomaly::AnomalyRates;
+use wavetank_models::cloud::object_store::ObjectRates;
+use wavetank_sim::{Choices, Domain, Nanos, Stream};
 
 /// Nothing goes wrong after this.
 pub(super) const STORM_ENDS: Nanos = Nanos::secs(40);
 
+/// A family of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Family {
     Kills,
@@ -54,115 +49,94 @@ impl Family {
     }
 }
 
-/// A seed's storm.
-pub(super) struct Weather {
+/// A storm that is being drawn.
+struct Draw {
+    medium: Medium,
     rates: AnomalyRates,
     families: Vec<Family>,
     pace: Nanos,
     stream: Stream,
 }
 
-impl Weather {
-    pub(super) fn draw(choices: &Choices, plan: Plan) -> Weather {
-        let mut stream = choices.stream(Domain::new("bare-log/storm"), 0);
-        let families = FAMILIES.into_iter().filter(|_| stream.ratio(1, 2)).collect();
-        let pace = stream.nanos(Nanos::secs(2)..Nanos::secs(12));
-        let drawn = Weather { rates: rates(40_000), families, pace, stream };
-        match plan {
-            Plan::Storm => drawn,
-            Plan::Zombies => {
-                let families = vec![Family::Pauses, Family::Anomalies];
-                Weather { rates: rates(400_000), families, pace: Nanos::secs(4), ..drawn }
-            }
-            Plan::Duplicates => {
-                // The second time within 8 s: before the second delete, which comes 10 s after the first.
-                let duplicate_after_max = Nanos::secs(8);
-                let object = ObjectRates { duplicate_ppm: 400_000, duplicate_after_max, ..ObjectRates::default() };
-                let rates = AnomalyRates { object, ..AnomalyRates::default() };
-                Weather { rates, families: vec![Family::Anomalies], ..drawn }
-            }
+/// A seed's storm.
+pub(super) fn draw(choices: &Choices, plan: Plan, medium: Medium) -> Storm {
+    let mut stream = choices.stream(Domain::new("bare-log/storm"), 0);
+    let families = FAMILIES.into_iter().filter(|_| stream.ratio(1, 2)).collect();
+    let pace = stream.nanos(Nanos::secs(2)..Nanos::secs(12));
+    let drawn = Draw { medium, rates: rates(40_000), families, pace, stream };
+    let draw = match plan {
+        Plan::Storm => drawn,
+        Plan::Zombies => {
+            let families = vec![Family::Pauses, Family::Anomalies];
+            Draw { rates: rates(400_000), families, pace: Nanos::secs(4), ..drawn }
         }
-    }
+        Plan::Duplicates => {
+            // The second time within 8 s: before the second delete, which comes 10 s after the first.
+            let duplicate_after_max = Nanos::secs(8);
+            let object = ObjectRates { duplicate_ppm: 400_000, duplicate_after_max, ..ObjectRates::default() };
+            let rates = AnomalyRates { object, ..AnomalyRates::default() };
+            Draw { rates, families: vec![Family::Anomalies], ..drawn }
+        }
+    };
+    draw.all()
+}
 
-    /// One line for people.
-    pub(super) fn describe(&self) -> String {
-        let names: Vec<&str> = self.families.iter().map(|family| family.name()).collect();
-        format!("faults: {}", if names.is_empty() { "none".into() } else { names.join(", ") })
-    }
-
-    pub(super) fn put_on_plan(
-        mut self,
-        world: &mut World,
-        core: &mut Core<Event>,
-        place: &Place,
-        device: Device,
-        [owner, rescuer]: [NodeId; 2],
-    ) {
+impl Draw {
+    fn all(mut self) -> Storm {
+        let mut storm = Storm::default();
         for family in std::mem::take(&mut self.families) {
             if family == Family::Anomalies {
-                world.set_anomalies(Anomalies::explore(self.rates.clone(), core.choices()));
-                world.plan(core, STORM_ENDS, Action::EndAnomalies);
+                storm.operations = Operations::at(self.rates.clone());
                 continue;
             }
             let mut at = self.stream.exponential(self.pace);
             while at < STORM_ENDS {
                 let span = self.stream.nanos(Nanos::millis(5)..Nanos::secs(8));
-                let ends = (at + span).min(STORM_ENDS);
-                match family {
-                    Family::Kills | Family::RescuerKills => {
-                        let node = if family == Family::Kills { owner } else { rescuer };
-                        world.plan(core, at, Action::Kill(node));
-                        world.plan(core, ends, Action::Restart(node));
-                    }
-                    Family::PowerLosses => {
-                        world.plan(core, at, Action::PowerLoss(place.owner, Survival::Drawn));
-                        world.plan(core, ends, Action::Restart(owner));
-                    }
-                    Family::Pauses => {
-                        world.plan(core, at, Action::Pause(owner));
-                        world.plan(core, ends, Action::Resume(owner));
-                    }
-                    Family::Clocks => {
-                        let node = *self.stream.pick(&[owner, rescuer]);
-                        let jump = self.stream.range(0..60_000_000_000) as i64 - 30_000_000_000;
-                        world.plan(core, at, Action::JumpClock(node, jump));
-                    }
-                    Family::Cuts | Family::Devices => {
-                        let is_cut = family == Family::Cuts;
-                        let fault = if is_cut { self.cut(place, device) } else { self.fault_of(device) };
-                        let id = world.next_fault_id();
-                        world.plan(core, at, Action::Inject(id, fault));
-                        world.plan(core, ends, Action::Heal(id));
-                    }
-                    Family::Anomalies => unreachable!("drawn per operation"),
-                }
+                let what = self.one(family);
+                storm.push(family.name(), at, (at + span).min(STORM_ENDS), what);
                 at += self.stream.exponential(self.pace);
             }
         }
+        storm
     }
 
-    fn cut(&mut self, place: &Place, device: Device) -> Fault {
-        let to = match device {
-            Device::Store(_) | Device::Express(_) => LinkClass::ObjectStorage,
-            Device::Volume(_) => LinkClass::BlockStorage,
-            Device::Share(_) => LinkClass::FileStorage,
-        };
-        let direction = *self.stream.pick(&[PartitionDirection::OneWay, PartitionDirection::TwoWay]);
-        Fault::Network(NetworkFault::Partition { from: Scope::Host(place.owner), to: Scope::Storage(to), direction })
-    }
-
-    fn fault_of(&mut self, device: Device) -> Fault {
-        let first = self.stream.ratio(2, 3);
-        match device {
-            Device::Store(store) if first => {
-                Fault::Object(store, ObjectStoreFault::Brownout { az: None, latency_percent: 500, error_ppm: 200_000 })
+    fn one(&mut self, family: Family) -> Blow {
+        let (owner, rescuer) = (Role::Owner.nth(0), Role::Rescuer.nth(0));
+        match family {
+            Family::Kills => Blow::Kill(owner),
+            Family::RescuerKills => Blow::Kill(rescuer),
+            Family::PowerLosses => Blow::PowerLoss(owner),
+            Family::Pauses => Blow::Pause(owner),
+            Family::Clocks => {
+                let of = *self.stream.pick(&[owner, rescuer]);
+                let jump_ns = self.stream.range(0..60_000_000_000) as i64 - 30_000_000_000;
+                Blow::Clock { of, jump_ns, drift_ppb: None }
             }
-            Device::Store(store) => Fault::Object(store, ObjectStoreFault::Outage { az: None }),
-            Device::Express(store) => Fault::Express(store, ExpressFault::AzDown),
-            Device::Volume(volume) if first => Fault::Volume(volume, VolumeFault::Stall),
-            Device::Volume(volume) => Fault::Volume(volume, VolumeFault::IoErrors { reads: false, writes: true }),
-            Device::Share(share) if first => Fault::Nfs(share, NfsFault::Failover { duration: Nanos::secs(5) }),
-            Device::Share(share) => Fault::Nfs(share, NfsFault::Stall),
+            Family::Cuts => {
+                let to = match self.medium {
+                    Medium::Object | Medium::Express => Storage::Object,
+                    Medium::Gp3 | Medium::Io2 | Medium::Regional => Storage::Block,
+                    Medium::Nfs => Storage::File,
+                };
+                let direction = *self.stream.pick(&[Direction::OneWay, Direction::TwoWay]);
+                Blow::Cut { from: Place::Member(owner), to: Place::Storage(to), direction }
+            }
+            Family::Devices => self.device(),
+            Family::Anomalies => unreachable!("drawn per operation"),
+        }
+    }
+
+    fn device(&mut self) -> Blow {
+        let first = self.stream.ratio(2, 3);
+        let volume = |fault| Blow::Volume { of: Role::Owner.nth(0), fault };
+        match self.medium {
+            Medium::Object if first => Blow::Store(StoreBlow::Brownout { latency_percent: 500, error_ppm: 200_000 }),
+            Medium::Object => Blow::Store(StoreBlow::Outage),
+            Medium::Express => Blow::ExpressDown(0),
+            Medium::Gp3 | Medium::Io2 | Medium::Regional if first => volume(VolumeBlow::Stall),
+            Medium::Gp3 | Medium::Io2 | Medium::Regional => volume(VolumeBlow::WriteErrors),
+            Medium::Nfs if first => Blow::Share(ShareBlow::Failover { duration: Nanos::secs(5) }),
+            Medium::Nfs => Blow::Share(ShareBlow::Stall),
         }
     }
 }

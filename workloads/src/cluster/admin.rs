@@ -20,14 +20,20 @@ pub(super) struct NewTopic {
 
 /// A partition is to be led by another broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct PartitionMove {
-    pub(super) tp: TopicIdPartition,
-    pub(super) to: BrokerId,
+struct PartitionMove {
+    tp: TopicIdPartition,
+    to: BrokerId,
+}
+
+/// A move as a signal says it: topic, partition, broker.
+pub(super) fn order(topic: u32, partition: u32, to: u32) -> u64 {
+    let tp = TopicIdPartition { topic: TopicId(topic), partition };
+    PartitionMove { tp, to: BrokerId(to) }.order()
 }
 
 impl PartitionMove {
     /// As a signal says it: sixteen bits for the topic, twenty-four each for the partition and the broker.
-    pub(super) fn order(self) -> u64 {
+    fn order(self) -> u64 {
         let PartitionMove { tp, to } = self;
         u64::from(tp.topic.0) << 48 | u64::from(tp.partition) << 24 | u64::from(to.0)
     }

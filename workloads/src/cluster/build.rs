@@ -1,6 +1,7 @@
 //! The world of a cluster: hosts, devices, brokers, controllers, clients.
 
 use super::admin::{Admin, NewTopic};
+use super::case;
 use super::cloud::{CLIENT_INSTANCE, CLOUD, CONTROLLER_INSTANCE};
 use super::job_meter::JobMeter;
 use super::jobs::{self, Job};
@@ -10,7 +11,7 @@ use super::settings;
 use super::size::{Purpose, Setup, Size};
 use super::sustainable;
 use crate::mutant::Mutant;
-use crate::spec::scenario::{Fault, FaultKind, Group, Placement, PlatformKind, Target};
+use crate::spec::scenario::{Fault, FaultKind, Group, PlatformKind, Target};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ use wavetank_models::kafka::wal::block::{BlockFencing, BlockWalOptions};
 use wavetank_models::kafka::wal::file::FileWalOptions;
 use wavetank_models::kafka::wal::{self, WalMode, WalSpec};
 use wavetank_models::world::{Action, Behaviour, CloudSpec, Event, ExpressId, ShareId, StoreId, VolumeId, World};
-use wavetank_sim::{Core, Domain, Nanos, NodeId};
+use wavetank_sim::{Core, Nanos, NodeId};
 
 /// How soon a supervisor starts a process again that has ended itself.
 const SUPERVISED: Nanos = Nanos::secs(2);
@@ -78,9 +79,9 @@ pub(super) struct Cluster {
     pub(super) group_partitions: Vec<Vec<TopicIdPartition>>,
     /// Whoever gives the controllers orders.
     pub(super) admin: NodeId,
-    /// How many partitions each topic has, the platform's own first.
-    pub(super) partitions: Vec<u32>,
     pub(super) store: StoreId,
+    pub(super) express: Vec<ExpressId>,
+    pub(super) share: Option<ShareId>,
 }
 
 impl Cluster {
@@ -103,21 +104,6 @@ impl Cluster {
         let late = |(reader, start)| Late { reader, start, caught_up: None };
         let topics = (0..).map(GroupId).zip(self.group_partitions.iter().cloned()).collect();
         ReaderMeter::new(begin, rate, topics, groups.chain(jobs).map(late).collect())
-    }
-
-    /// Every partition, the platform's own first.
-    pub(super) fn all_partitions(&self) -> impl Iterator<Item = TopicIdPartition> {
-        let of = |(topic, count): (u32, &u32)| {
-            let topic = TopicId(topic);
-            (0..*count).map(move |partition| TopicIdPartition { topic, partition })
-        };
-        (0..).zip(&self.partitions).flat_map(of)
-    }
-
-    /// A broker's id.
-    pub(super) fn id_of(&self, broker: Member) -> BrokerId {
-        let place = self.brokers.iter().position(|other| other.node == broker.node).expect("it is a broker");
-        BrokerId(place as u32)
     }
 }
 
@@ -160,10 +146,10 @@ impl Map {
         let controllers = hosts(&mut cloud, cluster.controllers as usize, &spread, CONTROLLER_INSTANCE);
         let mut places = zones_of(&size.producers, &azs);
         for group in &setup.scenario.groups {
-            let members = group.members.total().min(size.members.unwrap_or(u32::MAX)) as usize;
-            places.extend(zones_of(&group.members, &azs).into_iter().take(members));
+            let members = size.members_of(group) as usize;
+            places.extend(zones_of(&group.members.counts(), &azs).into_iter().take(members));
         }
-        for pipeline in &setup.scenario.pipelines {
+        for pipeline in setup.scenario.pipelines.iter().take(size.pipelines as usize) {
             places.extend(jobs::places(pipeline, setup.purpose, &azs));
         }
         let clients =
@@ -187,9 +173,9 @@ fn joining(setup: &Setup<'_>) -> Vec<Option<usize>> {
     }
 }
 
-/// The zone of each.
-pub(super) fn zones_of(placement: &Placement, azs: &[AzId]) -> Vec<AzId> {
-    let mut left: Vec<u32> = placement.per_az.iter().map(|(_, count)| *count).collect();
+/// The zone of each, of so many in each zone.
+pub(super) fn zones_of(counts: &[u32], azs: &[AzId]) -> Vec<AzId> {
+    let mut left = counts.to_vec();
     let mut zones = Vec::new();
     // One zone after the other, so that the first few are spread too.
     while left.iter().any(|count| *count > 0) {
@@ -219,7 +205,7 @@ pub(super) struct Builder<'a> {
     pub(super) setup: Setup<'a>,
     pub(super) size: &'a Size,
     pub(super) mutant: Option<Mutant>,
-    pub(super) knobs: Knobs,
+    pub(super) knobs: &'a Knobs,
 }
 
 impl Builder<'_> {
@@ -234,7 +220,7 @@ impl Builder<'_> {
         let producers = self.producers(world, core, clients, &directory);
         let (consumers, groups) = self.consumers(world, core, clients, &directory);
         let jobs = self.jobs(world, core, clients, &directory, (media.store, media.checkpoints));
-        let (admin, partitions) = self.admin(world, core, clients.next().expect("a host for the tool"), quorum);
+        let admin = self.admin(world, core, clients.next().expect("a host for the tool"), quorum);
         let spares = (brokers.len() - map.spares..brokers.len()).collect();
         let az_names = self.setup.scenario.cluster.azs.clone();
         Cluster {
@@ -250,8 +236,9 @@ impl Builder<'_> {
             group_partitions: self.setup.scenario.groups.iter().map(|group| self.partitions_of(group)).collect(),
             jobs,
             admin,
-            partitions,
             store: media.store,
+            express: media.express.iter().map(|(express, _)| *express).collect(),
+            share: media.share,
         }
     }
 
@@ -353,7 +340,7 @@ impl Builder<'_> {
                 block_cache_bytes: 64 << 10,
                 cache_bytes: 256 << 10,
                 compaction: CompactionOptions::quick(),
-                fast_close: core.choices().stream(Domain::new("cluster/fast-close"), 0).ratio(1, 2),
+                fast_close: self.knobs.fast_close,
                 ..options
             };
         }
@@ -441,7 +428,7 @@ impl Builder<'_> {
         directory: &Directory,
     ) -> Vec<Member> {
         let (workload, size) = (&self.setup.scenario.workload, self.size);
-        let count = size.producers.total();
+        let count = size.producers_total();
         let mut members = Vec::new();
         for (n, rate) in (0..count).zip(sustainable::shares(size.rate, count as usize)) {
             let (host, az) = hosts.next().expect("a host a client");
@@ -503,7 +490,7 @@ impl Builder<'_> {
         let size = self.size;
         let (mut members, mut groups) = (Vec::new(), Vec::new());
         for (number, group) in self.setup.scenario.groups.iter().enumerate() {
-            let count = group.members.total().min(size.members.unwrap_or(u32::MAX));
+            let count = size.members_of(group);
             groups.push((group.name.clone(), members.len()..members.len() + count as usize));
             let topics = self.topics_of(group);
             for n in 0..count {
@@ -570,17 +557,13 @@ impl Builder<'_> {
         core: &mut Core<Event>,
         (host, _): (HostId, AzId),
         controllers: Vec<NodeId>,
-    ) -> (NodeId, Vec<u32>) {
-        let offsets = self.setup.platform.broker.offsets_topic_partitions;
-        let offsets = if self.setup.purpose == Purpose::Explore { offsets.min(4) } else { offsets };
-        let mut topics = vec![NewTopic { name: OFFSETS_TOPIC.into(), partitions: offsets }];
-        for topic in 0..self.size.topics {
-            let name = self.setup.scenario.workload.topic_name(topic).into();
-            topics.push(NewTopic { name, partitions: self.size.partitions });
-        }
-        let partitions = topics.iter().map(|topic| topic.partitions).collect();
+    ) -> NodeId {
+        let name = |topic| self.setup.scenario.workload.topic_name(topic).into();
+        let names = std::iter::once(OFFSETS_TOPIC.into()).chain((0..self.size.topics).map(name));
+        let topics = names.zip(case::partitions(&self.setup, self.size));
+        let topics: Vec<NewTopic> = topics.map(|(name, partitions)| NewTopic { name, partitions }).collect();
         let factory = Box::new(move |_| Behaviour::Machine(Box::new(Admin::new(controllers.clone(), topics.clone()))));
-        (world.add_node(core, "admin", host, factory), partitions)
+        world.add_node(core, "admin", host, factory)
     }
 }
 

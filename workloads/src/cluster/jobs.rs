@@ -103,7 +103,7 @@ pub fn supported(scenario: &Scenario) -> Result<(), NotYet> {
 
 /// The zones of the hosts of a pipeline, in the order in which they are used: table, job manager, task managers.
 pub(super) fn places(pipeline: &Pipeline, purpose: Purpose, azs: &[AzId]) -> Vec<AzId> {
-    let mut managers = super::build::zones_of(&pipeline.task_managers, azs);
+    let mut managers = super::build::zones_of(&pipeline.task_managers.counts(), azs);
     managers.truncate(task_managers(pipeline, purpose) as usize);
     let mut places = vec![azs[0], managers[0]];
     places.extend(managers);
@@ -118,7 +118,7 @@ fn parallelism(pipeline: &Pipeline, purpose: Purpose) -> u32 {
 }
 
 /// Exploring runs have one to spare, if the scenario has.
-fn task_managers(pipeline: &Pipeline, purpose: Purpose) -> u32 {
+pub(super) fn task_managers(pipeline: &Pipeline, purpose: Purpose) -> u32 {
     let all = pipeline.task_managers.total();
     match purpose {
         Purpose::Measure => all,
@@ -137,7 +137,7 @@ impl Builder<'_> {
         (store, bucket): (StoreId, BucketId),
     ) -> Vec<Job> {
         let mut jobs = Vec::new();
-        for (number, pipeline) in (0..).zip(&self.setup.scenario.pipelines) {
+        for (number, pipeline) in (0..self.size.pipelines).zip(&self.setup.scenario.pipelines) {
             let mut host = || hosts.next().expect("a host for each process of a job");
             let ((at_table, _), (at_manager, manager_az)) = (host(), host());
             let rows = TableStore::default();

@@ -3,6 +3,8 @@
 //!
 //! Each is off in most seeds: the platform then is as its scenario describes it.
 
+use crate::storm::{LONGEST, Misfit};
+use serde::{Deserialize, Serialize};
 use wavetank_models::client::ProducerSettings;
 use wavetank_models::kafka::broker::retention::RetentionOptions;
 use wavetank_models::kafka::broker::segments::LogConfig;
@@ -13,21 +15,52 @@ use wavetank_models::kafka::wal::ring::{HEADERS, RingOptions};
 use wavetank_sim::{Choices, Domain, Nanos, Stream};
 
 /// What was drawn for a seed; the default: nothing.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Knobs {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Knobs {
     /// A write-ahead log that is full after seconds without an upload.
-    small_log: bool,
+    pub small_log: bool,
     /// Keys in a page of a list (1,000).
-    page_keys: Option<u32>,
+    pub page_keys: Option<u32>,
     /// How long a dropped object stays (60 s): shorter than a read of it may take.
-    object_retention: Option<Nanos>,
+    pub object_retention: Option<Nanos>,
     /// How often what is in the log is uploaded and committed (7 s): often, so that commits are lost, and objects many; or
     /// seldom, so that much is only in logs when they change hands.
-    upload_interval: Option<Nanos>,
+    pub upload_interval: Option<Nanos>,
     /// A broker younger than this is not failed over (60 s): shorter, so that logs change hands under load, again and again.
-    failover_min_age: Option<Nanos>,
+    pub failover_min_age: Option<Nanos>,
     /// Logs that keep little (168 h, in segments of 1 GiB): what is deleted is what somebody reads, or is not uploaded yet.
-    retention: Option<RetentionOptions>,
+    pub retention: Option<Retention>,
+    /// A stream is closed without an upload: its tail stays in the log, owed.
+    pub fast_close: bool,
+}
+
+/// What logs keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    /// How often a leader looks.
+    pub check_interval: Nanos,
+    /// Bytes of a segment of the load's topics.
+    pub segment_bytes: u64,
+    /// How long a record is kept; `null`: for ever.
+    pub time: Option<Nanos>,
+    /// How many bytes are kept; `null`: any number.
+    pub bytes: Option<u64>,
+    /// Bytes of a segment of the groups' offsets.
+    pub offsets_segment_bytes: u64,
+}
+
+impl Retention {
+    fn options(self) -> RetentionOptions {
+        let Retention { check_interval, segment_bytes, time, bytes, offsets_segment_bytes } = self;
+        RetentionOptions {
+            check_interval,
+            topics: LogConfig { segment_bytes, retention_time: time, retention_bytes: bytes, ..LogConfig::default() },
+            offsets_segment_bytes,
+            mutant: None,
+        }
+    }
 }
 
 /// Bytes of a small ring: twelve seconds of a third of 40 records a second, in blocks of 4 KiB.
@@ -38,25 +71,15 @@ const SMALL_UNFLUSHED_BYTES: u64 = 32 << 10;
 const SMALL_BATCH_BYTES: u32 = 16 << 10;
 
 /// Retention of seconds, or of some records, in segments of some records.
-fn draw_retention(stream: &mut Stream) -> RetentionOptions {
+fn draw_retention(stream: &mut Stream) -> Retention {
     let check_interval = stream.nanos(Nanos::millis(500)..Nanos::secs(4));
     let segment_bytes = stream.range(2 << 10..16 << 10);
     let (by_time, time) = (stream.ratio(3, 4), stream.nanos(Nanos::secs(2)..Nanos::secs(20)));
     let (by_bytes, bytes) = (stream.ratio(1, 2), stream.range(8 << 10..96 << 10));
     let offsets_segment_bytes = stream.range(512..4 << 10);
-    let of = LogConfig::default();
-    RetentionOptions {
-        check_interval,
-        topics: LogConfig {
-            segment_bytes,
-            retention_time: by_time.then_some(time),
-            // One of them at least.
-            retention_bytes: (by_bytes || !by_time).then_some(bytes),
-            ..of
-        },
-        offsets_segment_bytes,
-        mutant: None,
-    }
+    // One of them at least.
+    let (time, bytes) = (by_time.then_some(time), (by_bytes || !by_time).then_some(bytes));
+    Retention { check_interval, segment_bytes, time, bytes, offsets_segment_bytes }
 }
 
 impl Knobs {
@@ -77,6 +100,42 @@ impl Knobs {
             upload_interval: quick.then_some(upload_interval).or(seldom.then_some(seldom_interval)),
             failover_min_age: young.then_some(failover_min_age),
             retention: brief.then_some(retention),
+            fast_close: choices.stream(Domain::new("cluster/fast-close"), 0).ratio(1, 2),
+        }
+    }
+
+    /// Whether a platform can be set so.
+    ///
+    /// # Errors
+    /// The first knob that cannot be.
+    pub(super) fn check(&self) -> Result<(), Misfit> {
+        let times = [
+            ("object_retention", self.object_retention),
+            ("upload_interval", self.upload_interval),
+            ("failover_min_age", self.failover_min_age),
+            ("retention.check_interval", self.retention.map(|it| it.check_interval)),
+            ("retention.time", self.retention.and_then(|it| it.time)),
+        ];
+        for (key, time) in times {
+            let is_pace = matches!(key, "upload_interval" | "retention.check_interval");
+            match time {
+                Some(Nanos::ZERO) if is_pace => {
+                    return Err(Misfit::new(format!("knobs.{key}"), "0 s: longer than that"));
+                }
+                Some(time) if time > LONGEST => {
+                    return Err(Misfit::new(format!("knobs.{key}"), format!("{time} s: at most a day")));
+                }
+                Some(_) | None => {}
+            }
+        }
+        let counts = [
+            ("page_keys", self.page_keys.map(u64::from)),
+            ("retention.segment_bytes", self.retention.map(|it| it.segment_bytes)),
+            ("retention.offsets_segment_bytes", self.retention.map(|it| it.offsets_segment_bytes)),
+        ];
+        match counts.into_iter().find(|(_, count)| *count == Some(0)) {
+            Some((key, _)) => Err(Misfit::new(format!("knobs.{key}"), "0: 1 or more")),
+            None => Ok(()),
         }
     }
 
@@ -86,7 +145,7 @@ impl Knobs {
     }
 
     pub(super) fn retention(&self, of: RetentionOptions) -> RetentionOptions {
-        self.retention.unwrap_or(of)
+        self.retention.map_or(of, Retention::options)
     }
 
     /// One line, of what is not as the scenario says.
@@ -100,8 +159,8 @@ impl Knobs {
         set.extend(self.upload_interval.map(|time| format!("uploads every {time} s")));
         set.extend(self.failover_min_age.map(|time| format!("failover from an age of {time} s")));
         set.extend(self.retention.map(|of| {
-            let time = of.topics.retention_time.map_or_else(|| "ever".into(), |time| format!("{time} s"));
-            let bytes = of.topics.retention_bytes.map_or_else(String::new, |bytes| format!(", at most {bytes} bytes"));
+            let time = of.time.map_or_else(|| "ever".into(), |time| format!("{time} s"));
+            let bytes = of.bytes.map_or_else(String::new, |bytes| format!(", at most {bytes} bytes"));
             format!("records kept for {time}{bytes}")
         }));
         vec![format!("knobs: {}", if set.is_empty() { "none".into() } else { set.join(", ") })]

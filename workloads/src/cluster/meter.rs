@@ -11,6 +11,7 @@ use wavetank_models::flink::oracle::InputLog;
 use wavetank_models::invariants::Invariants;
 use wavetank_models::kafka::ids::{BrokerId, ControllerId, LeaderEpoch, TopicId, TopicIdPartition};
 use wavetank_models::kafka::partition_map::PartitionMap;
+use wavetank_models::kafka::wal::WalMode;
 use wavetank_models::probe::{BrokenPromise, FirstTold, Probe, ProbeSink};
 use wavetank_sim::{Incarnation, Nanos};
 
@@ -319,10 +320,17 @@ impl Hit {
         if recovery.first_ack.is_some() {
             return;
         }
+        if let Probe::WalAcquired { wal, mode, .. } = probe
+            && *wal == self.broker
+            && recovery.fencing.is_none()
+        {
+            recovery.by_itself = *mode == WalMode::Own;
+        }
         let stage = match probe {
             Probe::BrokerFenced { broker, .. } if *broker == self.broker => &mut recovery.detection,
             Probe::WalAcquired { wal, .. } if *wal == self.broker => &mut recovery.fencing,
             Probe::FailoverDone { broker, .. } if *broker == self.broker => &mut recovery.wal_recovery,
+            Probe::WalReset { wal, .. } if *wal == self.broker && recovery.by_itself => &mut recovery.wal_recovery,
             Probe::LeaderReady { tp, .. } => {
                 if !self.orphans.remove(tp) {
                     return;

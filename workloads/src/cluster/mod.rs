@@ -11,6 +11,7 @@
 mod admin;
 pub mod budget;
 mod build;
+mod case;
 mod cloud;
 mod comparison;
 mod cost;
@@ -30,9 +31,11 @@ mod size;
 mod storm;
 mod sustainable;
 
+pub use case::Case;
 pub use comparison::{Measured, compare};
 pub use jobs::{NotYet, supported};
-pub use size::{Purpose, Setup};
+pub use knobs::{Knobs, Retention};
+pub use size::{Purpose, Setup, Size};
 
 use crate::compare::measurement::{Evaluations, Measurement, UsageReport};
 use crate::compare::recorder::Shape;
@@ -40,19 +43,18 @@ use crate::compare::{Expected, Platform, Recorder};
 use crate::lab::RunReport;
 use crate::recording::{Heard, Readers, judge, recording};
 use crate::scenario::{Listeners, RunOptions};
+use crate::storm::Storm;
 use build::{Builder, FIRST_TOPIC, Map};
 use cloud::CLOUD;
 use faults::{Conductor, judge_jobs};
 use jobs::Job;
-use knobs::Knobs;
 use meter::{Meter, SharedMeter};
-use size::Size;
 use std::sync::{Arc, Mutex};
 use sustainable::Sustainable;
 use wavetank_models::cloud::price::PriceBook;
 use wavetank_models::flink::oracle::Verdict;
 use wavetank_models::world::{Event, Products, World, launch};
-use wavetank_sim::{Choices, Core, EndReason, Limits, Nanos, Outcome};
+use wavetank_sim::{Core, EndReason, Limits, Nanos, Outcome};
 use wavetank_traces::check::Options;
 use wavetank_traces::{Finding, Severity};
 
@@ -76,26 +78,42 @@ pub struct ClusterReport {
     pub measurement: Option<Measurement>,
 }
 
-/// Runs one seed on this thread.
+/// Runs one seed on this thread; an exploring run as the seed draws it.
 pub fn run(setup: Setup<'_>, seed: u64, options: &RunOptions, listeners: Listeners) -> ClusterReport {
+    if setup.purpose == Purpose::Explore {
+        return run_case(setup, seed, &Case::draw(setup, seed), options, listeners);
+    }
     let mut size = setup.size();
-    let is_to_find = setup.purpose == Purpose::Measure && setup.scenario.workload.rate.is_none();
+    let is_to_find = setup.scenario.workload.rate.is_none();
     let sustainable = is_to_find.then(|| sustainable::find(setup, seed, options.mutant));
     size.rate = sustainable.map_or(size.rate, |it| it.rate);
+    let case = Case { size, knobs: Knobs::default(), storm: Storm::default() };
+    carry_out(setup, seed, &case, sustainable, options, listeners)
+}
+
+/// Runs an exploring run on this thread, exactly as a case has it that was [checked](Case::check).
+pub fn run_case(setup: Setup<'_>, seed: u64, case: &Case, options: &RunOptions, listeners: Listeners) -> ClusterReport {
+    carry_out(Setup { purpose: Purpose::Explore, ..setup }, seed, case, None, options, listeners)
+}
+
+fn carry_out(
+    setup: Setup<'_>,
+    seed: u64,
+    case: &Case,
+    sustainable: Option<Sustainable>,
+    options: &RunOptions,
+    listeners: Listeners,
+) -> ClusterReport {
+    let Case { size, knobs, storm } = case;
     let begin = size.begins();
-    let (cloud, hosts, instances) = Map::new(&setup, &size).split();
-    let recorder = (setup.purpose == Purpose::Measure).then(|| recorder(&setup, &size, seed, begin));
+    let (cloud, hosts, instances) = Map::new(&setup, size).split();
+    let recorder = (setup.purpose == Purpose::Measure).then(|| recorder(&setup, size, seed, begin));
     let meter = Meter::new(recorder, begin, FIRST_TOPIC, size.partitions);
     let meter = SharedMeter(Arc::new(Mutex::new(meter)));
     let marks = Arc::new(Mutex::new(Vec::new()));
     let jobs = Arc::new(Mutex::new(Vec::new()));
     let is_explore = setup.purpose == Purpose::Explore;
-    let storm = is_explore.then(|| storm::Drawn::draw(setup, &Choices::new(seed)));
-    let knobs = if is_explore { Knobs::draw(&Choices::new(seed)) } else { Knobs::default() };
-    let mut drawn = storm.as_ref().map_or_else(Vec::new, storm::Drawn::describe);
-    if is_explore {
-        drawn.extend(knobs.describe());
-    }
+    let drawn = if is_explore { case.describe() } else { Vec::new() };
     // Consumers are members of groups.
     let checked = Options { subscribe: true, ..Options::default() };
     let heard = if knobs.retains_briefly() { Heard::AtEnd } else { Heard::AtOnce };
@@ -112,10 +130,10 @@ pub fn run(setup: Setup<'_>, seed: u64, options: &RunOptions, listeners: Listene
             if let Some(recording) = recording {
                 world.set_recording(recording);
             }
-            let cluster = Builder { setup, size: &size, mutant: options.mutant, knobs }.build(world, core, &hosts);
+            let cluster = Builder { setup, size, mutant: options.mutant, knobs }.build(world, core, &hosts);
             let faults = if is_explore { Vec::new() } else { setup.scenario.faults.clone() };
-            if let Some(storm) = storm {
-                storm.put_on_plan(world, core, &cluster, begin..size.load_ends());
+            if is_explore {
+                storm::put_on_plan(storm, world, core, &cluster, size.load_ends());
             }
             let conductor = Conductor {
                 faults,
@@ -144,7 +162,7 @@ pub fn run(setup: Setup<'_>, seed: u64, options: &RunOptions, listeners: Listene
                 Verdict::Whole
             };
             let doubled = jobs.lock().expect("the run is over").iter().map(Job::doubled).sum();
-            let report = Report { setup, size: &size, seed, drawn, instances, verdict, sustainable, doubled };
+            let report = Report { setup, size, seed, drawn, instances, verdict, sustainable, doubled };
             let faults = std::mem::take(&mut *marks.lock().expect("the run is over"));
             let mut meter = meter.0.lock().expect("the run is over");
             let mut measurement = report.measurement(world, &mut meter, &outcome);
@@ -165,7 +183,7 @@ fn recorder(setup: &Setup<'_>, size: &Size, seed: u64, begin: Nanos) -> Recorder
         partitions: size.partitions * size.topics,
         record_bytes: setup.scenario.workload.message_size,
         topics: size.topics,
-        producers_per_topic: size.producers.total() / size.topics.max(1),
+        producers_per_topic: size.producers_total() / size.topics.max(1),
         consumers_per_topic: consumers,
         begin,
         expected: size.duration,
@@ -272,6 +290,7 @@ impl Report<'_> {
             findings,
             drawn: self.drawn,
             history,
+            met: world.anomalies().happened().to_vec(),
             led_here,
         }
     }

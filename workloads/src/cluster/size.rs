@@ -1,7 +1,9 @@
 //! One run of a scenario: its platform, its size, what of it is checked.
 
 use super::sustainable;
-use crate::spec::scenario::{EXPLORE_RATE, Placement, Platform, Scenario};
+use crate::spec::scenario::{EXPLORE_RATE, Group, Placement, Platform, Scenario};
+use crate::storm::{LONGEST, Misfit};
+use serde::{Deserialize, Serialize};
 use wavetank_sim::Nanos;
 
 /// For what a run is.
@@ -14,26 +16,40 @@ pub enum Purpose {
 }
 
 /// How large a run is: the scenario's figures, with those of its size over them.
-#[derive(Clone, Debug)]
-pub(super) struct Size {
-    pub(super) warm_up: Nanos,
-    pub(super) duration: Nanos,
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Size {
+    /// How long the load runs before anything goes wrong.
+    pub warm_up: Nanos,
+    /// How long it goes on after that: storms are over with it.
+    pub duration: Nanos,
     /// How long after the load everything may take to become quiet.
-    pub(super) quiesce: Nanos,
-    pub(super) events_max: u64,
+    pub quiesce: Nanos,
+    /// Events after which a run has gone wrong, and ends.
+    pub events_max: u64,
     /// Messages a second; where it is to be found, the first guess.
-    pub(super) rate: u64,
-    pub(super) topics: u32,
-    pub(super) partitions: u32,
-    pub(super) producers: Placement,
-    /// At most so many members a group; `None`: as many as the scenario says.
-    pub(super) members: Option<u32>,
+    pub rate: u64,
+    /// Topics.
+    pub topics: u32,
+    /// Partitions of each.
+    pub partitions: u32,
+    /// Producers in each zone, in the scenario's order of zones.
+    pub producers: Vec<u32>,
+    /// At most so many members a group; `null`: as many as the scenario says.
+    pub members: Option<u32>,
+    /// So many of the scenario's pipelines, the first ones.
+    pub pipelines: u32,
 }
+
+/// As scenarios have it.
+const COUNT_MAX: u64 = 10_000;
+const RATE_MAX: u64 = 1_000_000_000;
 
 impl Size {
     pub(super) fn of(scenario: &Scenario, purpose: Purpose) -> Size {
         let workload = &scenario.workload;
         let (measure, explore) = (&scenario.measure, &scenario.explore);
+        let pipelines = u32::try_from(scenario.pipelines.len()).expect("few pipelines");
         match purpose {
             Purpose::Measure => Size {
                 warm_up: measure.warm_up,
@@ -43,8 +59,9 @@ impl Size {
                 rate: workload.rate.unwrap_or(sustainable::FIRST_GUESS),
                 topics: workload.topics,
                 partitions: workload.partitions,
-                producers: workload.producers.clone(),
+                producers: workload.producers.counts(),
                 members: None,
+                pipelines,
             },
             Purpose::Explore => Size {
                 warm_up: explore.warm_up,
@@ -58,21 +75,71 @@ impl Size {
                 topics: explore.topics.unwrap_or(workload.topics),
                 partitions: explore.partitions.unwrap_or(workload.partitions),
                 producers: match explore.producers {
-                    Some(count) => Placement::spread(count, &scenario.cluster.azs),
-                    None => workload.producers.clone(),
+                    Some(count) => Placement::spread(count, &scenario.cluster.azs).counts(),
+                    None => workload.producers.counts(),
                 },
                 members: explore.members,
+                pipelines,
             },
         }
     }
 
+    /// Whether a run can be so large.
+    ///
+    /// # Errors
+    /// The first figure that cannot be.
+    pub(super) fn check(&self, setup: &Setup<'_>) -> Result<(), Misfit> {
+        let Size { warm_up, duration, quiesce, events_max, rate, topics, partitions, producers, members, pipelines } =
+            self;
+        let wrong = |key: &str, what: String| Err(Misfit::new(format!("size.{key}"), what));
+        for (key, time) in [("warm_up", warm_up), ("duration", duration), ("quiesce", quiesce)] {
+            if *time > LONGEST {
+                return wrong(key, format!("{time} s: at most a day"));
+            }
+        }
+        let counts = [
+            ("events_max", *events_max, u64::MAX),
+            ("rate", *rate, RATE_MAX),
+            ("topics", u64::from(*topics), COUNT_MAX),
+            ("partitions", u64::from(*partitions), COUNT_MAX),
+            ("members", u64::from(members.unwrap_or(1)), COUNT_MAX),
+        ];
+        for (key, count, most) in counts {
+            if count == 0 || count > most {
+                return wrong(key, format!("{count}: 1 to {most}"));
+            }
+        }
+        let (zones, there) = (setup.scenario.cluster.azs.len(), setup.scenario.pipelines.len());
+        let total: u64 = producers.iter().map(|count| u64::from(*count)).sum();
+        if producers.len() != zones {
+            return wrong("producers", format!("{} numbers: one for each of {zones} zones", producers.len()));
+        }
+        if total == 0 || total > COUNT_MAX {
+            return wrong("producers", format!("{total} in all: 1 to {COUNT_MAX}"));
+        }
+        if *pipelines as usize > there {
+            return wrong("pipelines", format!("{pipelines}: the scenario has {there}"));
+        }
+        Ok(())
+    }
+
+    /// Producers of all zones.
+    pub(super) fn producers_total(&self) -> u32 {
+        self.producers.iter().sum()
+    }
+
+    /// How many members a group has.
+    pub(super) fn members_of(&self, group: &Group) -> u32 {
+        group.members.total().min(self.members.unwrap_or(u32::MAX))
+    }
+
     /// When the measurement begins: the warm-up is over, and there has been a load.
-    pub(super) fn begins(&self) -> Nanos {
+    pub fn begins(&self) -> Nanos {
         self.warm_up.max(super::LOAD_BEGINS)
     }
 
     /// When the load stops.
-    pub(super) fn load_ends(&self) -> Nanos {
+    pub fn load_ends(&self) -> Nanos {
         self.begins() + self.duration
     }
 

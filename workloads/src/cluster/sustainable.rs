@@ -60,7 +60,7 @@ pub(super) fn find(setup: Setup<'_>, seed: u64, mutant: Option<Mutant>) -> Susta
         cloud,
         |world, core, _| {
             world.set_probes(Box::new(meter.clone()));
-            let cluster = Builder { setup, size: &size, mutant, knobs: Knobs::default() }.build(world, core, &hosts);
+            let cluster = Builder { setup, size: &size, mutant, knobs: &Knobs::default() }.build(world, core, &hosts);
             let search = Search {
                 producers: cluster.producers.iter().map(|producer| producer.node).collect(),
                 topics: topics_read(&setup, &size),

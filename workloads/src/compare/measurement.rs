@@ -196,6 +196,8 @@ pub struct Recovery {
     pub what: String,
     /// When, since the end of the warm-up.
     pub began: Nanos,
+    /// Whether the broker was back and emptied its own log before anybody else had: then nobody was failed over to.
+    pub by_itself: bool,
     /// Until the controller or a heartbeat's end noticed.
     pub detection: Option<Nanos>,
     /// Until the old owner could write no more.

@@ -117,6 +117,8 @@ pub struct Stages {
     pub recovered: u64,
     /// How many were still out when their run ended. Their stages are not in the means.
     pub unfinished: u64,
+    /// In how many the broker was back before anybody else had its log: its own start is what was waited for.
+    pub by_itself: u64,
     /// Mean length of each stage in seconds, with its name; none where the platform has no such stage.
     pub stages: Vec<(String, Option<f64>)>,
     /// Mean of the whole, in seconds; none when none ended.
@@ -398,11 +400,21 @@ fn platform(runs: &[&Measurement]) -> PlatformSummary {
         faults: faults(runs),
         recoveries: stages(
             &Recovery::STAGES,
-            runs.iter().flat_map(|run| &run.recoveries).map(|r| (r.what.as_str(), r.stages().to_vec(), r.total())),
+            runs.iter().flat_map(|run| &run.recoveries).map(|r| One {
+                what: &r.what,
+                by_itself: r.by_itself,
+                stages: r.stages().to_vec(),
+                total: r.total(),
+            }),
         ),
         job_recoveries: stages(
             &JobRecovery::STAGES,
-            runs.iter().flat_map(|run| &run.job_recoveries).map(|r| (r.what.as_str(), r.stages().to_vec(), r.total())),
+            runs.iter().flat_map(|run| &run.job_recoveries).map(|r| One {
+                what: &r.what,
+                by_itself: false,
+                stages: r.stages().to_vec(),
+                total: r.total(),
+            }),
         ),
         acked_lost: runs.iter().map(|run| run.acked_lost).sum(),
         ended_promises: ended_promises(runs),
@@ -494,23 +506,24 @@ fn faults(runs: &[&Measurement]) -> Vec<FaultMark> {
     marks
 }
 
-fn stages<'a>(
-    names: &[&str],
-    recoveries: impl Iterator<Item = (&'a str, Vec<Option<Nanos>>, Option<Nanos>)>,
-) -> Vec<Stages> {
-    type Group<'a> = (&'a str, u64, Vec<(Vec<Option<Nanos>>, Nanos)>);
-    let mut groups: Vec<Group<'a>> = Vec::new();
-    for (what, stages, total) in recoveries {
-        let at = groups.iter().position(|(name, _, _)| *name == what).unwrap_or_else(|| {
-            groups.push((what, 0, Vec::new()));
-            groups.len() - 1
-        });
-        match total {
-            Some(total) => groups[at].2.push((stages, total)),
-            None => groups[at].1 += 1,
+/// One recovery of a platform or of a pipeline.
+struct One<'a> {
+    what: &'a str,
+    by_itself: bool,
+    stages: Vec<Option<Nanos>>,
+    total: Option<Nanos>,
+}
+
+fn stages<'a>(names: &[&str], recoveries: impl Iterator<Item = One<'a>>) -> Vec<Stages> {
+    let mut groups: Vec<(&str, Vec<One<'a>>)> = Vec::new();
+    for one in recoveries {
+        match groups.iter_mut().find(|(what, _)| *what == one.what) {
+            Some((_, group)) => group.push(one),
+            None => groups.push((one.what, vec![one])),
         }
     }
-    let summarised = |(what, unfinished, ended): Group<'a>| {
+    let summarised = |(what, all): (&str, Vec<One<'a>>)| {
+        let ended: Vec<(&[_], Nanos)> = all.iter().filter_map(|one| Some((&*one.stages, one.total?))).collect();
         // A stage that only some of the recoveries had counts as zero in the others: so the stages add up to the total.
         let stage = |index: usize| {
             let any = ended.iter().any(|(stages, _)| stages[index].is_some());
@@ -520,7 +533,8 @@ fn stages<'a>(
         Stages {
             what: what.into(),
             recovered: ended.len() as u64,
-            unfinished,
+            unfinished: (all.len() - ended.len()) as u64,
+            by_itself: all.iter().filter(|one| one.total.is_some() && one.by_itself).count() as u64,
             stages: names.iter().enumerate().map(|(index, name)| (String::from(*name), stage(index))).collect(),
             total_s: mean(ended.iter().map(|(_, total)| total.as_secs_f64())),
         }

@@ -34,9 +34,10 @@ pub(crate) use storm::rates;
 use crate::lab::RunReport;
 use crate::recording::{Heard, Readers, judge, recording};
 use crate::scenario::{Listeners, RunOptions};
+use crate::storm::{LONGEST, Misfit, Operations, Role, Roster, Storm, Target, Targets};
 use ledger::Ledger;
+use serde::{Deserialize, Serialize};
 use std::sync::{Arc, LazyLock, Mutex};
-use storm::Storm;
 use wavetank_models::cloud::calibrated::{self, ShareOrder, VolumeOrder};
 use wavetank_models::cloud::express::{ExpressProfile, ExpressStore};
 use wavetank_models::cloud::host::HostSpec;
@@ -55,9 +56,12 @@ use wavetank_traces::{Finding, Severity};
 
 /// Why a run ends in which everything went well.
 const ALL_DONE: &str = "all cargo delivered and read back";
+/// Zones, with a host each.
+const BERTHS: usize = 3;
 /// How much cargo each boat delivers.
 const CARGO: u64 = 150;
-/// When the storm is over.
+const CARGO_MAX: u64 = 1_000_000;
+/// When a drawn storm is over.
 const STORM_ENDS: Nanos = Nanos::secs(40);
 /// How long after it everything must be live again: the slowest recovery allowed here is an NFS lease (90 s) that a
 /// dead holder left behind, and a zone's volumes coming back.
@@ -89,8 +93,22 @@ impl Harbour {
         [&self.piers[..], &self.boats, &self.watchmen].concat()
     }
 
-    fn nodes_on(&self, world: &World, host: HostId) -> Vec<NodeId> {
-        self.all_nodes().into_iter().filter(|node| world.host_of(*node) == host).collect()
+    fn targets(&self, world: &World) -> Targets {
+        let all = [(Role::Pier, &self.piers), (Role::Boat, &self.boats), (Role::Watchman, &self.watchmen)];
+        let members = all.into_iter().flat_map(|(role, nodes)| {
+            nodes.iter().enumerate().map(move |(n, node)| {
+                let volume = (role == Role::Pier).then(|| self.berths[n].volume);
+                (role.nth(n), Target { node: *node, host: world.host_of(*node), volume })
+            })
+        });
+        Targets {
+            members: members.collect(),
+            zones: self.berths.iter().map(|berth| berth.az).collect(),
+            store: self.berths[0].store,
+            express: self.berths.iter().map(|berth| berth.express).collect(),
+            share: Some(self.berths[0].share),
+            moves: None,
+        }
     }
 }
 
@@ -102,14 +120,63 @@ pub fn demands(seeds: u64) -> Vec<&'static str> {
     if seeds < SEEDS_FOR_SITUATIONS { Vec::new() } else { ledger::MUST_REACH.to_vec() }
 }
 
-/// Runs one seed on this thread.
-pub fn run(seed: u64, options: &RunOptions, listeners: Listeners) -> RunReport {
-    let limits = Limits { events_max: 2_000_000, time_max: STORM_ENDS + QUIESCE, ..Limits::default() };
+/// What a run is, beyond scenario, seed and options. A seed draws it, a file may hold it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// How much cargo each boat delivers.
+    pub cargo: u64,
+    /// When the storm is over.
+    pub storm_ends: Nanos,
+    /// How long after it everything may take to become live again.
+    pub quiesce: Nanos,
+    /// What goes wrong.
+    pub storm: Storm,
+}
+
+impl Case {
+    /// A seed's.
+    pub fn draw(seed: u64) -> Case {
+        let storm = storm::draw(&Choices::new(seed));
+        Case { cargo: CARGO, storm_ends: STORM_ENDS, quiesce: QUIESCE, storm }
+    }
+
+    /// Whether it can be run.
+    ///
+    /// # Errors
+    /// The first thing that does not fit.
+    pub fn check(&self) -> Result<(), Misfit> {
+        let Case { cargo, storm_ends, quiesce, storm } = self;
+        for (key, time) in [("storm_ends", storm_ends), ("quiesce", quiesce)] {
+            if *time > LONGEST {
+                return Err(Misfit::new(key, format!("{time} s: at most a day")));
+            }
+        }
+        if *cargo == 0 || *cargo > CARGO_MAX {
+            return Err(Misfit::new("cargo", format!("{cargo}: 1 to {CARGO_MAX}")));
+        }
+        let berths = BERTHS as u32;
+        let roster = Roster {
+            members: [Role::Pier, Role::Boat, Role::Watchman].map(|role| (role, berths)).into(),
+            zones: berths,
+            with_volumes: [Role::Pier].into(),
+            volumes: berths,
+            express: berths,
+            has_share: true,
+            partitions: Vec::new(),
+        };
+        storm.check(&roster, *storm_ends)
+    }
+}
+
+/// Runs one seed on this thread, exactly as a case has it that was [checked](Case::check).
+pub fn run(seed: u64, case: &Case, options: &RunOptions, listeners: Listeners) -> RunReport {
+    let (storm_ends, time_max) = (case.storm_ends, case.storm_ends + case.quiesce);
+    let limits = Limits { events_max: 2_000_000, time_max, ..Limits::default() };
     let (cloud, azs, hosts) = map();
-    let ledger = Arc::new(Mutex::new(Ledger::new(azs.len(), CARGO)));
+    let ledger = Arc::new(Mutex::new(Ledger::new(azs.len(), case.cargo)));
     let planted = options.planted_divergence.then(planted_divergence);
-    let storm = Storm::draw(&Choices::new(seed));
-    let drawn = storm.describe();
+    let drawn = case.storm.describe();
     let recording = recording(options, Options::default(), Heard::AtOnce, listeners.history);
     launch(
         seed,
@@ -124,7 +191,16 @@ pub fn run(seed: u64, options: &RunOptions, listeners: Listeners) -> RunReport {
             }
             let berths = build_devices(world, core, &azs, &hosts);
             let harbour = build_nodes(world, core, berths, &ledger, options);
-            storm.put_on_plan(world, core, &harbour);
+            case.storm.operations.begin(world, core);
+            case.storm.put_on_plan(world, core, &harbour.targets(world));
+            if case.storm.operations != Operations::Ordinary {
+                world.plan(core, storm_ends, Action::EndAnomalies);
+            }
+            // Whatever is down or paused by then comes back.
+            for node in harbour.all_nodes() {
+                world.plan(core, storm_ends, Action::Resume(node));
+                world.plan(core, storm_ends + Nanos::secs(1), Action::Restart(node));
+            }
             for (n, boat) in planted.into_iter().flatten().enumerate() {
                 // Only the order of these touches the run, and no seed decides it.
                 let at = Nanos::millis(700 + n as u64);
@@ -295,6 +371,7 @@ fn report(
         findings,
         drawn,
         history,
+        met: world.anomalies().happened().to_vec(),
         led_here,
     }
 }

@@ -1,18 +1,16 @@
-//! The storm over the harbour: a plan drawn from the seed.
+//! The storm over the harbour, drawn from the seed.
 //!
 //! Each family of faults is fully off or on for a seed (swarm), so that rare combinations get whole runs to themselves.
 
-use super::{Harbour, STORM_ENDS};
-use wavetank_models::anomaly::{Anomalies, AnomalyRates};
-use wavetank_models::cloud::express::ExpressFault;
-use wavetank_models::cloud::host::HostFault;
-use wavetank_models::cloud::network::{LinkClass, NetworkFault, PartitionDirection, Scope};
-use wavetank_models::cloud::nfs::{NfsFault, NfsRates};
-use wavetank_models::cloud::object_store::{ObjectRates, ObjectStoreFault};
-use wavetank_models::cloud::volume::{Survival, VolumeFault, VolumeRates};
-use wavetank_models::fault::Fault;
-use wavetank_models::world::{Action, Event, World};
-use wavetank_sim::{Choices, Core, DRIFT_PPB_MAX, Domain, Nanos, NodeId, Stream};
+use super::{BERTHS, STORM_ENDS};
+use crate::storm::{
+    Blow, Direction, Member, Operations, Place, Role, ShareBlow, Storage, StoreBlow, Storm, VolumeBlow,
+};
+use wavetank_models::anomaly::AnomalyRates;
+use wavetank_models::cloud::nfs::NfsRates;
+use wavetank_models::cloud::object_store::ObjectRates;
+use wavetank_models::cloud::volume::VolumeRates;
+use wavetank_sim::{Choices, DRIFT_PPB_MAX, Domain, Nanos, Stream};
 
 /// A family of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,154 +44,99 @@ impl Family {
     ];
 }
 
-/// What was drawn for a seed.
-pub(super) struct Storm {
-    families: Vec<Family>,
-    /// Mean time between two faults of one family.
-    pace: Nanos,
-    stream: Stream,
+/// A seed's storm.
+pub(super) fn draw(choices: &Choices) -> Storm {
+    let mut stream = choices.stream(Domain::new("harbour/storm"), 0);
+    let families: Vec<Family> = Family::ALL.into_iter().filter(|_| stream.ratio(1, 2)).collect();
+    // Mean time between two faults of one family.
+    let pace = stream.nanos(Nanos::secs(2)..Nanos::secs(10));
+    let (mut storm, mut draw) = (Storm::default(), Draw(stream));
+    for family in families {
+        if family == Family::Anomalies {
+            storm.operations = Operations::at(rates());
+            continue;
+        }
+        let mut at = Nanos::millis(500) + draw.0.exponential(pace);
+        while at < STORM_ENDS {
+            let span = draw.0.nanos(Nanos::millis(5)..Nanos::secs(6));
+            let what = draw.one(family);
+            storm.push(&format!("{family:?}").to_lowercase(), at, (at + span).min(STORM_ENDS), what);
+            at += draw.0.exponential(pace);
+        }
+    }
+    storm
 }
 
-impl Storm {
-    pub(super) fn draw(choices: &Choices) -> Storm {
-        let mut stream = choices.stream(Domain::new("harbour/storm"), 0);
-        let families = Family::ALL.into_iter().filter(|_| stream.ratio(1, 2)).collect();
-        let pace = stream.nanos(Nanos::secs(2)..Nanos::secs(10));
-        Storm { families, pace, stream }
+/// Draws faults.
+struct Draw(Stream);
+
+impl Draw {
+    fn berth(&mut self) -> usize {
+        self.0.index(BERTHS)
     }
 
-    pub(super) fn describe(&self) -> Vec<String> {
-        let names: Vec<String> = self.families.iter().map(|family| format!("{family:?}").to_lowercase()).collect();
-        vec![
-            format!("faults: {}", if names.is_empty() { "none".into() } else { names.join(" ") }),
-            format!("one of each every {:.1} s on average, until {STORM_ENDS:?}", self.pace.as_secs_f64()),
-        ]
-    }
-
-    pub(super) fn put_on_plan(mut self, world: &mut World, core: &mut Core<Event>, harbour: &Harbour) {
-        for family in std::mem::take(&mut self.families) {
-            if family == Family::Anomalies {
-                world.set_anomalies(Anomalies::explore(rates(), core.choices()));
-                world.plan(core, STORM_ENDS, Action::EndAnomalies);
-                continue;
-            }
-            let mut at = Nanos::millis(500) + self.stream.exponential(self.pace);
-            while at < STORM_ENDS {
-                let span = self.stream.nanos(Nanos::millis(5)..Nanos::secs(6));
-                let ends = (at + span).min(STORM_ENDS);
-                self.one(world, core, harbour, family, at, ends);
-                at += self.stream.exponential(self.pace);
-            }
-        }
-        // Whatever is down or paused by then comes back.
-        for node in harbour.all_nodes() {
-            world.plan(core, STORM_ENDS, Action::Resume(node));
-            world.plan(core, STORM_ENDS + Nanos::secs(1), Action::Restart(node));
-        }
-    }
-
-    fn node(&mut self, harbour: &Harbour) -> NodeId {
+    fn member(&mut self) -> Member {
         // Piers have the most to lose.
-        match self.stream.weighted(&[4, 1, 2]) {
-            0 => *self.stream.pick(&harbour.piers),
-            1 => *self.stream.pick(&harbour.boats),
-            _ => *self.stream.pick(&harbour.watchmen),
+        let role = [Role::Pier, Role::Boat, Role::Watchman][self.0.weighted(&[4, 1, 2])];
+        role.nth(self.berth())
+    }
+
+    fn one(&mut self, family: Family) -> Blow {
+        let berth = self.berth();
+        let pier = Role::Pier.nth(berth);
+        match family {
+            Family::Kills => Blow::Kill(self.member()),
+            Family::PowerLosses => Blow::PowerLoss(pier),
+            Family::Pauses => Blow::Pause(self.member()),
+            Family::Clocks => {
+                let of = self.member();
+                let jump_ns = self.0.range(0..20_000_000_000) as i64 - 10_000_000_000;
+                let drift = self.0.range(0..DRIFT_PPB_MAX as u64) as i64 - DRIFT_PPB_MAX / 2;
+                Blow::Clock { of, jump_ns, drift_ppb: Some(drift) }
+            }
+            Family::ZoneLosses => Blow::ZoneDown(berth as u32),
+            Family::Network => self.network(),
+            Family::Hosts if self.0.ratio(1, 2) => Blow::PauseHost(pier),
+            Family::Hosts => Blow::SlowHost { of: pier, factor: 8 },
+            Family::Volumes => Blow::Volume { of: pier, fault: self.volume() },
+            Family::Stores => match self.0.weighted(&[3, 1, 1]) {
+                0 => Blow::Store(StoreBlow::Brownout { latency_percent: 500, error_ppm: 300_000 }),
+                1 => Blow::Store(StoreBlow::Outage),
+                _ => Blow::ExpressDown(berth as u32),
+            },
+            Family::Shares => {
+                Blow::Share(*self.0.pick(&[ShareBlow::Failover { duration: Nanos::secs(8) }, ShareBlow::Stall]))
+            }
+            Family::Anomalies => unreachable!("drawn per operation"),
         }
     }
 
-    fn one(
-        &mut self,
-        world: &mut World,
-        core: &mut Core<Event>,
-        harbour: &Harbour,
-        family: Family,
-        at: Nanos,
-        ends: Nanos,
-    ) {
-        let berth = *self.stream.pick(&harbour.berths);
-        let fault = match family {
-            Family::Kills => {
-                let node = self.node(harbour);
-                world.plan(core, at, Action::Kill(node));
-                return world.plan(core, ends, Action::Restart(node));
-            }
-            Family::PowerLosses => {
-                world.plan(core, at, Action::PowerLoss(berth.host, Survival::Drawn));
-                for node in harbour.nodes_on(world, berth.host) {
-                    world.plan(core, ends, Action::Restart(node));
-                }
-                return;
-            }
-            Family::Pauses => {
-                let node = self.node(harbour);
-                world.plan(core, at, Action::Pause(node));
-                return world.plan(core, ends, Action::Resume(node));
-            }
-            Family::Clocks => {
-                let node = self.node(harbour);
-                let jump = self.stream.range(0..20_000_000_000) as i64 - 10_000_000_000;
-                let drift = self.stream.range(0..DRIFT_PPB_MAX as u64) as i64 - DRIFT_PPB_MAX / 2;
-                world.plan(core, at, Action::JumpClock(node, jump));
-                world.plan(core, at, Action::DriftClock(node, drift));
-                return world.plan(core, ends, Action::DriftClock(node, 0));
-            }
-            Family::ZoneLosses => Fault::AzDown(berth.az),
-            Family::Network => Fault::Network(self.network_fault(harbour)),
-            Family::Hosts => Fault::Host(
-                berth.host,
-                if self.stream.ratio(1, 2) { HostFault::Pause } else { HostFault::Slow { num: 8, den: 1 } },
-            ),
-            Family::Volumes => Fault::Volume(berth.volume, self.volume_fault()),
-            Family::Stores => match self.stream.weighted(&[3, 1, 1]) {
-                0 => Fault::Object(
-                    berth.store,
-                    ObjectStoreFault::Brownout { az: None, latency_percent: 500, error_ppm: 300_000 },
-                ),
-                1 => Fault::Object(berth.store, ObjectStoreFault::Outage { az: None }),
-                _ => Fault::Express(berth.express, ExpressFault::AzDown),
-            },
-            Family::Shares => Fault::Nfs(berth.share, self.share_fault()),
-            Family::Anomalies => unreachable!("drawn per operation"),
-        };
-        let id = world.next_fault_id();
-        world.plan(core, at, Action::Inject(id, fault));
-        world.plan(core, ends, Action::Heal(id));
-    }
-
-    fn network_fault(&mut self, harbour: &Harbour) -> NetworkFault {
-        let (a, b) = (self.stream.pick(&harbour.berths).az, self.stream.pick(&harbour.berths).az);
-        let (from, to) = (Scope::Az(a), if a == b { Scope::All } else { Scope::Az(b) });
-        match self.stream.weighted(&[3, 2, 2, 2, 1, 1]) {
-            0 => NetworkFault::Partition { from, to, direction: PartitionDirection::TwoWay },
-            1 => NetworkFault::Partition { from, to, direction: PartitionDirection::OneWay },
-            2 => NetworkFault::Clog { from, to },
-            3 => NetworkFault::Grey { from, to, latency_factor: (10, 1), bandwidth_divisor: 20 },
-            4 => NetworkFault::ResetStorm { from, to, every: Nanos::millis(300), ratio_ppm: 300_000 },
-            _ => NetworkFault::Partition {
-                from: Scope::Az(a),
-                to: Scope::Storage(LinkClass::ObjectStorage),
-                direction: if self.stream.ratio(1, 2) {
-                    PartitionDirection::OneWay
-                } else {
-                    PartitionDirection::TwoWay
-                },
+    fn network(&mut self) -> Blow {
+        let (a, b) = (self.berth() as u32, self.berth() as u32);
+        let (from, to) = (Place::Zone(a), if a == b { Place::Everywhere } else { Place::Zone(b) });
+        match self.0.weighted(&[3, 2, 2, 2, 1, 1]) {
+            0 => Blow::Cut { from, to, direction: Direction::TwoWay },
+            1 => Blow::Cut { from, to, direction: Direction::OneWay },
+            2 => Blow::Clog { from, to },
+            3 => Blow::Grey { from, to, latency_factor: 10, bandwidth_divisor: 20 },
+            4 => Blow::Resets { from, to, every: Nanos::millis(300), ratio_ppm: 300_000 },
+            _ => Blow::Cut {
+                from,
+                to: Place::Storage(Storage::Object),
+                direction: if self.0.ratio(1, 2) { Direction::OneWay } else { Direction::TwoWay },
             },
         }
     }
 
     /// Factors multiply where faults of one kind overlap, and what was asked meanwhile keeps its latency after the heal: a
     /// larger factor here, three times over, would outlast the time that everything has to become live again.
-    fn volume_fault(&mut self) -> VolumeFault {
-        match self.stream.weighted(&[3, 2, 1, 2]) {
-            0 => VolumeFault::Stall,
-            1 => VolumeFault::Slow { latency_factor: 8, throughput_divisor: 8 },
-            2 => VolumeFault::Full,
-            _ => VolumeFault::IoErrors { reads: false, writes: true },
+    fn volume(&mut self) -> VolumeBlow {
+        match self.0.weighted(&[3, 2, 1, 2]) {
+            0 => VolumeBlow::Stall,
+            1 => VolumeBlow::Slow { latency_factor: 8, throughput_divisor: 8 },
+            2 => VolumeBlow::Full,
+            _ => VolumeBlow::WriteErrors,
         }
-    }
-
-    fn share_fault(&mut self) -> NfsFault {
-        *self.stream.pick(&[NfsFault::Failover { duration: Nanos::secs(8) }, NfsFault::Stall])
     }
 }
 

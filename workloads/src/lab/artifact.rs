@@ -1,12 +1,14 @@
 //! A failure in a file, and the file run again.
 
-use super::{RunReport, run};
+use super::{RunReport, run_case};
+use crate::case::Case;
 use crate::mutant::Mutant;
 use crate::scenario::{Listeners, NoScenario, RunOptions, Scenario, ScenarioText, UnknownName};
+use crate::storm::Misfit;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use wavetank_sim::Panicked;
-use wavetank_traces::artifact::{Artifact, Ended, NoArtifact, Outcome, Panic};
+use wavetank_traces::artifact::{Artifact, Ended, NoArtifact, Outcome, Panic, Parts};
 
 /// The version of wavetank that this is.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -65,6 +67,8 @@ pub struct Failure {
     pub seed: u64,
     /// How.
     pub options: RunOptions,
+    /// What it was.
+    pub case: Case,
     /// What came of it.
     pub outcome: Outcome,
     /// Which wavetank saw it.
@@ -89,6 +93,8 @@ enum WhyNot {
     Scenario { wavetank: String, why: NoScenario },
     #[error("its options mean nothing to wavetank {VERSION}, and wavetank {wavetank} wrote it: {why}")]
     Options { wavetank: String, why: UnknownName },
+    #[error("its case does not fit its scenario: case.{0}")]
+    Case(Misfit),
 }
 
 /// How a replay compares with what it replays.
@@ -103,9 +109,14 @@ pub enum Sameness {
 }
 
 impl Failure {
-    /// Of a run by this wavetank.
+    /// Of a run by this wavetank, as the seed draws it.
     pub fn new(scenario: Scenario, seed: u64, options: &RunOptions, outcome: Outcome) -> Failure {
-        Failure { scenario, seed, options: *options, outcome, wavetank: VERSION.into() }
+        Failure::of_case(scenario, seed, scenario.draw(seed), options, outcome)
+    }
+
+    /// Of a case that this wavetank ran.
+    pub fn of_case(scenario: Scenario, seed: u64, case: Case, options: &RunOptions, outcome: Outcome) -> Failure {
+        Failure { scenario, seed, options: *options, case, outcome, wavetank: VERSION.into() }
     }
 
     /// The name of its file: the same for the same scenario, options and seed.
@@ -121,12 +132,25 @@ impl Failure {
     /// # Errors
     /// What the system says, with the path.
     pub fn write(&self, folder: &Path) -> Result<PathBuf, String> {
-        let path = folder.join(self.file_name());
-        let (scenario, options) = (self.scenario.text(), KeptOptions::of(&self.options));
-        let artifact = Artifact::new(&self.wavetank, scenario, self.seed, options, self.outcome.clone());
-        let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, artifact.to_json()));
+        let name = self.file_name();
+        let path = folder.join(&name);
+        let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, self.to_json(&name)));
         written.map_err(|error| format!("can't write the failure to {}: {error}", path.display()))?;
         Ok(path)
+    }
+
+    /// As a file of that name holds it.
+    pub fn to_json(&self, file_name: &str) -> String {
+        Artifact::new(Parts {
+            wavetank: self.wavetank.clone(),
+            replay: format!("wavetank replay {file_name}"),
+            scenario: self.scenario.text(),
+            seed: self.seed,
+            options: KeptOptions::of(&self.options),
+            case: self.case.clone(),
+            outcome: self.outcome.clone(),
+        })
+        .to_json()
     }
 
     /// Reads its file.
@@ -139,12 +163,16 @@ impl Failure {
 
     fn read_it(path: &Path) -> Result<Failure, WhyNot> {
         let text = std::fs::read_to_string(path).map_err(WhyNot::Unreadable)?;
-        let artifact: Artifact<ScenarioText, KeptOptions> = Artifact::from_json(&text).map_err(WhyNot::NoArtifact)?;
-        let Artifact { wavetank, scenario, seed, options, outcome, .. } = artifact;
+        let artifact: Artifact<ScenarioText, KeptOptions, Case> =
+            Artifact::from_json(&text).map_err(WhyNot::NoArtifact)?;
+        let Artifact { wavetank, scenario, seed, options, case, outcome, .. } = artifact;
         let scenario =
             Scenario::of_text(&scenario).map_err(|why| WhyNot::Scenario { wavetank: wavetank.clone(), why })?;
         let options = options.options().map_err(|why| WhyNot::Options { wavetank: wavetank.clone(), why })?;
-        Ok(Failure { scenario, seed, options, outcome, wavetank })
+        // Before version 2, what a seed drew was drawn again.
+        let case = case.unwrap_or_else(|| scenario.draw(seed));
+        scenario.check(&case).map_err(WhyNot::Case)?;
+        Ok(Failure { scenario, seed, options, case, outcome, wavetank })
     }
 
     /// Runs it again, on a fresh thread.
@@ -152,7 +180,7 @@ impl Failure {
     /// # Errors
     /// When it panics.
     pub fn replay(&self, listeners: Listeners) -> Result<RunReport, Panicked> {
-        run(self.scenario, self.seed, &self.options, listeners)
+        run_case(self.scenario, self.seed, &self.case, &self.options, listeners)
     }
 
     /// How another outcome compares with it.

@@ -196,6 +196,18 @@ fn recovery(summary: &Summary) -> Markup {
     }
 }
 
+/// Beside the length of a bar: what not all of its recoveries have in common.
+fn exceptions(stages: &Stages) -> Option<String> {
+    let counted = |count: u64, of: u64, what: &str| (count > 0).then(|| format!("{count} of {of} {what}"));
+    let all = [
+        counted(stages.unfinished, stages.unfinished + stages.recovered, "not back"),
+        counted(stages.by_itself, stages.recovered, "by its own start"),
+    ];
+    let all: Vec<String> = all.into_iter().flatten().collect();
+    let back = stages.total_s.map(number::time).unwrap_or_default();
+    (!all.is_empty()).then(|| format!("{back} ({})", all.join(", ")).trim().to_owned())
+}
+
 fn stage_bars(summary: &Summary, title: &str, stages: &[&str], of: fn(&PlatformSummary) -> &[Stages]) -> Markup {
     let mut kinds: Vec<&str> = Vec::new();
     for stages in summary.platforms.iter().flat_map(of) {
@@ -207,12 +219,7 @@ fn stage_bars(summary: &Summary, title: &str, stages: &[&str], of: fn(&PlatformS
         platform,
         name: summary.platforms[platform].platform.name.clone(),
         parts: stages.stages.iter().enumerate().filter_map(|(part, (_, s))| Some((part, (*s)?))).collect(),
-        note: (stages.unfinished > 0).then(|| {
-            let back = stages.total_s.map(number::time).unwrap_or_default();
-            format!("{back} ({} of {} not back)", stages.unfinished, stages.unfinished + stages.recovered)
-                .trim()
-                .to_owned()
-        }),
+        note: exceptions(stages),
     };
     let group = |kind: &&str| {
         let all = summary.platforms.iter().enumerate();

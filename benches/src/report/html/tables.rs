@@ -73,7 +73,7 @@ fn grades(summary: &Summary, judged: bool) -> Markup {
 fn cell(row: &FigureRow, platform: usize, estimate: Option<&Estimate>) -> Markup {
     let Some(estimate) = estimate else { return html! { td class="none" { "–" } } };
     let won = row.verdict.winner() == Some(platform);
-    let text = number::with_interval(estimate.mean, estimate.half_width);
+    let text = words::estimate(row.unit, estimate);
     let (mean, half) = text.split_once('±').map_or((text.as_str(), None), |(mean, half)| (mean, Some(half)));
     html! {
         td {
@@ -106,6 +106,10 @@ pub(super) fn cost(summary: &Summary) -> Markup {
         found.map(|line| (line.usd, line.assumed))
     };
     let assumed = summary.platforms.iter().flat_map(|platform| &platform.cost.lines).any(|line| line.assumed);
+    let shows = |key: &(CostPart, &str, &str)| {
+        summary.platforms.iter().any(|platform| value(platform, key).is_some_and(|(usd, _)| usd >= 0.005))
+    };
+    let (keys, hidden): (Vec<_>, Vec<_>) = keys.into_iter().partition(shows);
     html! {
         div class="scroll" {
             table {
@@ -119,6 +123,14 @@ pub(super) fn cost(summary: &Summary) -> Markup {
                                     Some((usd, assumed)) => { td { (number::usd(usd)) @if assumed { " †" } } }
                                     None => { td class="none" { "–" } }
                                 }
+                            }
+                        }
+                    }
+                    @if !hidden.is_empty() {
+                        tr {
+                            th scope="row" { (hidden.len()) " more, each less than a cent" }
+                            @for platform in &summary.platforms {
+                                td { (number::usd(hidden.iter().filter_map(|key| value(platform, key)).map(|(usd, _)| usd).sum())) }
                             }
                         }
                     }

@@ -2,6 +2,7 @@
 
 use crate::blob::Blob;
 use crate::cloud::latency::{Latency, SizedLatency};
+use serde::{Deserialize, Serialize};
 use slotmap::new_key_type;
 use std::sync::Arc;
 use wavetank_sim::{Incarnation, Nanos, Stream};
@@ -364,7 +365,8 @@ pub enum NfsFault {
 }
 
 /// What happens to one operation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NfsFate {
     /// The request is lost on its way; the retransmission is applied.
     pub request_lost: bool,
@@ -377,7 +379,8 @@ pub struct NfsFate {
 }
 
 /// How often each fate strikes, in operations per million.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NfsRates {
     /// See [`NfsFate::request_lost`].
     pub request_lost_ppm: u32,
@@ -403,6 +406,23 @@ impl NfsFate {
 }
 
 impl NfsOp {
+    /// Every name that an operation has.
+    pub const NAMES: [&'static str; 13] = [
+        "ExchangeId",
+        "Fence",
+        "Renew",
+        "Open",
+        "Release",
+        "Lock",
+        "Write",
+        "Commit",
+        "Read",
+        "SetSize",
+        "Rename",
+        "Remove",
+        "ReadDir",
+    ];
+
     /// The operation's own name.
     pub fn name(&self) -> &'static str {
         match self {

@@ -238,6 +238,23 @@ pub enum OpClass {
 }
 
 impl ObjectOp {
+    /// Every name that an operation has.
+    pub const NAMES: [&'static str; 13] = [
+        "Put",
+        "Append",
+        "Get",
+        "Head",
+        "Delete",
+        "DeleteMany",
+        "List",
+        "Copy",
+        "CreateMultipart",
+        "UploadPart",
+        "UploadPartCopy",
+        "CompleteMultipart",
+        "AbortMultipart",
+    ];
+
     /// Which kind.
     pub fn class(&self) -> OpClass {
         match self {

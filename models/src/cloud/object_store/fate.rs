@@ -14,6 +14,7 @@
 //!
 //! For reads, *applied* and *duplicate* change nothing but the bill.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use wavetank_sim::{Nanos, Stream};
 
@@ -21,7 +22,8 @@ use wavetank_sim::{Nanos, Stream};
 pub const LATE_BOUND: Nanos = Nanos::secs(30);
 
 /// How a request ends for its caller, and whether it takes effect at its own instant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Outcome {
     /// Applied, and the answer is true: a success, or the operation's own error.
     #[default]
@@ -131,7 +133,8 @@ pub struct FateTimes {
 }
 
 /// What becomes of one request. The default: nothing out of the ordinary.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ObjectFate {
     /// How it ends, and whether it takes effect at its own instant.
     pub outcome: Outcome,
@@ -232,7 +235,8 @@ impl ObjectFate {
 }
 
 /// How often what happens to a request. Ratios in parts per million; the default is all zero.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ObjectRates {
     /// 503 SlowDown.
     pub slow_down_ppm: u32,

@@ -1,7 +1,8 @@
 //! Page cache and medium of one volume, without time: what the kernel shows, what the medium holds, and what is on its
 //! way from one to the other.
 //!
-//! A file has two contents. `live` is what the kernel shows: page cache over medium. `stable` is what the medium holds,
+//! A file has two contents. `live` is what the kernel shows: page cache over medium; it is kept only where it may be another
+//! thing than `stable` (a device that is only ever written past the cache has one content). `stable` is what the medium holds,
 //! as the *committed* metadata see it. Between them: `dirty` sectors (only in memory), *flights* (I/O submitted and not
 //! completed), `failed` pages (a write of them failed: clean in the cache, absent on the medium).
 
@@ -57,7 +58,8 @@ impl Flight {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Inode {
-    pub(super) live: Extents,
+    /// None: the same as `stable`.
+    live: Option<Extents>,
     pub(super) live_len: u64,
     /// Has a name in the kernel's view.
     pub(super) linked: bool,
@@ -76,6 +78,21 @@ pub(super) struct Inode {
     pub(super) writeback_failed: bool,
     /// Flights in progress, oldest first.
     pub(super) flights: Vec<FlightId>,
+}
+
+impl Inode {
+    pub(super) fn live(&self) -> &Extents {
+        self.live.as_ref().unwrap_or(&self.stable)
+    }
+
+    fn live_mut(&mut self) -> &mut Extents {
+        self.live.get_or_insert_with(|| self.stable.clone())
+    }
+
+    /// Nothing is in memory any more.
+    pub(super) fn show_the_medium(&mut self) {
+        self.live = None;
+    }
 }
 
 /// Everything a volume holds.
@@ -180,7 +197,7 @@ impl Content {
         let sectors = self.sectors_of(&range);
         self.allocate(file, &range);
         let inode = self.inodes.get_mut(&file).expect("checked by the caller");
-        inode.live.write(offset, data);
+        inode.live_mut().write(offset, data);
         if inode.dirty.is_empty() {
             inode.dirty_since = now;
             if !std::mem::replace(&mut inode.queued, true) {
@@ -200,7 +217,7 @@ impl Content {
     pub(super) fn read(&self, file: FileId, range: Range<u64>) -> Result<Blob, VolumeError> {
         let inode = self.file(file)?;
         let end = range.end.min(inode.live_len);
-        Ok(if range.start < end { inode.live.read(range.start..end) } else { Blob::new() })
+        Ok(if range.start < end { inode.live().read(range.start..end) } else { Blob::new() })
     }
 
     /// What a read past the cache shows (`generic_file_read_iter`, O_DIRECT). The kernel writes dirty pages there first,
@@ -234,7 +251,7 @@ impl Content {
                 && let Some(range) = inode.dirty.take_first(left)
             {
                 left -= range.end - range.start;
-                pieces.push((range.start, inode.live.read(range)));
+                pieces.push((range.start, inode.live_mut().read_joined(range)));
             }
         }
         self.launch(host, file, pieces, true)
@@ -250,7 +267,7 @@ impl Content {
         let mut pieces = SmallVec::new();
         for part in held {
             inode.dirty.remove(part.clone());
-            pieces.push((part.start, inode.live.read(part)));
+            pieces.push((part.start, inode.live().read(part)));
         }
         Some(self.launch(host, file, pieces, true))
     }
@@ -338,7 +355,9 @@ impl Content {
             }
             // Past the cache: the kernel drops its clean pages there; pages dirtied since are newer and stay.
             for gap in inode.dirty.gaps(&range) {
-                inode.live.write(gap.start, &data.slice(gap.start - at..gap.end - at));
+                if let Some(live) = &mut inode.live {
+                    live.write(gap.start, &data.slice(gap.start - at..gap.end - at));
+                }
                 inode.failed.remove(gap.clone());
                 self.resident_bytes -= inode.resident.remove(gap);
             }
@@ -433,7 +452,7 @@ impl Content {
     fn unlink(&mut self, file: FileId) {
         let inode = self.inodes.get_mut(&file).expect("a name leads to a file");
         inode.linked = false;
-        inode.live = Extents::new();
+        inode.live = Some(Extents::new());
         self.dirty_bytes -= inode.dirty.total();
         self.resident_bytes -= inode.resident.total();
         self.used -= inode.allocated.total();
@@ -447,7 +466,7 @@ impl Content {
         self.file(file)?;
         let cut = len.next_multiple_of(self.sector);
         let inode = self.inodes.get_mut(&file).expect("found above");
-        inode.live.clear(len..u64::MAX);
+        inode.live_mut().clear(len..u64::MAX);
         inode.live_len = len;
         self.dirty_bytes -= inode.dirty.remove(cut..u64::MAX);
         self.resident_bytes -= inode.resident.remove(cut..u64::MAX);
@@ -530,7 +549,7 @@ impl Content {
             let end = part.end.min(inode.live_len);
             if part.start < end {
                 let medium = inode.stable.read(part.start..end);
-                inode.live.write(part.start, &medium);
+                inode.live_mut().write(part.start, &medium);
             }
         }
     }

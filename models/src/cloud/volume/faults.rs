@@ -7,6 +7,7 @@ use super::witness::Witnessed;
 use crate::blob::Blob;
 use crate::cloud::network::AzId;
 use crate::fault::FaultId;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use wavetank_sim::{Nanos, Stream};
@@ -48,7 +49,8 @@ pub enum VolumeFault {
 }
 
 /// What happens to one operation beyond the ordinary.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum VolumeFate {
     /// Nothing.
     #[default]
@@ -66,7 +68,8 @@ pub enum VolumeFate {
 }
 
 /// How often which fate is drawn, in parts per million of operations. All zero by default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct VolumeRates {
     /// EIO, nothing applied.
     pub io_error_ppm: u32,

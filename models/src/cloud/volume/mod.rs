@@ -371,4 +371,14 @@ impl Volume {
         let at = now + self.spec.control.force_detach.sample(&mut self.latency);
         self.schedule(at, Pending::asked(owner, token, Work::ForceDetach { victim, survival }), out);
     }
+
+    /// Calls off what [`Volume::force_detach`] asked for, while whoever detaches is still waiting: the victim is back and
+    /// keeps the volume (Kubernetes' attach/detach controller detaches only what is still not wanted on that node when
+    /// its wait is over). Nobody hears of it. Nothing happens when it has taken effect already.
+    pub fn call_off_force_detach(&mut self, owner: Owner, victim: HostId) {
+        self.ops.retain(|_, pending| {
+            let is_his = pending.waiter.is_some_and(|(waiter, _)| waiter == owner);
+            !(is_his && pending.work.takes_from(victim))
+        });
+    }
 }

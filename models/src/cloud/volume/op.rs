@@ -122,6 +122,21 @@ pub enum VolumeOp {
 }
 
 impl VolumeOp {
+    /// Every name that an operation has.
+    pub const NAMES: [&'static str; 11] = [
+        "Write",
+        "Read",
+        "Sync",
+        "SyncDirectory",
+        "Create",
+        "Lookup",
+        "Rename",
+        "Delete",
+        "Truncate",
+        "List",
+        "Reserve",
+    ];
+
     /// The operation's own name.
     pub fn name(&self) -> &'static str {
         match self {

@@ -100,7 +100,7 @@ impl Content {
             let claims = claimed.entry(file).or_default();
             let limits = Limits { cut: cut_of(file, u64::MAX), clip: u64::MAX, claims };
             let inode = &self.inodes[&file];
-            let pieces: Vec<(u64, Blob)> = inode.dirty.iter().map(|r| (r.start, inode.live.read(r))).collect();
+            let pieces: Vec<(u64, Blob)> = inode.dirty.iter().map(|r| (r.start, inode.live().read(r))).collect();
             let lot = lot(survival, draws.as_mut());
             let (_, torn) = self.settle(file, &pieces, limits, lot, may_tear, seen);
             may_tear &= !torn;
@@ -239,7 +239,7 @@ impl Content {
             seen.failed_pages_lost += inode.failed.total() / sector;
             let len = inode.committed_len;
             inode.stable.clear(len..u64::MAX);
-            inode.live = inode.stable.clone();
+            inode.show_the_medium();
             inode.live_len = len;
             inode.linked = true;
             inode.dirty.clear();

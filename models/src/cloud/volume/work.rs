@@ -89,6 +89,11 @@ impl Work {
         }
     }
 
+    /// Whether it takes the volume from that host by force.
+    pub(super) fn takes_from(&self, host: HostId) -> bool {
+        matches!(self, Work::ForceDetach { victim, .. } if *victim == host)
+    }
+
     /// The control plane's work outlives the host.
     pub(super) fn is_control(&self) -> bool {
         match self {

@@ -38,6 +38,8 @@ pub struct RecoverySpaces {
 pub enum Recovered {
     /// The log is empty, and the streams are closed.
     Done,
+    /// It was called off, and holds nothing of the log any more.
+    CalledOff,
     /// It cannot go on: somebody else has the log, or acts for the broker.
     Lost {
         /// How.
@@ -63,6 +65,7 @@ pub struct Recovery {
     is_planned: bool,
     is_emptied: bool,
     is_closed: bool,
+    is_called_off: bool,
     outcome: Option<Recovered>,
 }
 
@@ -100,6 +103,7 @@ impl Recovery {
             is_planned: false,
             is_emptied: false,
             is_closed: false,
+            is_called_off: false,
             outcome: None,
         };
         // A rescuer asks when the log is acquired: the controller's fence alone would not stop acknowledgements.
@@ -112,6 +116,13 @@ impl Recovery {
 
     fn ask_opening(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink) {
         self.ask_opening = Some(link.ask(cx, self.identity.request(StorageRequest::GetOpeningStreams)));
+    }
+
+    /// A rescue is not needed any more: the dead broker is back, or the controller gives the job to somebody else.
+    pub fn call_off(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink) {
+        self.is_called_off = true;
+        self.wal.give_up(cx);
+        self.heed_wal(cx, link);
     }
 
     /// What became of it, once.
@@ -135,6 +146,9 @@ impl Recovery {
                 WalEvent::Acquired | WalEvent::Room => {}
                 WalEvent::Recovered { at, record } => self.records.push((at, record)),
                 WalEvent::RecoveryEnded => self.is_read = true,
+                WalEvent::Released if self.is_called_off => {
+                    self.outcome.get_or_insert(Recovered::CalledOff);
+                }
                 WalEvent::Ready | WalEvent::Released => self.is_emptied = true,
                 WalEvent::Durable { .. } => unreachable!("nothing is appended in recovery"),
                 WalEvent::Fenced => self.lose("the WAL is fenced"),
@@ -145,6 +159,9 @@ impl Recovery {
     }
 
     fn go_on(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink) {
+        if self.is_called_off {
+            return;
+        }
         if self.is_read && self.opening.is_some() && !self.is_planned {
             self.plan(cx);
         }
@@ -225,6 +242,9 @@ impl Recovery {
         ticket: Ticket,
         result: &Result<ControllerAnswer, ErrorCode>,
     ) -> bool {
+        if self.is_called_off {
+            return false;
+        }
         if self.ask_opening == Some(ticket) {
             match result {
                 Ok(ControllerAnswer::Opening(streams)) => self.opening = Some(streams.clone()),
@@ -261,6 +281,8 @@ impl Recovery {
         if space == self.spaces.wal {
             self.wal.input(cx, input);
             self.heed_wal(cx, link);
+        } else if self.is_called_off {
+            return Some(input);
         } else if space == self.spaces.objects {
             self.objects.input(cx, input);
             while let Some((call, answer)) = self.objects.poll() {

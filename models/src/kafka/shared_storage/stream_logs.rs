@@ -25,7 +25,7 @@ use crate::blob::Blob;
 use crate::kafka::batch::RecordBatch;
 use crate::kafka::broker::link::{ControllerLink, Ticket};
 use crate::kafka::ids::{BrokerId, LeaderEpoch, StreamEpoch, StreamId, TopicIdPartition};
-use crate::kafka::metadata::StreamState;
+use crate::kafka::metadata::{FailoverContext, StreamState};
 use crate::kafka::partition_log::{LogEvent, LogRead, LogReadId, PartitionLogs, Snapshot};
 use crate::kafka::protocol::ErrorCode;
 use crate::kafka::protocol::controller::{CloseStream, ControllerAnswer, OpenedStream, StorageRequest, TrimStream};
@@ -189,6 +189,7 @@ impl StreamLogs {
         match recovery.poll() {
             None => {}
             Some(Recovered::Lost { why }) => self.halt(why),
+            Some(Recovered::CalledOff) => unreachable!("a broker's own recovery is not called off"),
             Some(Recovered::Done) => {
                 let Start::Recovering(recovery) = std::mem::replace(&mut self.start, Start::Over) else { return };
                 let spaces = EngineSpaces {
@@ -209,8 +210,7 @@ impl StreamLogs {
     fn look_for_rescues(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink) {
         let me = self.spec.broker;
         let mine: Vec<_> = link.image.failovers().filter(|context| context.rescuer == me).collect();
-        self.rescues
-            .retain(|broker, rescue| rescue.done.is_some() || mine.iter().any(|context| context.broker == *broker));
+        self.call_off_rescues(cx, link, &mine);
         for context in mine {
             let identity = Identity { broker: context.broker, epoch: context.epoch, failover: true };
             match self.rescues.get(&context.broker) {
@@ -224,6 +224,21 @@ impl StreamLogs {
                 Some(_) | None => self.rescue(cx, link, identity, 0),
             }
         }
+    }
+
+    /// The rescues that are not this broker's any more.
+    fn call_off_rescues(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, mine: &[FailoverContext]) {
+        for (broker, rescue) in &mut self.rescues {
+            let is_mine = mine.iter().any(|context| context.broker == *broker);
+            if let (false, Some(recovery)) = (is_mine, &mut rescue.recovery) {
+                recovery.call_off(cx, link);
+            }
+        }
+        self.rescues_done(cx, link);
+        self.rescues.retain(|broker, rescue| {
+            let is_mine = mine.iter().any(|context| context.broker == *broker);
+            is_mine || rescue.done.is_some() || rescue.recovery.is_some()
+        });
     }
 
     fn rescue(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, identity: Identity, lost: u32) {
@@ -254,6 +269,10 @@ impl StreamLogs {
                     }
                     rescue.recovery = None;
                     rescue.done = Some(link.ask(cx, rescue.identity.request(StorageRequest::FailoverDone)));
+                }
+                Some(Recovered::CalledOff) => {
+                    cx.mark("storage: a rescue was called off");
+                    rescue.recovery = None;
                 }
                 // Unless the controller gives the job to somebody else meanwhile, it is tried again.
                 Some(Recovered::Lost { why }) => {

@@ -9,8 +9,10 @@
 //! written or never will be.
 //! Then the ring's headers are read.
 //!
-//! A rescuer that is done detaches; its reservation stays, and keeps the old owner out until the next one preempts it. Any refusal of the device after the log is acquired is a fence; any other error ends
-//! the log (`WALBlockDeviceChannel` marks itself failed).
+//! A rescuer that is done detaches; its reservation stays, and keeps the old owner out until the next one preempts it. One that
+//! is not needed any more, because the owner is back, calls off the detach it waits for, or detaches: else the owner would wait
+//! for its volume, or lose it minutes after it was back. Any refusal of the device after the log is acquired is a fence; any
+//! other error ends the log (`WALBlockDeviceChannel` marks itself failed).
 //!
 //! # Simpler than reality
 //! All hosts register under one key, so a preempt strikes whoever holds the reservation; real ones read the holder's key
@@ -69,6 +71,8 @@ enum Step {
     Closed,
     Detaching,
     Attaching,
+    /// Until the device is asked for once more.
+    Waiting,
     Registering,
     Preempting,
     Acquiring,
@@ -100,6 +104,7 @@ pub struct BlockWal {
     ring: Ring,
     step: Step,
     tries: u32,
+    is_given_up: bool,
 }
 
 impl BlockWal {
@@ -107,7 +112,7 @@ impl BlockWal {
     pub fn new(options: BlockWalOptions, space: TokenSpace, mutant: Option<WalMutant>) -> BlockWal {
         let device = Device { volume: options.volume, space };
         let ring = Ring::new(options.ring.clone(), space, mutant);
-        BlockWal { options, device, ring, step: Step::Closed, tries: 0 }
+        BlockWal { options, device, ring, step: Step::Closed, tries: 0, is_given_up: false }
     }
 
     fn token(&self) -> u64 {
@@ -136,6 +141,9 @@ impl BlockWal {
 
     fn answered(&mut self, cx: &mut Cx<'_>, result: Result<VolumeAnswer, VolumeError>) {
         let (kind, in_flight) = (ReservationType::WriteExclusive, InFlight::Drawn);
+        if self.is_given_up && self.step != Step::GivingBack {
+            return self.give_back(cx);
+        }
         match (self.step, result) {
             (Step::Detaching, Ok(_) | Err(VolumeError::NotAttached(_))) => self.attach(cx),
             (Step::Attaching, Ok(_) | Err(VolumeError::AlreadyAttached(_))) => match self.options.fencing {
@@ -170,7 +178,7 @@ impl BlockWal {
     }
 
     fn retry(&mut self, cx: &mut Cx<'_>) {
-        self.step = Step::Attaching;
+        self.step = Step::Waiting;
         self.device.space.set_timer(cx, RETRY, RETRY_TIMER);
     }
 
@@ -189,6 +197,8 @@ impl BlockWal {
     fn volume(&mut self, cx: &mut Cx<'_>, local: u64, done: VolumeDone) {
         match (local, done.result) {
             (STEP, result) => self.answered(cx, result),
+            // What was on its way when it was given back.
+            _ if self.step == Step::GivingBack => {}
             (READ, Ok(VolumeAnswer::Read(data))) => self.ring.was_read(cx, &mut self.device, &data),
             (write, Ok(_)) => self.ring.written(cx, &mut self.device, write - WRITES),
             (_, Err(error)) => self.refused(cx, error),
@@ -236,6 +246,23 @@ impl Wal for BlockWal {
         }
     }
 
+    fn give_up(&mut self, cx: &mut Cx<'_>) {
+        if self.ring.voice.is_over() || std::mem::replace(&mut self.is_given_up, true) {
+            return;
+        }
+        match (self.step, self.options.victim) {
+            (Step::Detaching, Some(victim)) => {
+                cx.call_off_force_detach(self.options.volume, victim);
+                self.ring.voice.say(WalEvent::Released);
+            }
+            (Step::Closed | Step::Waiting, _) => self.ring.voice.say(WalEvent::Released),
+            (Step::Using, _) => self.give_back(cx),
+            // Its answer comes, and then it is given back.
+            (Step::Detaching | Step::Attaching | Step::Registering | Step::Preempting | Step::Acquiring, _) => {}
+            (Step::GivingBack, _) => {}
+        }
+    }
+
     fn input(&mut self, cx: &mut Cx<'_>, input: Input) {
         if self.ring.voice.is_over() {
             return;
@@ -243,6 +270,7 @@ impl Wal for BlockWal {
         let Some((_, local)) = token_of(&input).map(TokenSpace::split) else { return };
         match input {
             Input::Volume(done) => self.volume(cx, local, done),
+            Input::Timer { .. } if self.is_given_up => {}
             Input::Timer { .. } if local == POLL => self.ring.poll_blocks(cx, &mut self.device),
             Input::Timer { .. } if local == RETRY_TIMER => self.attach(cx),
             other => unreachable!("a block log asked for no {:?}", other.kind()),

@@ -460,6 +460,11 @@ impl Wal for FileWal {
         }
     }
 
+    /// A lease ends by itself, and its own broker takes it sooner, under its later epoch.
+    fn give_up(&mut self, _cx: &mut Cx<'_>) {
+        self.ring.voice.say(WalEvent::Released);
+    }
+
     fn input(&mut self, cx: &mut Cx<'_>, input: Input) {
         if self.ring.voice.is_over() {
             return;

@@ -147,6 +147,10 @@ pub trait Wal: Send {
     /// [`WalEvent::Released`] follows.
     fn release(&mut self, cx: &mut Cx<'_>);
 
+    /// A rescuer is not needed any more, before it is done: the log's own broker is back. What it holds of the device is
+    /// given back, what it waits for is called off; the log keeps its content. [`WalEvent::Released`] follows.
+    fn give_up(&mut self, cx: &mut Cx<'_>);
+
     /// Something with a token of this log's.
     fn input(&mut self, cx: &mut Cx<'_>, input: Input);
 

@@ -32,8 +32,8 @@ impl Voice {
     }
 
     pub fn acquired(&mut self, cx: &mut Cx<'_>) {
-        let WalOwner { broker: wal, epoch, .. } = self.owner();
-        cx.probe(Probe::WalAcquired { wal, epoch });
+        let WalOwner { broker: wal, epoch, mode } = self.owner();
+        cx.probe(Probe::WalAcquired { wal, epoch, mode });
         self.say(WalEvent::Acquired);
     }
 

@@ -267,8 +267,11 @@ fn bound(metric: Metric, node: &Node) -> Result<Bound, Wrong> {
 }
 
 impl fmt::Display for Bound {
-    /// `< 500 ms`.
+    /// `< 500 ms`; `0` where nothing is less.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if (self.order, self.value) == (Order::AtMost, Measured::Count(0)) {
+            return f.write_str("0");
+        }
         let sign = match self.order {
             Order::Below => "<",
             Order::AtMost => "<=",

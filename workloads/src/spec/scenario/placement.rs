@@ -24,6 +24,11 @@ impl Placement {
         Placement { per_az: azs.iter().enumerate().map(share).collect() }
     }
 
+    /// How many in each zone.
+    pub fn counts(&self) -> Vec<u32> {
+        self.per_az.iter().map(|(_, count)| *count).collect()
+    }
+
     /// All of them.
     pub fn total(&self) -> u32 {
         self.per_az.iter().map(|(_, count)| count).sum()

@@ -161,6 +161,20 @@ fn what_waits_behind_the_io_of_a_host_that_is_gone_goes_on() {
 }
 
 #[test]
+fn a_forced_detach_is_called_off_by_who_asked_for_it_and_before_it_takes_effect() {
+    for (by, called_off_at, kept) in [(H2, 100, true), (HostId(3), 100, false), (H2, 400, false)] {
+        let mut bench = Bench::new(VolumeSpec::gp3(AZ, VolumeFormat::Raw, 1 << 20), 1);
+        let (asker, by) = (owner(H2), owner(by));
+        bench.with(|volume, now, out| volume.force_detach(now, asker, 99, H1, Survival::KeepNone, out));
+        bench.run_until(Nanos::secs(called_off_at));
+        bench.volume.call_off_force_detach(by, H1);
+        bench.run_until(Nanos::secs(1_000));
+        assert_eq!(bench.volume.is_attached_to(H1), kept, "{by:?} at {called_off_at} s");
+        assert_eq!(bench.answer(99).is_none(), kept, "nobody hears of what was called off");
+    }
+}
+
+#[test]
 fn the_page_cache_of_a_shut_out_host_is_shut_out_too() {
     let mut bench = Bench::new(VolumeSpec::io2(AZ, VolumeFormat::FileSystem, 1 << 20, 10_000, false), 1);
     let file = bench.create("log");

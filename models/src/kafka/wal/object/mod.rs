@@ -696,6 +696,11 @@ impl Wal for ObjectWal {
         }
     }
 
+    /// The reservation object keeps nobody out whose epoch is later.
+    fn give_up(&mut self, _cx: &mut Cx<'_>) {
+        self.voice.say(WalEvent::Released);
+    }
+
     fn input(&mut self, cx: &mut Cx<'_>, input: Input) {
         // The client goes on after the end: nobody hears of it, and nothing is acknowledged.
         if let Some(input) = self.client.input(cx, input)

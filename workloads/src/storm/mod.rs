@@ -1,0 +1,131 @@
+//! A storm as data: what goes wrong in a run, when, and to whom.
+//!
+//! A seed *draws* a storm; a run *carries it out*. What is drawn names members by their role and number and knows nothing of
+//! a world, so it can be written into a file, read again when the code that drew it has changed, and made smaller line by
+//! line. As JSON:
+//!
+//! ```json
+//! {
+//!   "operations": "ordinary",
+//!   "entries": [
+//!     {"family": "broker-crash", "start": "12.5 s", "end": "14 s", "what": {"kill": "broker 1"}},
+//!     {"family": "one-way-cut", "start": "20 s", "end": "31 s",
+//!      "what": {"cut": {"from": {"member": "broker 0"}, "to": {"member": "controller 2"}, "direction": "one-way"}}}
+//!   ]
+//! }
+//! ```
+//!
+//! Single operations meet what their [fates](Operations) say: at rates, each device's drawn from the seed; or exactly those
+//! that are listed, each under its operation's name.
+//!
+//! The order of entries is the order in which they go on the plan. What begins at one instant is ordered by the seed.
+
+mod blow;
+mod check;
+mod member;
+mod put;
+
+pub use blow::{Blow, Direction, Place, ShareBlow, Storage, StoreBlow, VolumeBlow};
+pub(crate) use check::LONGEST;
+pub use check::{Misfit, Roster};
+pub use member::{Member, Role};
+pub(crate) use put::{Moves, Target, Targets};
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use wavetank_models::anomaly::{AnomalyRates, Fate, Operation};
+use wavetank_sim::Nanos;
+
+/// What goes wrong in a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Storm {
+    /// What single operations of devices meet, until the storm is over.
+    pub operations: Operations,
+    /// Faults with a beginning and an end.
+    pub entries: Vec<Entry>,
+}
+
+/// What single operations meet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Operations {
+    /// Nothing beyond the ordinary.
+    #[default]
+    Ordinary,
+    /// Fates that the seed draws, each device's from a stream of its own.
+    Rates(Box<AnomalyRates>),
+    /// Exactly these.
+    Fates(Vec<Met>),
+}
+
+/// An operation, and what it meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Met {
+    /// Which.
+    pub operation: Operation,
+    /// What.
+    pub fate: Fate,
+}
+
+/// A fault with a beginning and an end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// The family that it was drawn for: for people, it decides nothing.
+    pub family: String,
+    /// When it begins.
+    pub start: Nanos,
+    /// When it is healed.
+    pub end: Nanos,
+    /// What happens, and to whom.
+    pub what: Blow,
+}
+
+impl Operations {
+    /// At these rates; the ordinary where all are zero.
+    pub(crate) fn at(rates: AnomalyRates) -> Operations {
+        if rates == AnomalyRates::default() { Operations::Ordinary } else { Operations::Rates(Box::new(rates)) }
+    }
+
+    /// Those that a run wrote down.
+    pub fn listed(met: &[(Operation, Fate)]) -> Operations {
+        Operations::Fates(met.iter().map(|(operation, fate)| Met { operation: *operation, fate: *fate }).collect())
+    }
+}
+
+impl Storm {
+    pub(crate) fn push(&mut self, family: &str, start: Nanos, end: Nanos, what: Blow) {
+        self.entries.push(Entry { family: family.into(), start, end, what });
+    }
+
+    /// For people: how many faults of which family, and what single operations meet.
+    pub fn describe(&self) -> Vec<String> {
+        let mut families: BTreeMap<&str, usize> = BTreeMap::new();
+        for entry in &self.entries {
+            *families.entry(&entry.family).or_default() += 1;
+        }
+        let names: Vec<String> = families.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        let mut lines = vec![format!("faults: {}", if names.is_empty() { "none".into() } else { names.join(", ") })];
+        lines.extend(match &self.operations {
+            Operations::Ordinary => None,
+            Operations::Rates(rates) => Some(format!("single operations: {}", in_words(rates))),
+            Operations::Fates(fates) => Some(format!("single operations: {} listed fates", fates.len())),
+        });
+        lines
+    }
+}
+
+/// Whose operations meet something, at rates.
+fn in_words(rates: &AnomalyRates) -> String {
+    let AnomalyRates { volume, object, express, nfs } = AnomalyRates::default();
+    let hit = [
+        ("object store", rates.object != object),
+        ("express store", rates.express != express),
+        ("volumes", rates.volume != volume),
+        ("share", rates.nfs != nfs),
+    ];
+    let names: Vec<&str> = hit.iter().filter(|(_, is_hit)| *is_hit).map(|(name, _)| *name).collect();
+    format!("drawn for {}", names.join(", "))
+}

@@ -1,0 +1,196 @@
+//! A storm goes on a world's plan.
+
+use super::blow::{Blow, Direction, Place, ShareBlow, Storage, StoreBlow, VolumeBlow};
+use super::member::Member;
+use super::{Entry, Operations, Storm};
+use std::collections::BTreeMap;
+use wavetank_models::anomaly::Anomalies;
+use wavetank_models::cloud::express::ExpressFault;
+use wavetank_models::cloud::host::HostFault;
+use wavetank_models::cloud::network::{AzId, HostId, LinkClass, NetworkFault, PartitionDirection, Scope};
+use wavetank_models::cloud::nfs::NfsFault;
+use wavetank_models::cloud::object_store::ObjectStoreFault;
+use wavetank_models::cloud::volume::{Survival, VolumeFault};
+use wavetank_models::fault::Fault;
+use wavetank_models::world::{Action, Event, ExpressId, ShareId, Signal, StoreId, VolumeId, World};
+use wavetank_sim::{Core, Nanos, NodeId};
+
+/// Where a member is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    pub(crate) node: NodeId,
+    pub(crate) host: HostId,
+    /// Its own, where it has one that storms aim at.
+    pub(crate) volume: Option<VolumeId>,
+}
+
+/// Everything in a world that a storm can aim at. What a storm names is here: it was [checked](Storm::check).
+pub(crate) struct Targets {
+    pub(crate) members: BTreeMap<Member, Target>,
+    pub(crate) zones: Vec<AzId>,
+    pub(crate) store: StoreId,
+    pub(crate) express: Vec<ExpressId>,
+    pub(crate) share: Option<ShareId>,
+    /// Makes the order that moves a partition to a broker of that number, and who takes it.
+    pub(crate) moves: Option<Moves>,
+}
+
+/// Who moves partitions, and how it is told: topic, partition, broker.
+pub(crate) struct Moves {
+    pub(crate) admin: NodeId,
+    pub(crate) order: fn(u32, u32, u32) -> u64,
+}
+
+impl Targets {
+    fn at(&self, member: Member) -> Target {
+        *self.members.get(&member).unwrap_or_else(|| panic!("a checked storm names no {member}"))
+    }
+
+    fn scope(&self, place: Place) -> Scope {
+        match place {
+            Place::Everywhere => Scope::All,
+            Place::Member(member) => Scope::Host(self.at(member).host),
+            Place::Zone(zone) => Scope::Az(self.zones[zone as usize]),
+            Place::Storage(Storage::Object) => Scope::Storage(LinkClass::ObjectStorage),
+            Place::Storage(Storage::Block) => Scope::Storage(LinkClass::BlockStorage),
+            Place::Storage(Storage::File) => Scope::Storage(LinkClass::FileStorage),
+        }
+    }
+}
+
+impl Operations {
+    /// From now on operations meet this, until the plan ends it.
+    pub(crate) fn begin(&self, world: &mut World, core: &Core<Event>) {
+        match self {
+            Operations::Ordinary => {}
+            Operations::Rates(rates) => world.set_anomalies(Anomalies::explore((**rates).clone(), core.choices())),
+            Operations::Fates(list) => {
+                world.set_anomalies(Anomalies::replay(list.iter().map(|met| (met.operation, met.fate))));
+            }
+        }
+    }
+}
+
+impl Storm {
+    /// Puts the entries on the plan, in their order.
+    pub(crate) fn put_on_plan(&self, world: &mut World, core: &mut Core<Event>, targets: &Targets) {
+        for entry in &self.entries {
+            entry.put_on_plan(world, core, targets);
+        }
+    }
+}
+
+impl Entry {
+    fn put_on_plan(&self, world: &mut World, core: &mut Core<Event>, targets: &Targets) {
+        let mut plan = |at: Nanos, action| world.plan(core, at, action);
+        let (start, end) = (self.start, self.end);
+        let fault = match &self.what {
+            Blow::Kill(member) => {
+                let node = targets.at(*member).node;
+                plan(start, Action::Kill(node));
+                return plan(end, Action::Restart(node));
+            }
+            Blow::Terminate(member) => {
+                let node = targets.at(*member).node;
+                plan(start, Action::Signal(node, Signal::Terminate));
+                return plan(end, Action::Restart(node));
+            }
+            Blow::Pause(member) => {
+                let node = targets.at(*member).node;
+                plan(start, Action::Pause(node));
+                return plan(end, Action::Resume(node));
+            }
+            Blow::PowerLoss(member) => {
+                let host = targets.at(*member).host;
+                plan(start, Action::PowerLoss(host, Survival::Drawn));
+                let there = targets.members.values().filter(|target| target.host == host);
+                return there.for_each(|target| plan(end, Action::Restart(target.node)));
+            }
+            Blow::Clock { of, jump_ns, drift_ppb } => {
+                let node = targets.at(*of).node;
+                plan(start, Action::JumpClock(node, *jump_ns));
+                if let Some(drift) = drift_ppb {
+                    plan(start, Action::DriftClock(node, *drift));
+                    plan(end, Action::DriftClock(node, 0));
+                }
+                return;
+            }
+            Blow::MovePartition { topic, partition, to } => {
+                let moves = targets.moves.as_ref().expect("a checked storm moves partitions where there are any");
+                let order = (moves.order)(*topic, *partition, to.number);
+                return plan(start, Action::Signal(moves.admin, Signal::Order(order)));
+            }
+            Blow::PauseHost(member) => Fault::Host(targets.at(*member).host, HostFault::Pause),
+            Blow::SlowHost { of, factor } => {
+                Fault::Host(targets.at(*of).host, HostFault::Slow { num: *factor, den: 1 })
+            }
+            Blow::ZoneDown(zone) => Fault::AzDown(targets.zones[*zone as usize]),
+            Blow::Cut { .. } | Blow::Clog { .. } | Blow::Grey { .. } | Blow::Resets { .. } => {
+                Fault::Network(network_fault(&self.what, targets))
+            }
+            Blow::Volume { of, fault } => {
+                let volume = targets.at(*of).volume.expect("a checked storm hits the volumes that there are");
+                Fault::Volume(volume, volume_fault(*fault))
+            }
+            Blow::Store(StoreBlow::Brownout { latency_percent, error_ppm }) => {
+                let (latency_percent, error_ppm) = (*latency_percent, *error_ppm);
+                Fault::Object(targets.store, ObjectStoreFault::Brownout { az: None, latency_percent, error_ppm })
+            }
+            Blow::Store(StoreBlow::Outage) => Fault::Object(targets.store, ObjectStoreFault::Outage { az: None }),
+            Blow::ExpressDown(store) => Fault::Express(targets.express[*store as usize], ExpressFault::AzDown),
+            Blow::Share(fault) => {
+                let share = targets.share.expect("a checked storm hits a share where there is one");
+                Fault::Nfs(share, share_fault(*fault))
+            }
+        };
+        let id = world.next_fault_id();
+        world.plan(core, start, Action::Inject(id, fault));
+        world.plan(core, end, Action::Heal(id));
+    }
+}
+
+/// Of the blows that are the network's.
+fn network_fault(blow: &Blow, targets: &Targets) -> NetworkFault {
+    let scopes = |from: &Place, to: &Place| (targets.scope(*from), targets.scope(*to));
+    match blow {
+        Blow::Cut { from, to, direction } => {
+            let (from, to) = scopes(from, to);
+            let direction = match direction {
+                Direction::OneWay => PartitionDirection::OneWay,
+                Direction::TwoWay => PartitionDirection::TwoWay,
+            };
+            NetworkFault::Partition { from, to, direction }
+        }
+        Blow::Clog { from, to } => {
+            let (from, to) = scopes(from, to);
+            NetworkFault::Clog { from, to }
+        }
+        Blow::Grey { from, to, latency_factor, bandwidth_divisor } => {
+            let ((from, to), latency_factor) = (scopes(from, to), (*latency_factor, 1));
+            NetworkFault::Grey { from, to, latency_factor, bandwidth_divisor: *bandwidth_divisor }
+        }
+        Blow::Resets { from, to, every, ratio_ppm } => {
+            let (from, to) = scopes(from, to);
+            NetworkFault::ResetStorm { from, to, every: *every, ratio_ppm: *ratio_ppm }
+        }
+        other => unreachable!("{other:?} is no fault of the network"),
+    }
+}
+
+fn volume_fault(blow: VolumeBlow) -> VolumeFault {
+    match blow {
+        VolumeBlow::Stall => VolumeFault::Stall,
+        VolumeBlow::Slow { latency_factor, throughput_divisor } => {
+            VolumeFault::Slow { latency_factor, throughput_divisor }
+        }
+        VolumeBlow::Full => VolumeFault::Full,
+        VolumeBlow::WriteErrors => VolumeFault::IoErrors { reads: false, writes: true },
+    }
+}
+
+fn share_fault(blow: ShareBlow) -> NfsFault {
+    match blow {
+        ShareBlow::Failover { duration } => NfsFault::Failover { duration },
+        ShareBlow::Stall => NfsFault::Stall,
+    }
+}
