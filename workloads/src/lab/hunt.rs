@@ -2,9 +2,11 @@
 //!
 //! A hunt runs seeds with a mutant switched on, from seed 0, until so many of them were caught or there are no more. Seeds are
 //! independent, so how many it takes to catch the mutant, from wherever one begins, is geometrically distributed. Its
-//! probability is estimated from the hunt: when the hunt ended with its `c`-th catch, at seed `n`, by `(c - 1) / (n - 1)`, the
+//! probability is estimated from the hunt: when the hunt ended with its `c`-th catch in its `n`-th seed, by `(c - 1) / (n - 1)`, the
 //! unbiased estimate for counting until the `c`-th success (Haldane, Biometrika 33, 1945); otherwise by `c / n`. The median
 //! that is told is that distribution's. Of a few catches it is known to a factor of two or so, no better.
+//!
+//! Whatever is found in a seed is a catch, a stall too. That the invariant tells that is about the bug, tests hold.
 
 use super::sweep::{Next, Plan, sweep};
 use super::totals::who;
@@ -89,7 +91,8 @@ impl Bag {
         }
     }
 
-    /// How many seeds it takes to catch the mutant, in the median; see the [module](self). None when nothing was caught.
+    /// How many seeds it takes to catch the mutant from wherever one begins, in the median: that of a geometric distribution,
+    /// estimated from the hunt. After a few catches it is known to a factor of two or so. None when nothing was caught.
     pub fn median(&self) -> Option<u64> {
         if self.caught == 0 {
             return None;

@@ -149,8 +149,8 @@ impl Totals {
         self.pairs.len()
     }
 
-    /// How many new pairs a hundred more seeds are expected to show; see the [module](self). None when too few have run to
-    /// tell.
+    /// How many new pairs a hundred more seeds are expected to show: a hundred times the pairs that only one seed has shown,
+    /// divided by the number of seeds (Good and Turing's estimate). None when too few have run to tell.
     pub fn new_pairs_expected(&self) -> Option<f64> {
         (self.seeds >= SEEDS_TO_TELL).then(|| self.pairs_of_one_seed as f64 * 100.0 / self.seeds as f64)
     }
