@@ -36,7 +36,7 @@ const GROUNDS: &[(&str, &[&str])] = &[
     ("storage-close-without-upload", &["rebalance@s3-wal"]),
     ("retention-passes-high-watermark", &["late-writes@s3-wal"]),
     ("continuity-before-redundancy", &["broker-failover@s3-wal"]),
-    ("failover-without-guard", &["broker-failover@s3-wal"]),
+    ("failover-without-guard", &["broker-failover@s3-wal", "az-outage@ebs-wal"]),
     ("compaction-sets-end-offset", &["late-writes@s3-wal"]),
     ("committed-objects-expire", &["late-writes@s3-wal"]),
     ("no-node-epoch-check", &["broker-failover@s3-wal"]),
