@@ -5,6 +5,7 @@ mod compare;
 mod exit;
 mod explain;
 mod merge;
+mod mutants;
 mod progress;
 mod replay;
 mod shrink;
@@ -59,6 +60,8 @@ enum Command {
     Sweep(sweep::Arguments),
     /// Join the books of shards into those of one sweep
     Merge(merge::Arguments),
+    /// Hunt known bugs: which sweeps catch them, how soon, and that they catch nothing without them
+    Mutants(mutants::Arguments),
     /// Run a failure again that a run or a sweep wrote down, and say whether the same came of it
     Replay(replay::Arguments),
     /// Make a failure small: fewer faults, a shorter run, a smaller cluster, and the same thing wrong
@@ -134,6 +137,7 @@ fn main() -> ExitCode {
         Command::Run { what, seed, artifacts, watch } => run(&what, seed, &artifacts, &watch),
         Command::Sweep(arguments) => sweep::sweep(&arguments),
         Command::Merge(arguments) => merge::merge(&arguments),
+        Command::Mutants(arguments) => mutants::mutants(&arguments),
         Command::Diverge { what, seed, planted } => {
             warn(&[what.scenario]);
             diverge(what.scenario, seed, RunOptions { planted_divergence: planted, ..what.how.options() })

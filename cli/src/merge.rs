@@ -12,6 +12,7 @@ use wavetank_workloads::lab::{self, Merged};
 What is written is, byte for byte, what one sweep over all of the seeds writes.
 Books of one scenario must be of one sweep: the same version, text and options;
 and no seed between their first and their last may be missing or be there twice.
+Ranges of seeds that follow each other are joined as shards are.
 
 Exit code: that of one sweep over all of the seeds.")]
 pub struct Arguments {

@@ -28,6 +28,16 @@ impl Progress {
         }
     }
 
+    /// What would have been done in steps and need not be, is done.
+    pub fn skip_to(&self, steps: u64) {
+        self.bar.set_position(steps);
+    }
+
+    /// Prints, with the bar out of the way.
+    pub fn beside(&self, print: impl FnOnce()) {
+        self.bar.suspend(print);
+    }
+
     /// How long it has taken so far.
     pub fn took(&self) -> Duration {
         self.start.elapsed()

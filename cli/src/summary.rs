@@ -128,7 +128,7 @@ fn table(parts: &[Part]) -> String {
     }
     let sum = |of: fn(&Totals) -> u64| parts.iter().map(|part| of(&part.totals)).sum::<u64>();
     let _ = writeln!(out, "{:<32} {:>9} {:>7}", "all", sum(|of| of.seeds), sum(|of| of.failed));
-    out += "reached: situations; pairs: of situations that one run reached; to come: new pairs\nexpected of 100 more seeds\n";
+    out += "reached: situations; pairs: of situations that one run reached;\nto come: new pairs that 100 more seeds are expected to show\n";
     for Part { scenario, totals, .. } in parts {
         if totals.failed > 0 {
             let _ = writeln!(out, "{}\n  {:<14} {}", scenario.name(), "failed", failed(totals));

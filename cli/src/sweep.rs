@@ -48,7 +48,8 @@ pub struct Arguments {
     /// Runs at once, at most one a core [default: all cores]
     #[arg(long)]
     jobs: Option<usize>,
-    /// Print each seed's digest on a line of its own, and nothing else, to standard output
+    /// Print each seed's digest on a line of its own, behind the scenario's name when there are several, and nothing else,
+    /// to standard output
     #[arg(long)]
     digests: bool,
     /// Write one JSON line a seed to a file a scenario in this folder
@@ -183,13 +184,11 @@ impl Sweep<'_> {
             Outcome::Ended(ended) => {
                 self.new_events += ended.events * u64::from(swept.is_new);
                 if self.arguments.digests {
-                    let name = if self.plan.scenarios.len() > 1 { part.scenario.name() } else { "" };
-                    say(format_args!(
-                        "{name}{}{} {}\n",
-                        if name.is_empty() { "" } else { " " },
-                        swept.seed,
-                        ended.digest
-                    ));
+                    let name = match self.plan.scenarios {
+                        [_] => String::new(),
+                        _ => format!("{} ", part.scenario.name()),
+                    };
+                    say(format_args!("{name}{} {}\n", swept.seed, ended.digest));
                 }
             }
             Outcome::Panicked(panic) => {

@@ -111,7 +111,7 @@ fn every_mutant_of_the_harbour_is_caught() {
         .collect();
     assert!(mutants.len() >= 6, "{list}");
     for mutant in mutants {
-        let sweep = wavetank(&["sweep", "--seeds", "0..300", "--mutant", mutant]);
+        let sweep = wavetank(&["sweep", "--seeds", "0..300", "--mutant", mutant, "--stop-after", "failures=1"]);
         assert_eq!(code(&sweep), 3, "{mutant} was not caught");
         let advice = String::from_utf8_lossy(&sweep.stderr).into_owned();
         let again = advice.lines().find_map(|line| line.trim().strip_prefix("again: wavetank ")).expect("a command");

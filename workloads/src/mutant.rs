@@ -1,5 +1,7 @@
 //! The registry of mutants: known bugs, switched on by name. A sweep with one must fail, and pass without it.
 
+mod grounds;
+
 use crate::harbour;
 use crate::scenario::UnknownName;
 use wavetank_models::flink::FlinkMutant;

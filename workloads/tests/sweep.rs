@@ -252,6 +252,7 @@ fn what_cannot_be_joined_exactly_is_refused_and_nothing_is_written() {
     assert!(absent.contains("6 in all: 4, 7, 10..12, 13..15; none of these books is for the first"), "{absent}");
     let twice = refused(&[&first, &second, &first]);
     assert!(twice.contains("seed 3 is in ") && twice.matches("shard-1-of-3").count() == 2, "{twice}");
+    shard(&folder, "3/3", usize::MAX);
     let book = first.join("harbour.shard-1-of-3.jsonl");
     let good = std::fs::read_to_string(&book).expect("it was written");
     for (text, said) in [

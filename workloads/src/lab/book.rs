@@ -67,16 +67,13 @@ impl Header {
         let other = |what, book: String, this: String| Some(Difference { what, book, this });
         let (mine, theirs) = (&self.options, &book.options);
         let mutant = |of: &KeptOptions| of.mutant.clone().unwrap_or_else(|| "none".into());
-        if (&self.format, self.version) != (&book.format, book.version) {
-            let name = |of: &Header| format!("{} {}", of.format, of.version);
-            other("format", name(book), name(self))
-        } else if self.wavetank != book.wavetank {
+        if self.wavetank != book.wavetank {
             other("version of wavetank", book.wavetank.clone(), self.wavetank.clone())
         } else if self.scenario.name() != book.scenario.name() {
             other("scenario", book.scenario.name(), self.scenario.name())
         } else if self.scenario != book.scenario {
             let name = self.scenario.name();
-            other("scenario's text", format!("another one of {name}"), "this one".into())
+            other("scenario's text", format!("{name} as it was"), format!("{name} as it is now"))
         } else if mine.mutant != theirs.mutant {
             other("--mutant", mutant(theirs), mutant(mine))
         } else if mine.keep_going != theirs.keep_going {
@@ -146,6 +143,8 @@ pub(super) enum Why {
         key = .0.key, what = .0.what
     )]
     NoHeader(WrongKey),
+    #[error("its format is {0} {1}, and this wavetank's {FORMAT} {FORMAT_VERSION}")]
+    OtherFormat(String, u32),
     #[error(
         "it is of another sweep: its {} is {}, and this sweep's {}; name another folder",
         .0.what, .0.book, .0.this
@@ -325,6 +324,9 @@ impl Reader {
             return Ok(Opened::Torn(String::from_utf8_lossy(&text).into_owned()));
         }
         let header: Header = read(&text).map_err(Why::NoHeader)?;
+        if (header.format.as_str(), header.version) != (FORMAT, FORMAT_VERSION) {
+            return Err(Why::OtherFormat(header.format, header.version));
+        }
         let (expected, end) = (Box::new(header.seeds.iter()), text.len() as u64);
         Ok(Opened::Book(Box::new(Reader { header, reader, text, expected, lines: 0, end })))
     }

@@ -11,8 +11,8 @@
 use crate::scenario::Scenario;
 use std::collections::BTreeMap;
 use wavetank_sim::Digest;
-use wavetank_traces::Severity;
 use wavetank_traces::artifact::Outcome;
+use wavetank_traces::{Finding, Severity};
 
 /// With fewer seeds than this, nothing is said about what others would show.
 const SEEDS_TO_TELL: u64 = 200;
@@ -53,6 +53,15 @@ pub struct Reached {
     number: u32,
 }
 
+/// Who noticed: an invariant, or of a process that noticed it itself (`boat-1 (n4.2)`) what it is (`boat`), whichever of them
+/// it was and in whichever life.
+pub(super) fn who(finding: &Finding) -> &str {
+    match finding.by.split_once(" (n") {
+        Some((process, _)) => process.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('-'),
+        None => &finding.by,
+    }
+}
+
 /// Who notices a panic.
 const PANIC: &str = "a panic";
 
@@ -87,7 +96,7 @@ impl Totals {
             }
         };
         if let Some(first) = ended.findings.first() {
-            *self.noticed.entry(first.by.clone()).or_default() += 1;
+            *self.noticed.entry(who(first).into()).or_default() += 1;
             let is_stall = ended.findings.iter().all(|finding| finding.severity == Severity::Stall);
             self.stalled += u64::from(is_stall);
         }
@@ -140,8 +149,8 @@ impl Totals {
         self.pairs.len()
     }
 
-    /// How many new pairs a hundred more seeds are expected to show. None when too few have run to
-    /// tell.
+    /// How many new pairs a hundred more seeds are expected to show: a hundred times the pairs that only one seed has shown,
+    /// divided by the number of seeds (Good and Turing's estimate). None when too few have run to tell.
     pub fn new_pairs_expected(&self) -> Option<f64> {
         (self.seeds >= SEEDS_TO_TELL).then(|| self.pairs_of_one_seed as f64 * 100.0 / self.seeds as f64)
     }
@@ -170,6 +179,18 @@ mod tests {
             marks: marks.iter().map(|mark| ((*mark).to_owned(), 1)).chain([("never".into(), 0)]).collect(),
             findings: Vec::new(),
         })
+    }
+
+    #[test]
+    fn processes_of_a_kind_are_one_who_notices() {
+        let who = |by: &str| {
+            let finding = Finding { severity: Severity::Stall, at_ns: 0, by: by.into(), why: String::new() };
+            super::who(&finding).to_owned()
+        };
+        assert_eq!(
+            ["boat-1 (n4.2)", "table (n10.1)", "the cluster", "fenced-is-silent"].map(who),
+            ["boat", "table", "the cluster", "fenced-is-silent"]
+        );
     }
 
     #[test]
