@@ -1,19 +1,13 @@
 //! `wavetank mutants` as a user has it: the table, the file, the exit code.
 
+mod common;
+
+use common::{code, text};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 fn wavetank(args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wavetank"));
-    command.current_dir(env!("CARGO_TARGET_TMPDIR")).args(args).output().expect("the binary is built with its tests")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().expect("not ended by a signal")
+    common::wavetank(Path::new(env!("CARGO_TARGET_TMPDIR")), args)
 }
 
 #[test]

@@ -1,27 +1,8 @@
 //! Failures as a user has them: files, text, exit codes.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod common;
 
-fn wavetank(folder: &Path, args: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wavetank"));
-    command.current_dir(folder).args(args).output().expect("the binary is built with its tests")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().expect("not ended by a signal")
-}
-
-fn folder(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = std::fs::remove_dir_all(&path);
-    std::fs::create_dir_all(&path).expect("a folder can be made");
-    path
-}
+use common::{code, folder, text, wavetank};
 
 #[test]
 fn a_failure_is_replayed_and_what_differs_is_told() {

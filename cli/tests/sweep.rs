@@ -1,34 +1,12 @@
 //! Sweeps as a user has them: killed at any moment, gone on with, cut into shards, merged; files, text, exit codes.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+mod common;
+
+use common::{code, command, folder, text, wavetank};
+use std::path::Path;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 use wavetank_sim::{Choices, Domain};
-
-fn command(folder: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wavetank"));
-    command.current_dir(folder).args(args);
-    command
-}
-
-fn wavetank(folder: &Path, args: &[&str]) -> Output {
-    command(folder, args).output().expect("the binary is built with its tests")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().expect("not ended by a signal")
-}
-
-fn folder(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = std::fs::remove_dir_all(&path);
-    std::fs::create_dir_all(&path).expect("a folder can be made");
-    path
-}
 
 fn read(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

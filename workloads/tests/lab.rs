@@ -1,6 +1,8 @@
 //! The lab's failures in files, and what a sweep must have reached.
 
-use std::path::PathBuf;
+mod common;
+
+use common::Folder;
 use wavetank_models::world::Event;
 use wavetank_sim::Observer;
 use wavetank_traces::artifact::Outcome;
@@ -8,27 +10,6 @@ use wavetank_workloads::case::Case;
 use wavetank_workloads::lab::{self, Failure, Sameness, Totals};
 use wavetank_workloads::mutant::Mutant;
 use wavetank_workloads::scenario::{Listeners, RunOptions, Scenario};
-
-/// A folder of a test's own, gone when the test is over.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("wavetank-lab-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a folder can be made");
-        Folder(path)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn options(mutant: &str) -> RunOptions {
     RunOptions { mutant: Some(Mutant::by_name(mutant).expect("it is known")), ..RunOptions::default() }
@@ -51,7 +32,7 @@ fn replayed(failure: &Failure) -> Sameness {
 fn a_failure_is_the_same_when_it_is_read_and_run_again() {
     let folder = Folder::new("failure");
     let failure = failure();
-    let path = failure.write(&folder.0.join("made/on/the/way")).expect("it can be written");
+    let path = failure.write(&folder.join("made/on/the/way")).expect("it can be written");
     assert_eq!(path.file_name().expect("a file"), "harbour-append-resent-seed-8.json");
     let read = Failure::read(&path).expect("it can be read");
     assert_eq!(
@@ -64,7 +45,7 @@ fn a_failure_is_the_same_when_it_is_read_and_run_again() {
 #[test]
 fn a_failure_of_the_version_without_a_case_is_drawn_from_its_seed() {
     let (folder, failure) = (Folder::new("old"), failure());
-    let path = failure.write(&folder.0).expect("it can be written");
+    let path = failure.write(&folder).expect("it can be written");
     let text = std::fs::read_to_string(&path).expect("it is text");
     let mut json: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
     let fields = json.as_object_mut().expect("it has keys");
@@ -104,7 +85,7 @@ fn a_panic_is_a_failure_too() {
     let outcome = lab::outcome(&Err(wavetank_sim::Panicked { message: "a bug".into() }));
     let failure = Failure::new(Scenario::Harbour, 1, &RunOptions::default(), outcome.clone());
     let folder = Folder::new("panic");
-    let read = Failure::read(&failure.write(&folder.0).expect("it can be written")).expect("it can be read");
+    let read = Failure::read(&failure.write(&folder).expect("it can be written")).expect("it can be read");
     assert_eq!((read.compare(&outcome), replayed(&read)), (Sameness::Same, Sameness::Different));
 }
 
@@ -123,7 +104,7 @@ fn a_described_scenario_is_kept_with_all_that_it_names() {
 fn a_scenario_of_a_file_runs_as_the_built_in_one_does_and_demands_nothing() {
     let folder = Folder::new("file@home");
     let built_in = Scenario::by_name("steady@nfs-wal").expect("it is built in");
-    let path = folder.file("mine.toml");
+    let path = folder.join("mine.toml");
     let text = include_str!("../scenarios/steady.toml");
     std::fs::write(&path, text).expect("it can be written");
     let path = path.to_str().expect("a path of text");
@@ -142,8 +123,8 @@ fn a_scenario_of_a_file_runs_as_the_built_in_one_does_and_demands_nothing() {
 #[test]
 fn what_cannot_be_replayed_says_why() {
     let folder = Folder::new("bad");
-    let path = folder.file("it.json");
-    let good = std::fs::read_to_string(failure().write(&folder.0).expect("it can be written")).expect("it is text");
+    let path = folder.join("it.json");
+    let good = std::fs::read_to_string(failure().write(&folder).expect("it can be written")).expect("it is text");
     for (text, said) in [
         ("hello".to_owned(), "it.json: line 1, .: expected value"),
         (good.replace("append-resent", "gone"), "unknown mutant 'gone'"),
@@ -158,7 +139,7 @@ fn what_cannot_be_replayed_says_why() {
         let error = Failure::read(&path).expect_err(said).to_string();
         assert!(error.contains(said), "{said}: {error}");
     }
-    let missing = Failure::read(&folder.file("none.json")).expect_err("it is not there").to_string();
+    let missing = Failure::read(&folder.join("none.json")).expect_err("it is not there").to_string();
     assert!(missing.contains("none.json: can't read it"), "{missing}");
 }
 

@@ -1,31 +1,13 @@
 //! Failures made small: what is kept, what goes, and that it goes on where it was interrupted.
 
-use std::path::{Path, PathBuf};
+mod common;
+
+use common::Folder;
+use std::path::Path;
 use wavetank_workloads::case::Case;
 use wavetank_workloads::lab::{self, Failure, Fingerprint, Sameness, Shrunk, outcome};
 use wavetank_workloads::mutant::Mutant;
 use wavetank_workloads::scenario::{Listeners, RunOptions, Scenario};
-
-/// A folder of a test's own, gone when the test is over.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("wavetank-shrink-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a folder can be made");
-        Folder(path)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// The first failure of a sweep with a bug.
 fn failure(scenario: &str, mutant: &str, seeds: std::ops::Range<u64>) -> Failure {
@@ -48,7 +30,7 @@ fn replayed(failure: &Failure) -> Sameness {
 
 fn loses_nine_of_ten_faults(scenario: &str, mutant: &str, seeds: std::ops::Range<u64>) {
     let (folder, failure) = (Folder::new(mutant), failure(scenario, mutant, seeds));
-    let out = folder.file("small.json");
+    let out = folder.join("small.json");
     let shrunk = shrunk(&failure, &out, 2);
     let (before, after) = (shrunk.before, shrunk.after);
     println!("{scenario} {mutant}: {before:?} -> {after:?}, {} candidates", shrunk.tried);
@@ -82,10 +64,10 @@ fn a_harbours_failure_loses_nine_of_ten_faults() {
 #[test]
 fn an_interrupted_shrinking_goes_on_to_the_bytes_of_one_that_was_not_whatever_the_jobs() {
     let (folder, failure) = (Folder::new("interrupted"), failure("bare-log@gp3", "wal-no-ring-cycle-check", 0..400));
-    let (whole, parts) = (folder.file("whole.json"), folder.file("parts.json"));
+    let (whole, parts) = (folder.join("whole.json"), folder.join("parts.json"));
     let at_once = shrunk(&failure, &whole, 1);
     let bytes = |path: &Path| std::fs::read_to_string(path).expect("it was written");
-    let progress = folder.file("parts.json.progress");
+    let progress = folder.join("parts.json.progress");
     let mut done = 0;
     for stop_at in [3, 20, at_once.tried / 2, at_once.tried - 1] {
         let mut last = 0;
@@ -111,10 +93,10 @@ fn an_interrupted_shrinking_goes_on_to_the_bytes_of_one_that_was_not_whatever_th
 #[test]
 fn what_cannot_be_smaller_stays_and_what_does_not_fail_is_refused() {
     let (folder, failure) = (Folder::new("stays"), failure("bare-log@object", "wal-overlap-first-only", 190..400));
-    let mut once = shrunk(&failure, &folder.file("once.json"), 2).failure;
+    let mut once = shrunk(&failure, &folder.join("once.json"), 2).failure;
     // Rounded times may let something more go, once or twice.
     let stays = (0..4).any(|_| {
-        let again = shrunk(&once, &folder.file("again.json"), 2).failure;
+        let again = shrunk(&once, &folder.join("again.json"), 2).failure;
         let stays = (again.seed, &again.case, &again.outcome) == (once.seed, &once.case, &once.outcome);
         once = again;
         stays
@@ -124,11 +106,11 @@ fn what_cannot_be_smaller_stays_and_what_does_not_fail_is_refused() {
     let refused =
         |failure: &Failure, out: &Path| lab::shrink(failure, out, 1, |_| true).expect_err("it is refused").to_string();
     let sound = Failure { options: RunOptions::default(), ..once.clone() };
-    let error = refused(&sound, &folder.file("sound.json"));
+    let error = refused(&sound, &folder.join("sound.json"));
     assert!(error.contains("run again, nothing is wrong, and it was a violation of nothing-comes-back"), "{error}");
     for letter in ["letter", "new.json.progress"] {
-        std::fs::write(folder.file(letter), "dear friend").expect("it can be written");
-        let error = refused(&once, &folder.file(letter.trim_end_matches(".progress")));
+        std::fs::write(folder.join(letter), "dear friend").expect("it can be written");
+        let error = refused(&once, &folder.join(letter.trim_end_matches(".progress")));
         assert!(error.contains(&format!("{letter}: there is something else already")), "{error}");
     }
 }
@@ -136,12 +118,12 @@ fn what_cannot_be_smaller_stays_and_what_does_not_fail_is_refused() {
 #[test]
 fn the_test_of_a_failure_names_its_file_and_its_fingerprint() {
     let (folder, failure) = (Folder::new("test"), failure("bare-log@object", "wal-overlap-first-only", 190..400));
-    let shrunk = shrunk(&failure, &folder.file("it.json"), 2);
+    let shrunk = shrunk(&failure, &folder.join("it.json"), 2);
     let text = lab::regression_test(&shrunk.failure, &shrunk.fingerprint, "it.json");
     assert!(text.contains(r#"Failure::parse("it.json", include_str!("it.json"))"#), "{text}");
     assert!(text.contains(r#"Some("violation of nothing-comes-back (epoch)")"#), "{text}");
     // As the test does it.
-    let json = std::fs::read_to_string(folder.file("it.json")).expect("it was written");
+    let json = std::fs::read_to_string(folder.join("it.json")).expect("it was written");
     let kept = Failure::parse("it.json", &json).expect("it can be read");
     assert!(matches!(kept.case, Case::BareLog(_)));
     assert_eq!(replayed(&kept), Sameness::Same);

@@ -1,30 +1,12 @@
 //! Sweeps and their books: killed, gone on with, cut into shards and joined, they say the same to the byte.
 
+mod common;
+
+use common::Folder;
 use std::path::{Path, PathBuf};
 use wavetank_workloads::lab::{self, Book, Next, Opening, Plan, Seeds, Totals};
 use wavetank_workloads::mutant::Mutant;
 use wavetank_workloads::scenario::{RunOptions, Scenario};
-
-/// A folder of a test's own, gone when the test is over.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("wavetank-sweep-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a folder can be made");
-        Folder(path)
-    }
-
-    fn join(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn scenario(name: &str) -> Scenario {
     Scenario::by_name(name).expect("it is built in")
@@ -88,7 +70,7 @@ fn wherever_a_book_is_torn_it_is_gone_on_with_to_the_same_bytes() {
     let seeds = Seeds { from: 0, to: 2, shard: None };
     let plan = Plan { scenarios: &scenarios, seeds, options, jobs: 1 };
     let path = folder.join(NAMES[0]);
-    let open = || Book::open_all(&folder.0, &scenarios, seeds, &options, Opening::Resume).expect("a good book");
+    let open = || Book::open_all(&folder, &scenarios, seeds, &options, Opening::Resume).expect("a good book");
     let mut outcomes = Vec::new();
     lab::sweep(&plan, &mut open(), |swept| {
         outcomes.push(swept.outcome.clone());
@@ -131,13 +113,12 @@ fn a_scenario_is_left_without_the_others_whatever_the_number_of_jobs() {
 #[test]
 fn a_book_of_another_sweep_is_refused_and_left_alone() {
     let folder = Folder::new("other-book");
-    sweep(&folder.0, SEEDS, 1, 4);
+    sweep(&folder, SEEDS, 1, 4);
     let path = folder.join(NAMES[0]);
     let good = std::fs::read_to_string(&path).expect("it is text");
     let refused = |scenario, seeds, options: &RunOptions, opening| {
         let before = std::fs::read(&path).expect("it is there");
-        let error =
-            Book::open_all(&folder.0, &[scenario], seeds, options, opening).expect_err("it is of another sweep");
+        let error = Book::open_all(&folder, &[scenario], seeds, options, opening).expect_err("it is of another sweep");
         assert_eq!(std::fs::read(&path).expect("it is there"), before);
         error.to_string()
     };
@@ -184,8 +165,7 @@ fn a_book_of_another_sweep_is_refused_and_left_alone() {
         assert!(error.contains(said), "{said}: {error}");
     }
     std::fs::write(&path, good.replace("\"events\":", "\"event\":")).expect("it can be written");
-    let books =
-        Book::open_all(&folder.0, &[Scenario::Harbour], SEEDS, &plain, Opening::Resume).expect("seeds are right");
+    let books = Book::open_all(&folder, &[Scenario::Harbour], SEEDS, &plain, Opening::Resume).expect("seeds are right");
     let mut lines = books[0].outcomes().expect("it can be read");
     let error = lines.next().expect("there is a line").expect_err("a key is unknown").to_string();
     assert!(error.contains("line 2, outcome.ended.event: unknown field"), "{error}");
@@ -194,7 +174,7 @@ fn a_book_of_another_sweep_is_refused_and_left_alone() {
 #[test]
 fn one_sweep_at_a_time_writes_a_book() {
     let folder = Folder::new("locked");
-    let open = || Book::open_all(&folder.0, &[Scenario::Harbour], SEEDS, &RunOptions::default(), Opening::Resume);
+    let open = || Book::open_all(&folder, &[Scenario::Harbour], SEEDS, &RunOptions::default(), Opening::Resume);
     let first = open().expect("nobody writes it");
     let error = open().expect_err("somebody does").to_string();
     assert!(error.contains("harbour.jsonl: another sweep is writing it"), "{error}");
@@ -204,7 +184,7 @@ fn one_sweep_at_a_time_writes_a_book() {
 
 /// Seeds of a shard, and the folder of its books.
 fn shard(folder: &Folder, shard: &str, most: usize) -> PathBuf {
-    let path = folder.join(&shard.replace('/', "-"));
+    let path = folder.join(shard.replace('/', "-"));
     sweep(&path, Seeds { shard: Some(shard.parse().expect("a shard")), ..SEEDS }, 2, most);
     path
 }

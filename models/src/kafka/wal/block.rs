@@ -69,7 +69,8 @@ const WRITES: u64 = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Closed,
-    Detaching,
+    /// From that host, by force.
+    Detaching(HostId),
     Attaching,
     /// Until the device is asked for once more.
     Waiting,
@@ -120,7 +121,7 @@ impl BlockWal {
     }
 
     fn force_detach(&mut self, cx: &mut Cx<'_>, victim: HostId) {
-        self.step = Step::Detaching;
+        self.step = Step::Detaching(victim);
         cx.force_detach(self.options.volume, self.token(), victim);
     }
 
@@ -145,7 +146,7 @@ impl BlockWal {
             return self.give_back(cx);
         }
         match (self.step, result) {
-            (Step::Detaching, Ok(_) | Err(VolumeError::NotAttached(_))) => self.attach(cx),
+            (Step::Detaching(_), Ok(_) | Err(VolumeError::NotAttached(_))) => self.attach(cx),
             (Step::Attaching, Ok(_) | Err(VolumeError::AlreadyAttached(_))) => match self.options.fencing {
                 BlockFencing::Detach => self.use_it(cx),
                 BlockFencing::Reservation => {
@@ -250,16 +251,15 @@ impl Wal for BlockWal {
         if self.ring.voice.is_over() || std::mem::replace(&mut self.is_given_up, true) {
             return;
         }
-        match (self.step, self.options.victim) {
-            (Step::Detaching, Some(victim)) => {
-                cx.call_off_force_detach(self.options.volume, victim);
+        match self.step {
+            Step::Detaching(from) => {
+                cx.call_off_force_detach(self.options.volume, from);
                 self.ring.voice.say(WalEvent::Released);
             }
-            (Step::Closed | Step::Waiting, _) => self.ring.voice.say(WalEvent::Released),
-            (Step::Using, _) => self.give_back(cx),
+            Step::Closed | Step::Waiting => self.ring.voice.say(WalEvent::Released),
+            Step::Using => self.give_back(cx),
             // Its answer comes, and then it is given back.
-            (Step::Detaching | Step::Attaching | Step::Registering | Step::Preempting | Step::Acquiring, _) => {}
-            (Step::GivingBack, _) => {}
+            Step::Attaching | Step::Registering | Step::Preempting | Step::Acquiring | Step::GivingBack => {}
         }
     }
 
