@@ -109,12 +109,15 @@ struct How {
     /// Do not check what clients were told against each other
     #[arg(long)]
     no_check: bool,
+    /// Leave something broken for good, beyond what the platform promises to survive, and tell what stands still for it
+    #[arg(long)]
+    over_budget: bool,
 }
 
 impl How {
     fn options(&self) -> RunOptions {
-        let How { mutant, keep_going, no_check } = *self;
-        RunOptions { mutant, keep_going, no_check, planted_divergence: false }
+        let How { mutant, keep_going, no_check, over_budget } = *self;
+        RunOptions { mutant, keep_going, no_check, over_budget, planted_divergence: false }
     }
 }
 
