@@ -157,7 +157,8 @@ fn main() -> ExitCode {
 
 fn run(what: &What, seed: u64, artifacts: &Path, watch: &Watch) -> Exit {
     warn(&[what.scenario]);
-    let listeners = match watch.listeners() {
+    let taken = what.scenario.takes(&what.how.options()).map_err(|error| error.to_string());
+    let listeners = match taken.and_then(|()| watch.listeners()) {
         Ok(listeners) => listeners,
         Err(message) => {
             eprintln!("{message}");
@@ -200,6 +201,10 @@ fn told(scenario: Scenario, seed: u64, result: Result<lab::RunReport, Panicked>)
 }
 
 fn diverge(scenario: Scenario, seed: u64, options: RunOptions) -> Exit {
+    if let Err(error) = scenario.takes(&options) {
+        eprintln!("{error}");
+        return Exit::Usage;
+    }
     match lab::find_divergence(scenario, seed, &options) {
         Ok(None) => {
             say(format_args!("seed {seed}: two runs are the same to the last event\n"));
