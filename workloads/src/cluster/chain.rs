@@ -104,13 +104,18 @@ pub(super) struct Follower<'a> {
 }
 
 impl Follower<'_> {
-    /// The chain that tells most; none when nobody waits for anything.
+    /// The chain that tells most; none when nobody waits for anything. One that begins with a client is preferred.
     pub(super) fn chain(&self) -> Option<Chain> {
+        let of_clients = self.search(self.clients()).filter(|chain| chain.end <= End::Forgotten);
+        of_clients.or_else(|| self.search([self.clients(), self.brokers()].concat()))
+    }
+
+    fn search(&self, beginnings: Vec<(NodeId, Want)>) -> Option<Chain> {
         let mut asked: Vec<Asked> = Vec::new();
         let mut queue = VecDeque::new();
         let mut known = BTreeSet::new();
         let mut best: Option<(End, usize, Option<String>)> = None;
-        for (node, want) in self.beginnings() {
+        for (node, want) in beginnings {
             if known.insert((node, want)) {
                 queue.push_back(asked.len());
                 asked.push(Asked { node, want, by: None });
@@ -165,8 +170,8 @@ impl Follower<'_> {
         Chain { links, end, role }
     }
 
-    /// Who is asked first: whoever has not got what it should have.
-    fn beginnings(&self) -> Vec<(NodeId, Want)> {
+    /// Who has not got what it should have.
+    fn clients(&self) -> Vec<(NodeId, Want)> {
         let living = |nodes: &[NodeId]| {
             let up: Vec<NodeId> =
                 nodes.iter().copied().filter(|node| self.core.node_state(*node) == NodeState::Up).collect();
@@ -181,9 +186,13 @@ impl Follower<'_> {
         let producers = self.places.producers.iter().filter(|node| self.core.node_state(**node) == NodeState::Up);
         first.extend(producers.map(|node| (*node, Want::Anything)));
         first.extend(self.places.jobs.iter().map(|(job_manager, _)| (*job_manager, Want::Anything)));
-        first.extend(self.meter.led().map(|(tp, leader)| (self.broker(leader), Want::Lead(tp))));
-        first.extend(self.places.brokers.iter().map(|node| (*node, Want::Anything)));
         first
+    }
+
+    /// Who does not do what it should, whether anybody has noticed or not.
+    fn brokers(&self) -> Vec<(NodeId, Want)> {
+        let leads = self.meter.led().map(|(tp, leader)| (self.broker(leader), Want::Lead(tp)));
+        leads.chain(self.places.brokers.iter().map(|node| (*node, Want::Anything))).collect()
     }
 
     /// Whether everything is live: nobody has anything on its way to a broker, every partition is led, and no broker has
