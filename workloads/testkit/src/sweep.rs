@@ -81,7 +81,11 @@ impl Sweep {
 
     /// This must hold of every run; the error says what is wrong. `wavetank replay` does not know of it: it shows the same run,
     /// and `WAVETANK_SEED` the same failure.
-    pub fn holding(mut self, name: &'static str, check: impl Fn(&RunReport) -> Result<(), String> + 'static) -> Sweep {
+    pub fn holding(
+        mut self,
+        name: &'static str,
+        check: impl Fn(&RunReport) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Sweep {
         self.holding.push((name, Box::new(check)));
         self
     }

@@ -1,6 +1,7 @@
 //! What sweeps in tests say when something is wrong, and when nothing is.
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use std::path::PathBuf;
 use wavetank_testkit::strategies::{cases, scenarios};
