@@ -2,6 +2,7 @@
 
 mod check;
 mod compare;
+mod corpus;
 mod exit;
 mod explain;
 mod merge;
@@ -66,6 +67,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Make a failure small: fewer faults, a shorter run, a smaller cluster, and the same thing wrong
     Shrink(shrink::Arguments),
+    /// Check kept cases: what each protects, and whether it still does
+    Corpus(corpus::Arguments),
     /// Run one seed twice side by side and name the first event that differs
     Diverge {
         #[command(flatten)]
@@ -148,6 +151,7 @@ fn main() -> ExitCode {
         Command::Replay(arguments) => replay::replay(&arguments),
         Command::Shrink(arguments) => shrink::shrink(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
+        Command::Corpus(arguments) => corpus::corpus(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::List => list(),

@@ -1,10 +1,12 @@
 //! What people read: 80 columns.
 
+use crate::corpus;
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 use wavetank_traces::artifact::Outcome;
+use wavetank_workloads::lab::corpus::Checked;
 use wavetank_workloads::lab::{self, Extent, Failure, RunReport, Sameness, Shrunk, Step};
 use wavetank_workloads::scenario::Scenario;
 
@@ -63,6 +65,14 @@ pub fn failure(failure: &Failure, path: &Path) -> String {
 /// Where a failure was written, and what to do with it.
 pub fn replay(path: &Path) -> String {
     format!("again: wavetank replay {}", path.display())
+}
+
+/// A kept case: what it protects, and what has become of it.
+pub fn kept(checked: &Checked) -> String {
+    let name = checked.path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into());
+    let lines = [("protects", checked.protects()), ("it", corpus::in_words(checked))];
+    let said: String = lines.iter().map(|(word, what)| item(word, what)).collect();
+    format!("{name}\n{said}")
 }
 
 /// What a replay came to, beside what it replays.

@@ -2,6 +2,7 @@
 
 mod artifact;
 mod book;
+pub mod corpus;
 mod fingerprint;
 mod hunt;
 mod merge;

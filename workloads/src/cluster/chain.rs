@@ -10,7 +10,7 @@ use super::meter::Meter;
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use wavetank_models::kafka::ids::{BrokerId, TopicIdPartition};
-use wavetank_models::world::{Event, Obstacle, On, Wait, Want, World};
+use wavetank_models::world::{Event, On, Wait, Want, World};
 use wavetank_sim::{Core, NodeId, NodeState};
 
 /// Where everybody is.
@@ -247,7 +247,7 @@ impl Follower<'_> {
     /// The active controller, or all that could become it.
     fn quorum(&self) -> Vec<(NodeId, Want)> {
         let all = &self.places.controllers;
-        let is_fine = |node: NodeId| self.world.obstacle_to_node(self.core, None, node) == None::<Obstacle>;
+        let is_fine = |node: NodeId| self.world.obstacle_to_node(self.core, None, node).is_none();
         let active = self.meter.active_controller().map(|place| all[place]);
         let leads = |node: &NodeId| is_fine(*node) && self.world.waits(*node, Want::Answer).is_empty();
         if let Some(active) = active.filter(leads) {
