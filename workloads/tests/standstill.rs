@@ -46,7 +46,7 @@ fn what_is_never_mended_is_named_and_who_waits_for_it() {
         |from: &str, to: &str| one(&format!(r#"{{"cut": {{"from": {from}, "to": {to}, "direction": "two-way"}}}}"#));
     let rows: Vec<(Cause, &str, Vec<String>, &str)> = vec![
         (Cause::Quorum, "broker-failover@s3-wal", killed("controller", 2), "controller-0 is down"),
-        (Cause::Broker, "broker-failover@ebs-wal", killed("broker", 3), "broker-0 is down"),
+        (Cause::Broker, "broker-failover@ebs-wal", killed("broker", 3), "is down"),
         (Cause::Zone, "az-outage@ebs-wal", one(r#"{"zone-down": 0}"#), "is in zone 0, which is dark"),
         (
             Cause::Volume,
