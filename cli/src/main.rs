@@ -9,6 +9,7 @@ mod mutants;
 mod progress;
 mod replay;
 mod shrink;
+mod story;
 mod summary;
 mod sweep;
 mod text;
@@ -163,7 +164,7 @@ fn run(what: &What, seed: u64, artifacts: &Path, watch: &Watch) -> Exit {
     };
     let result = lab::run(what.scenario, seed, &what.how.options(), listeners);
     let outcome = lab::outcome(&result);
-    let exit = told(what.scenario, seed, result);
+    let exit = told(what.scenario, seed, result, text::report);
     if !outcome.has_failed() {
         return exit;
     }
@@ -179,13 +180,18 @@ fn run(what: &What, seed: u64, artifacts: &Path, watch: &Watch) -> Exit {
     }
 }
 
-/// Reports a run.
-fn told(scenario: Scenario, seed: u64, result: Result<lab::RunReport, Panicked>) -> Exit {
+/// Reports a run, in the words that are given.
+fn told(
+    scenario: Scenario,
+    seed: u64,
+    result: Result<lab::RunReport, Panicked>,
+    words: fn(Scenario, &lab::RunReport) -> String,
+) -> Exit {
     let report = match result {
         Ok(report) => report,
         Err(panic) => return bug(seed, &panic.message),
     };
-    say(text::report(scenario, &report));
+    say(words(scenario, &report));
     let exit = Exit::of(&report.findings);
     match report.history.broken {
         None => exit,

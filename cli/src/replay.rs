@@ -1,10 +1,15 @@
 //! `wavetank replay`: a failure, run again.
 
 use crate::exit::Exit;
+use crate::story::{self, Asked};
 use crate::watch::Watch;
-use crate::{text, told};
+use crate::{say, text, told};
 use clap::Args;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use wavetank_sim::Nanos;
+use wavetank_traces::artifact::Outcome;
+use wavetank_workloads::lab::story::{Collector, Story};
 use wavetank_workloads::lab::{self, Failure, Sameness};
 
 #[derive(Args)]
@@ -16,6 +21,8 @@ pub struct Arguments {
     file: PathBuf,
     #[command(flatten)]
     watch: Watch,
+    #[command(flatten)]
+    story: Asked,
 }
 
 /// Replays.
@@ -27,18 +34,34 @@ pub fn replay(arguments: &Arguments) -> Exit {
             return Exit::Usage;
         }
     };
-    let listeners = match arguments.watch.listeners() {
+    let mut listeners = match arguments.watch.listeners() {
         Ok(listeners) => listeners,
         Err(message) => {
             eprintln!("{message}");
             return Exit::Usage;
         }
     };
+    let collector = Arc::new(Mutex::new(Collector::new(&failure.case)));
+    listeners.audience.add(collector.clone());
     let result = failure.replay(listeners);
     let now = lab::outcome(&result);
-    let exit = told(failure.scenario, failure.seed, result);
+    // The story tells what led here.
+    let exit = told(failure.scenario, failure.seed, result, text::summary);
     let sameness = failure.compare(&now);
     eprintln!("{}", text::sameness(&failure, sameness, &now));
+    if let Outcome::Ended(ended) = &now
+        && (!ended.findings.is_empty() || arguments.story.is_explicit())
+    {
+        let collected = std::mem::take(&mut *collector.lock().expect("no onlooker panics"));
+        let story = Story::new(collected, &ended.findings, Nanos(ended.end_ns));
+        match story::told(&story, &arguments.story) {
+            Ok(page) => say(page),
+            Err(message) => {
+                eprintln!("{message}");
+                return Exit::Usage;
+            }
+        }
+    }
     // Another version may take another way to the same failure; the same version may not.
     let is_same_failure = match sameness {
         Sameness::Same => true,

@@ -19,8 +19,13 @@ pub fn seeds(text: &str) -> Result<Range<u64>, String> {
     Ok(range)
 }
 
-/// One run.
+/// One run, with its last events where something is wrong.
 pub fn report(scenario: Scenario, report: &RunReport) -> String {
+    summary(scenario, report) + &led_here(report)
+}
+
+/// One run.
+pub fn summary(scenario: Scenario, report: &RunReport) -> String {
     let checked = report.history.checked;
     let history = checked.map_or_else(|| "not checked".into(), |count| format!("{count} operations, checked"));
     let mut out = totals(
@@ -37,7 +42,10 @@ pub fn report(scenario: Scenario, report: &RunReport) -> String {
         let _ = writeln!(out, "  drawn          {line}");
     }
     out += &marks(report.marks.iter());
-    out += &findings(report);
+    match report.findings.is_empty() {
+        true => out += "  everything held\n",
+        false => out.extend(report.findings.iter().map(|finding| format!("  {finding}\n"))),
+    }
     out
 }
 
@@ -154,16 +162,12 @@ pub fn pace(seeds: u64, events: u64, took: Duration) -> String {
     )
 }
 
-fn findings_only(report: &RunReport) -> String {
-    report.findings.iter().map(|finding| format!("  {finding}\n")).collect()
-}
-
-fn findings(report: &RunReport) -> String {
+/// The last events, where something is wrong.
+fn led_here(report: &RunReport) -> String {
     if report.findings.is_empty() {
-        return "  everything held\n".into();
+        return String::new();
     }
-    let mut out = findings_only(report);
-    out += "  what led here\n";
+    let mut out = String::from("  what led here\n");
     for line in &report.led_here {
         let _ = writeln!(out, "    {line}");
     }

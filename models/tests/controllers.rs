@@ -58,14 +58,14 @@ impl ProbeSink for Watch {
                 seen.elected_at.push(now);
                 if let Some(other) = seen.leaders.insert(epoch, controller) {
                     let why = format!("{other} and {controller} were both elected in epoch {epoch}");
-                    return Err(BrokenPromise { invariant: "OneLeaderAnEpoch", why });
+                    return Err(BrokenPromise { invariant: "OneLeaderAnEpoch", why, about: Vec::new() });
                 }
             }
             &Probe::MetadataCommitted { offset, fingerprint } => {
                 let known = *seen.committed.entry(offset).or_insert(fingerprint);
                 if known != fingerprint {
                     let why = format!("two entries are committed at {offset}");
-                    return Err(BrokenPromise { invariant: "MetadataLogMatching", why });
+                    return Err(BrokenPromise { invariant: "MetadataLogMatching", why, about: Vec::new() });
                 }
             }
             &Probe::BrokerFenced { broker, .. } => seen.fenced.push((broker, now)),
@@ -494,7 +494,7 @@ fn facts_are_told_once_and_in_order_and_dropped_objects_are_deleted_from_the_sto
     assert_eq!(
         seen.facts,
         [
-            Probe::StreamOpened { stream, epoch, broker, end_offset: 0 },
+            Probe::StreamOpened { stream, tp, epoch, broker, end_offset: 0 },
             Probe::StreamCommitted { range, object, broker },
             Probe::StreamTrimmed { stream, start_offset: 4 },
             Probe::StreamClosed { stream, epoch, end_offset: 5 },

@@ -8,6 +8,7 @@ mod merge;
 mod score;
 mod seeds;
 mod shrink;
+pub mod story;
 mod sweep;
 mod totals;
 
@@ -95,7 +96,7 @@ pub fn find_divergence(
     seed: u64,
     options: &RunOptions,
 ) -> Result<Option<Divergence<Event>>, Panicked> {
-    let listeners = |observer| Listeners { observer: Some(observer), history: None };
+    let listeners = |observer| Listeners { observer: Some(observer), ..Listeners::default() };
     let run = |observer| drop(scenario.run(seed, options, listeners(observer)));
     lockstep(run, run)
 }

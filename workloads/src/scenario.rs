@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Write;
 use std::path::Path;
-use wavetank_models::world::Event;
+use wavetank_models::world::{Audience, Event};
 use wavetank_sim::Observer;
 
 /// A scenario: what runs, and what it is exposed to.
@@ -335,6 +335,8 @@ pub struct RunOptions {
 pub struct Listeners {
     /// Sees every record of the trace, and may end the run.
     pub observer: Option<Observer<Event>>,
+    /// Hears what processes say and how nodes live and die.
+    pub audience: Audience,
     /// Takes the history of what clients asked and were told, a line an operation, each in one `write`.
     pub history: Option<Box<dyn Write + Send>>,
 }

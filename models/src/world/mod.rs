@@ -30,6 +30,7 @@ mod devices;
 mod effects;
 mod event;
 mod guest;
+mod onlooker;
 mod process;
 mod record;
 mod usage;
@@ -39,6 +40,7 @@ pub use control::{Action, Director, Failure, HISTORY, Witness};
 pub(crate) use event::DownloadKey;
 pub use event::{Event, InputKey, RequestKey};
 pub use guest::Guest;
+pub use onlooker::{Audience, Happening, Onlooker};
 pub use process::{
     Cx, Detached, Effect, ExpressId, Ids, Input, InputKind, Process, ShareId, Signal, StoreId, TimerId, VolumeId,
 };
@@ -118,6 +120,7 @@ pub struct World {
     stop_at_failure: bool,
     recording: Option<Box<Recording>>,
     probes: Option<Box<dyn ProbeSink>>,
+    audience: Audience,
     director: Option<Box<dyn Director>>,
     scratch: Scratch,
 }

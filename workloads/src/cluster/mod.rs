@@ -56,7 +56,7 @@ use wavetank_models::flink::oracle::Verdict;
 use wavetank_models::world::{Event, Products, World, launch};
 use wavetank_sim::{Core, EndReason, Limits, Nanos, Outcome};
 use wavetank_traces::check::Options;
-use wavetank_traces::{Finding, Severity};
+use wavetank_traces::{Concern, Finding, Severity};
 
 /// When the load begins: topics are there by then.
 pub const LOAD_BEGINS: Nanos = Nanos::secs(5);
@@ -119,12 +119,14 @@ fn carry_out(
     let heard = if knobs.retains_briefly() { Heard::AtEnd } else { Heard::AtOnce };
     let recording = is_explore.then(|| recording(options, checked, heard, listeners.history)).flatten();
     let limits = Limits { events_max: size.events_max, time_max: size.ends(), ..Limits::default() };
+    let audience = listeners.audience;
     launch(
         seed,
         limits,
-        listeners.observer,
+        audience.with_lives(listeners.observer),
         cloud,
         |world, core, _| {
+            world.set_audience(audience.clone());
             world.set_stop_at_failure(!options.keep_going);
             world.set_probes(Box::new(meter.clone()));
             if let Some(recording) = recording {
@@ -264,19 +266,23 @@ impl Report<'_> {
         let history = judge(recorded, readers, log_starts.as_ref(), outcome.now, &mut findings);
         if let Verdict::Wrong(why) = &self.verdict {
             let (severity, by) = (Severity::Violation, "the oracle of pipelines".into());
-            findings.push(Finding { severity, at_ns: outcome.now.0, by, why: why.clone() });
+            let names = (0..).zip(self.setup.scenario.pipelines.iter().map(|pipeline| &pipeline.name));
+            let wrong = names.filter(|(_, name)| why.starts_with(&format!("pipeline {name}: ")));
+            let about = wrong.map(|(job, _)| Concern::Job(job)).collect();
+            findings.push(Finding { severity, at_ns: outcome.now.0, by, why: why.clone(), about });
         }
         if findings.is_empty() && !matches!(outcome.reason, EndReason::Stopped(_)) {
             let mut why = format!("{} ended the run: {}", outcome.reason, meter.what_is_left());
             if let Verdict::Behind(job) = &self.verdict {
                 why = format!("{why}; {job}");
             }
-            findings.push(Finding { severity: Severity::Stall, at_ns: outcome.now.0, by: "the cluster".into(), why });
+            let (severity, by, about) = (Severity::Stall, "the cluster".into(), Vec::new());
+            findings.push(Finding { severity, at_ns: outcome.now.0, by, why, about });
         }
         if let Some(Sustainable { rate, is_proven: false }) = self.sustainable {
             let why = format!("no rate was found that holds; the run has {rate} messages a second");
             let by = "the search for the highest rate".into();
-            findings.push(Finding { severity: Severity::Stall, at_ns: 0, by, why });
+            findings.push(Finding { severity: Severity::Stall, at_ns: 0, by, why, about: Vec::new() });
         }
         let led_here =
             if findings.is_empty() { Vec::new() } else { outcome.ring.iter().map(|r| r.to_string()).collect() };

@@ -8,6 +8,7 @@ use crate::storm::Misfit;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use wavetank_sim::Panicked;
+use wavetank_traces::Finding;
 use wavetank_traces::artifact::{Artifact, Ended, NoArtifact, Outcome, Panic, Parts};
 
 /// The version of wavetank that this is.
@@ -201,7 +202,9 @@ impl Failure {
             }
         };
         let kind = |of: &Ended| of.findings.first().map(|first| (first.severity, first.by.clone()));
-        if then.digest == now.digest && then.findings.first() == now.findings.first() {
+        // What it is about follows from the rest, and older files do not say it.
+        let first = |of: &Ended| of.findings.first().map(|first| Finding { about: Vec::new(), ..first.clone() });
+        if then.digest == now.digest && first(then) == first(now) {
             Sameness::Same
         } else if kind(then) == kind(now) {
             Sameness::OtherWay

@@ -68,7 +68,7 @@ mod tests {
     use wavetank_traces::artifact::{Ended, Panic};
 
     fn of(severity: Severity, by: &str, why: &str) -> String {
-        let finding = Finding { severity, at_ns: 7, by: by.into(), why: why.into() };
+        let finding = Finding { severity, at_ns: 7, by: by.into(), why: why.into(), about: Vec::new() };
         let ended = Ended {
             reason: "an end".into(),
             end_ns: 9,
