@@ -115,7 +115,7 @@ struct How {
 impl How {
     fn options(&self) -> RunOptions {
         let How { mutant, keep_going, no_check } = *self;
-        RunOptions { mutant, keep_going, no_check, planted_divergence: false }
+        RunOptions { mutant, keep_going, no_check, ..RunOptions::default() }
     }
 }
 
@@ -155,20 +155,21 @@ fn main() -> ExitCode {
 
 fn run(what: &What, seed: u64, artifacts: &Path, watch: &Watch) -> Exit {
     warn(&[what.scenario]);
-    let listeners = match watch.listeners() {
-        Ok(listeners) => listeners,
-        Err(message) => {
-            eprintln!("{message}");
-            return Exit::Usage;
-        }
+    let case = what.scenario.draw(seed);
+    let (listeners, watched) = match watch.begin(&case) {
+        Ok(begun) => begun,
+        Err(message) => return usage(message),
     };
-    let result = lab::run(what.scenario, seed, &what.how.options(), listeners);
+    let result = lab::run_case(what.scenario, seed, &case, &what.how.options(), listeners);
     let outcome = lab::outcome(&result);
+    if let Err(message) = watched.finish(&outcome) {
+        return usage(message);
+    }
     let exit = told(what.scenario, seed, result, text::report);
     if !outcome.has_failed() {
         return exit;
     }
-    match Failure::new(what.scenario, seed, &what.how.options(), outcome).write(artifacts) {
+    match Failure::of_case(what.scenario, seed, case, &what.how.options(), outcome).write(artifacts) {
         Ok(path) => {
             eprintln!("{}", text::replay(&path));
             exit
@@ -178,6 +179,12 @@ fn run(what: &What, seed: u64, artifacts: &Path, watch: &Watch) -> Exit {
             exit.max(Exit::Usage)
         }
     }
+}
+
+/// Says what is wrong with what was asked for.
+fn usage(message: impl Display) -> Exit {
+    eprintln!("{message}");
+    Exit::Usage
 }
 
 /// Reports a run, in the words that are given.

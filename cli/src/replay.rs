@@ -1,9 +1,9 @@
-//! `wavetank replay`: a failure, run again.
+//! `wavetank replay`: a failure, run again, and its story.
 
 use crate::exit::Exit;
 use crate::story::{self, Asked};
 use crate::watch::Watch;
-use crate::{say, text, told};
+use crate::{say, text, told, usage};
 use clap::Args;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -29,17 +29,11 @@ pub struct Arguments {
 pub fn replay(arguments: &Arguments) -> Exit {
     let failure = match Failure::read(&arguments.file) {
         Ok(failure) => failure,
-        Err(error) => {
-            eprintln!("{error}");
-            return Exit::Usage;
-        }
+        Err(error) => return usage(error),
     };
-    let mut listeners = match arguments.watch.listeners() {
-        Ok(listeners) => listeners,
-        Err(message) => {
-            eprintln!("{message}");
-            return Exit::Usage;
-        }
+    let (mut listeners, watched) = match arguments.watch.begin(&failure.case) {
+        Ok(begun) => begun,
+        Err(message) => return usage(message),
     };
     let collector = Arc::new(Mutex::new(Collector::new(&failure.case)));
     listeners.audience.add(collector.clone());
@@ -49,17 +43,13 @@ pub fn replay(arguments: &Arguments) -> Exit {
     let exit = told(failure.scenario, failure.seed, result, text::summary);
     let sameness = failure.compare(&now);
     eprintln!("{}", text::sameness(&failure, sameness, &now));
-    if let Outcome::Ended(ended) = &now
-        && (!ended.findings.is_empty() || arguments.story.is_explicit())
-    {
-        let collected = std::mem::take(&mut *collector.lock().expect("no onlooker panics"));
-        let story = Story::new(collected, &ended.findings, Nanos(ended.end_ns));
-        match story::told(&story, &arguments.story) {
+    if let Err(message) = watched.finish(&now) {
+        return usage(message);
+    }
+    if let Some(page) = story_of(&now, &collector, &arguments.story) {
+        match page {
             Ok(page) => say(page),
-            Err(message) => {
-                eprintln!("{message}");
-                return Exit::Usage;
-            }
+            Err(message) => return usage(message),
         }
     }
     // Another version may take another way to the same failure; the same version may not.
@@ -69,4 +59,14 @@ pub fn replay(arguments: &Arguments) -> Exit {
         Sameness::Different => false,
     };
     if is_same_failure || exit == Exit::Usage { exit } else { Exit::Unknown }
+}
+
+/// The story, where there is one to tell: of a run in which nothing is wrong, when it is asked for.
+fn story_of(outcome: &Outcome, collector: &Mutex<Collector>, asked: &Asked) -> Option<Result<String, String>> {
+    let Outcome::Ended(ended) = outcome else { return None };
+    if ended.findings.is_empty() && !asked.is_explicit() {
+        return None;
+    }
+    let collected = std::mem::take(&mut *collector.lock().expect("no onlooker panics"));
+    Some(story::told(&Story::new(collected, &ended.findings, Nanos(ended.end_ns)), asked))
 }

@@ -95,6 +95,10 @@ fn a_replay_tells_what_led_to_the_finding_in_order_on_a_screen_or_two() {
     assert!(whole.lines().count() <= 60 && whole.lines().all(|line| line.chars().count() <= 80), "{whole}");
 
     assert!(!story(&["--until", "4.5"]).contains("loses power"));
+    story(&["--trace", "run.json"]);
+    let trace = std::fs::read_to_string(folder.join("run.json")).expect("it was written");
+    let trace: serde_json::Value = serde_json::from_str(&trace).expect("it parses");
+    assert!(trace["traceEvents"].as_array().is_some_and(|events| events.len() > 100));
     let around = story(&["--around", "5±0.2"]);
     assert!(around.contains("loses power") && !around.contains("empties the log"), "{around}");
     assert!(!story(&["--node", "rescuer"]).contains("owner   "));

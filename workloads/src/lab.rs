@@ -10,6 +10,7 @@ mod seeds;
 mod shrink;
 pub mod story;
 mod sweep;
+mod timeline;
 mod totals;
 
 pub use artifact::{CannotReplay, Failure, KeptOptions, Sameness, VERSION, outcome};
@@ -21,6 +22,7 @@ pub use score::{Hunted, Score};
 pub use seeds::{Seeds, Shard};
 pub use shrink::{CannotShrink, Extent, FRESH_SEEDS, Shrunk, Step, regression_test, shrink};
 pub use sweep::{Next, Plan, Swept, sweep};
+pub use timeline::Timeline;
 pub use totals::{Reached, Totals};
 
 use crate::case::Case;

@@ -75,7 +75,7 @@ impl CloudSpec {
 ///
 /// `build` fills it (devices, nodes, plan); `finish` takes out what is wanted.
 pub fn launch<R>(
-    seed: u64,
+    choices: impl Into<Choices>,
     limits: Limits,
     observer: Option<Observer<Event>>,
     cloud: CloudSpec,
@@ -83,7 +83,7 @@ pub fn launch<R>(
     finish: impl FnOnce(&mut World, &mut Core<Event>, Outcome<Event>) -> R,
 ) -> R {
     wavetank_sim::run(
-        seed,
+        choices,
         limits,
         observer,
         |tank, core| {

@@ -144,7 +144,7 @@ pub fn run(medium: Medium, seed: u64, case: &Case, options: &RunOptions, listene
     let shown = judge.clone();
     let audience = listeners.audience;
     launch(
-        seed,
+        options.choices(seed),
         limits,
         audience.with_lives(listeners.observer),
         cloud,

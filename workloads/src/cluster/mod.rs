@@ -121,7 +121,7 @@ fn carry_out(
     let limits = Limits { events_max: size.events_max, time_max: size.ends(), ..Limits::default() };
     let audience = listeners.audience;
     launch(
-        seed,
+        options.choices(seed),
         limits,
         audience.with_lives(listeners.observer),
         cloud,

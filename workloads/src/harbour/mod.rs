@@ -180,7 +180,7 @@ pub fn run(seed: u64, case: &Case, options: &RunOptions, listeners: Listeners) -
     let recording = recording(options, Options::default(), Heard::AtOnce, listeners.history);
     let audience = listeners.audience;
     launch(
-        seed,
+        options.choices(seed),
         limits,
         audience.with_lives(listeners.observer),
         cloud,

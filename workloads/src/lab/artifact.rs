@@ -27,9 +27,9 @@ pub struct KeptOptions {
 }
 
 impl KeptOptions {
-    /// Those of a run. A planted divergence cannot be run again, and is left out.
+    /// Those of a run. A planted divergence cannot be run again, and is left out, as is another seed's part.
     pub fn of(options: &RunOptions) -> KeptOptions {
-        let RunOptions { mutant, keep_going, no_check, planted_divergence: _ } = *options;
+        let RunOptions { mutant, keep_going, no_check, planted_divergence: _, reseed: _ } = *options;
         KeptOptions { mutant: mutant.map(|mutant| mutant.name().into()), keep_going, no_check }
     }
 
@@ -39,7 +39,8 @@ impl KeptOptions {
     /// When there is no such mutant any more.
     pub fn options(&self) -> Result<RunOptions, UnknownName> {
         let mutant = self.mutant.as_deref().map(Mutant::by_name).transpose()?;
-        Ok(RunOptions { mutant, keep_going: self.keep_going, no_check: self.no_check, planted_divergence: false })
+        let KeptOptions { keep_going, no_check, .. } = *self;
+        Ok(RunOptions { mutant, keep_going, no_check, ..RunOptions::default() })
     }
 }
 

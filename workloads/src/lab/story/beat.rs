@@ -157,7 +157,7 @@ fn weight(probe: &Probe) -> Weight {
 }
 
 /// The probe's name.
-fn kind(probe: &Probe) -> &'static str {
+pub(in crate::lab) fn kind(probe: &Probe) -> &'static str {
     match probe {
         Probe::ControllerElected { .. } => "controller elected",
         Probe::MetadataCommitted { .. } => "metadata committed",

@@ -19,6 +19,8 @@ mod words;
 pub use beat::{Beat, Deed};
 pub use collect::Collector;
 
+pub(super) use beat::kind;
+
 use beat::Weight;
 use relevance::{Focus, Rank, TOLD, TOLD_OF_A_PART};
 use std::collections::{BTreeMap, BTreeSet};

@@ -42,12 +42,24 @@ impl Focus {
         for beat in beats.iter().filter(|beat| links(beat) && beat.about.iter().any(|of| named.contains(of))) {
             near.extend(beat.about.iter().cloned());
         }
-        let brokers: Vec<u32> = named.iter().chain(&near).filter_map(number).collect();
+        let mut focus = Focus { named, near };
+        focus.follow_brokers();
+        // Whom they rescued, or who rescued them, is in it too.
+        let rescues = beats.iter().filter(|beat| rescues(beat));
+        let rescues = rescues.filter(|beat| beat.about.iter().any(|of| focus.near.contains(of)));
+        let involved: Vec<Concern> = rescues.flat_map(|beat| beat.about.iter().cloned()).collect();
+        focus.near.extend(involved);
+        focus.follow_brokers();
+        focus
+    }
+
+    /// A broker, its log and its node are near together.
+    fn follow_brokers(&mut self) {
+        let brokers: Vec<u32> = self.named.iter().chain(&self.near).filter_map(number).collect();
         for broker in brokers {
             let node = Concern::Node(format!("broker-{broker}"));
-            near.extend([Concern::Broker(broker), Concern::Wal(broker), node]);
+            self.near.extend([Concern::Broker(broker), Concern::Wal(broker), node]);
         }
-        Focus { named, near }
     }
 
     /// What is near, for people: without what follows from names alone.
@@ -113,6 +125,10 @@ enum Level {
 
 fn opens(beat: &Beat) -> bool {
     matches!(&beat.deed, Deed::Said { first, .. } if matches!(**first, Probe::StreamOpened { .. }))
+}
+
+fn rescues(beat: &Beat) -> bool {
+    matches!(&beat.deed, Deed::Said { first, .. } if matches!(**first, Probe::FailoverBegan { .. }))
 }
 
 /// Whether what is in this beat belongs together.
