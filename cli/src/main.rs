@@ -4,6 +4,7 @@ mod check;
 mod compare;
 mod exit;
 mod explain;
+mod explain_failure;
 mod merge;
 mod mutants;
 mod progress;
@@ -67,6 +68,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Make a failure small: fewer faults, a shorter run, a smaller cluster, and the same thing wrong
     Shrink(shrink::Arguments),
+    /// Say when a failure became inevitable: its run up to a moment, and drawn anew from there on
+    ExplainFailure(explain_failure::Arguments),
     /// Run one seed twice side by side and name the first event that differs
     Diverge {
         #[command(flatten)]
@@ -144,6 +147,7 @@ fn main() -> ExitCode {
             diverge(what.scenario, seed, RunOptions { planted_divergence: planted, ..what.how.options() })
         }
         Command::Replay(arguments) => replay::replay(&arguments),
+        Command::ExplainFailure(arguments) => explain_failure::explain_failure(&arguments),
         Command::Shrink(arguments) => shrink::shrink(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Check(arguments) => check::check(&arguments),

@@ -43,6 +43,12 @@ pub fn replay(arguments: &Arguments) -> Exit {
     let exit = told(failure.scenario, failure.seed, result, text::summary);
     let sameness = failure.compare(&now);
     eprintln!("{}", text::sameness(&failure, sameness, &now));
+    if sameness != Sameness::Same
+        && failure.wavetank == lab::VERSION
+        && let Ok(found) = lab::find_divergence_in(&failure)
+    {
+        eprintln!("{}", text::diverged(found.as_ref()));
+    }
     if let Err(message) = watched.finish(&now) {
         return usage(message);
     }

@@ -26,10 +26,12 @@ pub struct Watch {
     history: Option<PathBuf>,
 }
 
+type Written = Timeline<BufWriter<File>>;
+
 /// What is to be brought to its end when the run is over.
 #[derive(Default)]
 pub struct Watched {
-    timeline: Option<(PathBuf, Arc<Mutex<Timeline<BufWriter<File>>>>)>,
+    timeline: Option<(PathBuf, Arc<Mutex<Written>>)>,
 }
 
 impl Watch {

@@ -11,7 +11,7 @@ use wavetank_models::cloud::volume::{Survival, Volume, VolumeFault, VolumeFormat
 use wavetank_models::fault::Fault;
 use wavetank_models::kafka::controller::{Controller, ControllerMutant, ControllerOptions, ControllerSpec};
 use wavetank_models::kafka::ids::{
-    BrokerEpoch, BrokerId, ControllerEpoch, ControllerId, MetadataOffset, ObjectId, StreamEpoch, StreamId,
+    BrokerEpoch, BrokerId, ControllerEpoch, ControllerId, MetadataOffset, ObjectId, StreamEpoch, StreamId, TopicId,
     TopicIdPartition,
 };
 use wavetank_models::kafka::metadata::StreamRange;
@@ -446,12 +446,12 @@ fn a_controller_is_elected_and_takes_over_in_the_configured_time_and_silent_brok
 fn facts_are_told_once_and_in_order_and_dropped_objects_are_deleted_from_the_store() {
     let watch = Watch::default();
     let sink = Box::new(watch.clone());
-    let (stream, epoch) = (StreamId(0), StreamEpoch(2));
+    let (stream, tp, epoch) = (StreamId(0), TopicIdPartition { topic: TopicId(4), partition: 1 }, StreamEpoch(2));
     let range = StreamRange { stream, start: 0, end: 5 };
     let (object, ranges) = (Some(NewObject { id: ObjectId(0), size: 3 }), vec![range]);
     let commit = Arc::new(CommitStreamSetObject { object, ranges, stream_objects: vec![], compacted: vec![] });
     let requests = vec![
-        StorageRequest::CreateStreams { count: 1, tag: TopicIdPartition::default() },
+        StorageRequest::CreateStreams { count: 1, tag: tp },
         StorageRequest::OpenStreams(vec![(stream, epoch)]),
         StorageRequest::PrepareObjects { count: 2, ttl: Nanos::secs(3) },
         StorageRequest::CommitStreamSetObject(commit.clone()),

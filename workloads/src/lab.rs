@@ -2,6 +2,7 @@
 
 mod artifact;
 mod book;
+mod curve;
 mod fingerprint;
 mod hunt;
 mod merge;
@@ -15,6 +16,7 @@ mod totals;
 
 pub use artifact::{CannotReplay, Failure, KeptOptions, Sameness, VERSION, outcome};
 pub use book::{Book, BookError, Opening};
+pub use curve::{CannotExplain, Curve, CurvePlan, INEVITABLE, Point, curve};
 pub use fingerprint::Fingerprint;
 pub use hunt::{Bag, Clean, Hunt, HuntLimits};
 pub use merge::{MergeError, Merged, merge};
@@ -98,7 +100,20 @@ pub fn find_divergence(
     seed: u64,
     options: &RunOptions,
 ) -> Result<Option<Divergence<Event>>, Panicked> {
-    let listeners = |observer| Listeners { observer: Some(observer), ..Listeners::default() };
-    let run = |observer| drop(scenario.run(seed, options, listeners(observer)));
+    let run = |observer| drop(scenario.run(seed, options, observed_by(observer)));
     lockstep(run, run)
+}
+
+/// The same of a failure, as its file has it.
+///
+/// # Errors
+/// When a run panics before any difference.
+pub fn find_divergence_in(failure: &Failure) -> Result<Option<Divergence<Event>>, Panicked> {
+    let Failure { scenario, seed, options, case, .. } = failure;
+    let run = |observer| drop(scenario.run_case(*seed, case, options, observed_by(observer)));
+    lockstep(run, run)
+}
+
+fn observed_by(observer: Observer<Event>) -> Listeners {
+    Listeners { observer: Some(observer), ..Listeners::default() }
 }

@@ -39,6 +39,11 @@ impl Fingerprint {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn panicked(about: &str) -> Fingerprint {
+        Fingerprint { kind: Kind::Panicked, about: about.into() }
+    }
+
     /// Whether something did not become live again, which a shorter time to recover would show of anything.
     pub(super) fn is_stall(&self) -> bool {
         matches!(&self.kind, Kind::Found { severity: Severity::Stall, .. })
