@@ -44,7 +44,7 @@ fn text<'a>(event: &'a Value, key: &str) -> &'a str {
 fn checked(events: &[Value]) -> BTreeMap<(String, String), usize> {
     let mut counts = BTreeMap::new();
     let mut stacks: BTreeMap<(u64, u64), Vec<&str>> = BTreeMap::new();
-    let mut spans: BTreeMap<(String, u64), f64> = BTreeMap::new();
+    let mut spans: BTreeMap<(String, u64), (&str, f64)> = BTreeMap::new();
     let (mut seen, mut last) = (BTreeSet::new(), BTreeMap::new());
     for event in events {
         let number = |key: &str| event[key].as_u64().unwrap_or_else(|| panic!("{key} of {event}"));
@@ -60,11 +60,12 @@ fn checked(events: &[Value]) -> BTreeMap<(String, String), usize> {
             "E" => drop(stacks.entry(track).or_default().pop().unwrap_or_else(|| panic!("nothing to end: {event}"))),
             "b" => {
                 assert!(seen.insert(number("id")), "an id is used once: {event}");
-                spans.insert((text(event, "cat").into(), number("id")), ts);
+                spans.insert((text(event, "cat").into(), number("id")), (text(event, "name"), ts));
             }
             "e" => {
                 let began = spans.remove(&(text(event, "cat").into(), number("id")));
-                assert!(began.is_some_and(|began| began <= ts), "nothing to end: {event}");
+                let (name, began) = began.unwrap_or_else(|| panic!("nothing to end: {event}"));
+                assert!(name == text(event, "name") && began <= ts, "it began as {name} at {began}: {event}");
             }
             "i" | "C" | "M" => {}
             other => panic!("phase {other}: {event}"),

@@ -18,7 +18,7 @@ use super::fingerprint::Fingerprint;
 use super::story::{Beat, Choice, Collector, Story};
 use crate::scenario::{Listeners, RunOptions};
 use crate::storm::Operations;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use wavetank_sim::{Choices, Domain, Nanos, Reseed, run_many};
 use wavetank_traces::artifact::Outcome;
 
@@ -170,12 +170,16 @@ fn replayed(
         let now = Fingerprint::of(&now).map_or_else(|| "everything held".into(), |now| format!("it is a {now}"));
         return Err(CannotExplain::NotReproduced { then, now });
     }
-    let Outcome::Ended(ended) = now else { return Ok((Nanos::ZERO, Vec::new())) };
-    let shown = ended.findings.first().map_or(ended.end_ns, |first| first.at_ns.min(ended.end_ns));
-    let collected = std::mem::take(&mut *collector.lock().expect("no onlooker panics"));
-    let story = Story::new(collected, &ended.findings, Nanos(ended.end_ns));
+    let collected = std::mem::take(&mut *collector.lock().unwrap_or_else(PoisonError::into_inner));
+    // A panic has no time of its own.
+    let end = match &now {
+        Outcome::Ended(ended) => Nanos(ended.end_ns),
+        Outcome::Panicked(_) => collected.heard_last(),
+    };
+    let shown = now.findings().first().map_or(end, |first| Nanos(first.at_ns).min(end));
+    let story = Story::new(collected, now.findings(), end);
     let told = story.tell(&Choice::default(), 2 * plan.points as usize, |_| 1).expect("no node is asked for");
-    Ok((Nanos(shown), told.beats))
+    Ok((shown, told.beats))
 }
 
 struct Measured<'a> {
@@ -198,22 +202,16 @@ impl Measured<'_> {
         let run = |(place, sample): &(usize, u32)| {
             let reseed = Reseed { at: moments[*place], seed: fresh_seed(failure.seed, *sample) };
             let options = RunOptions { reseed: Some(reseed), ..failure.options };
-            let scenario = failure.scenario;
-            Fingerprint::of(&outcome(&Ok(scenario.run_case(
-                failure.seed,
-                &failure.case,
-                &options,
-                Listeners::default(),
-            ))))
+            let report = failure.scenario.run_case(failure.seed, &failure.case, &options, Listeners::default());
+            Fingerprint::of(&outcome(&Ok(report)))
         };
         let (points, done) = (&mut self.points, &mut self.done);
-        run_many(self.plan.jobs, runs, run, |(place, _), fingerprint_now| {
+        run_many(self.plan.jobs, runs, run, |(place, _), ran| {
             let point = &mut points[first + place];
-            match fingerprint_now {
-                Ok(Some(now)) if now == *fingerprint => point.same += 1,
-                Ok(None) => {}
-                // A panic is another failure, unless it is this one.
-                Ok(Some(_)) | Err(_) => point.other += 1,
+            match ran.unwrap_or_else(|panic| Fingerprint::of(&outcome(&Err(panic)))) {
+                Some(now) if now == *fingerprint => point.same += 1,
+                Some(_) => point.other += 1,
+                None => {}
             }
             *done += 1;
             each(*done);

@@ -47,12 +47,15 @@ enum Span {
     Restart(u32),
 }
 
+/// A span's id and name: viewers want both again at its end.
+type Begun = (u64, String);
+
 /// What a node has begun and not ended.
 #[derive(Default)]
 struct Open {
     lives: bool,
     still: bool,
-    spans: BTreeMap<Span, VecDeque<u64>>,
+    spans: BTreeMap<Span, VecDeque<Begun>>,
 }
 
 /// Writes a run's timeline. See the [module](self).
@@ -106,10 +109,9 @@ impl<W: Write + Send> Timeline<W> {
     pub fn finish(&mut self, end: Nanos) -> io::Result<()> {
         self.go_on_to(end.max(self.last));
         let end = self.last;
-        for (_, id) in self.faults.open.keys().copied().collect::<Vec<_>>() {
-            self.end_span(end, STORM, "fault", id, "");
+        for ((_, id), what) in std::mem::take(&mut self.faults.open) {
+            self.end_span(end, STORM, "fault", (id, what), "the run ended");
         }
-        self.faults.open.clear();
         self.nodes.keys().copied().collect::<Vec<_>>().into_iter().for_each(|node| self.end_life(end, node));
         self.raw("\n]}\n");
         let flushed = self.out.flush();
@@ -156,8 +158,8 @@ impl<W: Write + Send> Timeline<W> {
         self.spans
     }
 
-    fn end_span(&mut self, at: Nanos, process: u32, category: &str, id: u64, how: &str) {
-        let ends = json!({"ph": "e", "cat": category, "id": id, "name": "", "args": {"how": how}});
+    fn end_span(&mut self, at: Nanos, process: u32, category: &str, (id, name): Begun, how: &str) {
+        let ends = json!({"ph": "e", "cat": category, "id": id, "name": name, "args": {"how": how}});
         self.event(at, process, SAYS, &ends);
     }
 
@@ -174,8 +176,8 @@ impl<W: Write + Send> Timeline<W> {
                     self.faults.open.insert((end, id), what);
                 }
                 (_, Some((end, id))) => {
-                    self.faults.open.remove(&(end, id));
-                    self.end_span(end, STORM, "fault", id, "healed");
+                    let what = self.faults.open.remove(&(end, id)).expect("looked at");
+                    self.end_span(end, STORM, "fault", (id, what), "healed");
                 }
                 (_, None) => return,
             }
@@ -193,9 +195,9 @@ impl<W: Write + Send> Timeline<W> {
         for _ in 0..u32::from(lives) + u32::from(still) {
             self.event(now, process(node), LIFE, &json!({"ph": "E"}));
         }
-        for (span, ids) in spans {
-            for id in ids {
-                self.end_span(now, process(node), span.category(), id, "its node died, or the run ended");
+        for (span, begun) in spans {
+            for begun in begun {
+                self.end_span(now, process(node), span.category(), begun, "its node died, or the run ended");
             }
         }
     }
@@ -216,14 +218,15 @@ impl<W: Write + Send> Timeline<W> {
 
     fn begins(&mut self, now: Nanos, node: NodeId, span: Span, name: &str) {
         let id = self.begin_span(now, process(node), span.category(), name);
-        self.nodes.entry(node).or_default().spans.entry(span).or_default().push_back(id);
+        let open = self.nodes.entry(node).or_default();
+        open.spans.entry(span).or_default().push_back((id, name.into()));
     }
 
     /// Ends the oldest of these, if there is one.
     fn ends(&mut self, now: Nanos, node: NodeId, span: Span, how: &str) {
         let open = self.nodes.entry(node).or_default();
-        if let Some(id) = open.spans.get_mut(&span).and_then(VecDeque::pop_front) {
-            self.end_span(now, process(node), span.category(), id, how);
+        if let Some(begun) = open.spans.get_mut(&span).and_then(VecDeque::pop_front) {
+            self.end_span(now, process(node), span.category(), begun, how);
         }
     }
 

@@ -25,6 +25,7 @@ pub struct Collector {
     /// Runs that alike work joins, by who, of what kind and about what: places in `beats`.
     open: BTreeMap<(String, String, Option<Concern>), usize>,
     first_told: FirstTold,
+    last: Nanos,
     /// Who has said why it ends: that it ended need not be told too.
     exiting: Option<NodeId>,
 }
@@ -44,6 +45,11 @@ impl Collector {
     /// The names of all nodes, in the order in which they were made.
     pub fn nodes(&self) -> impl Iterator<Item = &str> {
         self.names.values().map(String::as_str)
+    }
+
+    /// When it last heard of anything.
+    pub(in crate::lab) fn heard_last(&self) -> Nanos {
+        self.last
     }
 
     fn name(&self, node: NodeId) -> String {
@@ -121,6 +127,7 @@ impl Collector {
 
 impl Onlooker for Collector {
     fn heed(&mut self, now: Nanos, happening: &Happening<'_>) {
+        self.last = now;
         self.weather(now);
         match *happening {
             Happening::Named { node, name } => {
