@@ -113,12 +113,15 @@ struct How {
     /// Do not check what clients were told against each other
     #[arg(long)]
     no_check: bool,
+    /// Leave something broken for good, beyond what the platform promises to survive, and tell what stands still for it
+    #[arg(long)]
+    over_budget: bool,
 }
 
 impl How {
     fn options(&self) -> RunOptions {
-        let How { mutant, keep_going, no_check } = *self;
-        RunOptions { mutant, keep_going, no_check, ..RunOptions::default() }
+        let How { mutant, keep_going, no_check, over_budget } = *self;
+        RunOptions { mutant, keep_going, no_check, over_budget, ..RunOptions::default() }
     }
 }
 
@@ -159,12 +162,13 @@ fn main() -> ExitCode {
 
 fn run(what: &What, seed: u64, artifacts: &Path, watch: &Watch) -> Exit {
     warn(&[what.scenario]);
-    let case = what.scenario.draw(seed);
+    let options = what.how.options();
+    let case = what.scenario.draw(seed, &options);
     let (listeners, watched) = match watch.begin(&case) {
         Ok(begun) => begun,
         Err(message) => return usage(message),
     };
-    let result = lab::run_case(what.scenario, seed, &case, &what.how.options(), listeners);
+    let result = lab::run_case(what.scenario, seed, &case, &options, listeners);
     let outcome = lab::outcome(&result);
     if let Err(message) = watched.finish(&outcome) {
         return usage(message);
@@ -173,7 +177,7 @@ fn run(what: &What, seed: u64, artifacts: &Path, watch: &Watch) -> Exit {
     if !outcome.has_failed() {
         return exit;
     }
-    match Failure::of_case(what.scenario, seed, case, &what.how.options(), outcome).write(artifacts) {
+    match Failure::of_case(what.scenario, seed, case, &options, outcome).write(artifacts) {
         Ok(path) => {
             eprintln!("{}", text::replay(&path));
             exit

@@ -44,6 +44,9 @@ pub fn summary(scenario: Scenario, report: &RunReport) -> String {
         let _ = writeln!(out, "  drawn          {line}");
     }
     out += &marks(report.marks.iter());
+    for line in &report.standstills {
+        let _ = writeln!(out, "  {line}");
+    }
     match report.findings.is_empty() {
         true => out += "  everything held\n",
         false => out.extend(report.findings.iter().map(|finding| format!("  {finding}\n"))),
@@ -57,7 +60,12 @@ pub fn failure(failure: &Failure, path: &Path) -> String {
     let findings: String = failure.outcome.findings().iter().map(|finding| format!("  {finding}\n")).collect();
     let mutant = options.mutant.map(|mutant| format!(" --mutant {}", mutant.name())).unwrap_or_default();
     let flag = |name, set: bool| if set { name } else { "" };
-    let flags = [flag(" --keep-going", options.keep_going), flag(" --no-check", options.no_check)].concat();
+    let flags = [
+        flag(" --keep-going", options.keep_going),
+        flag(" --no-check", options.no_check),
+        flag(" --over-budget", options.over_budget),
+    ]
+    .concat();
     let again = format!("  again: wavetank run {} --seed {seed}{mutant}{flags}\n", scenario.argument());
     format!("seed {seed}\n{findings}{again}  or:    wavetank replay {}\n", path.display())
 }

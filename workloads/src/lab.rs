@@ -60,6 +60,8 @@ pub struct RunReport {
     pub history: HistoryReport,
     /// Operations that met something beyond the ordinary, and what: the list that replays it.
     pub met: Vec<(Operation, Fate)>,
+    /// Where it stood still for something that its plan never mends: what that was, and who waited for whom, a line each.
+    pub standstills: Vec<String>,
     /// The last events, one line each, oldest first; only kept when something is wrong.
     pub led_here: Vec<String>,
 }

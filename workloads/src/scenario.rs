@@ -262,11 +262,11 @@ impl Scenario {
     }
 
     /// The case that a seed draws.
-    pub fn draw(self, seed: u64) -> Case {
+    pub fn draw(self, seed: u64, options: &RunOptions) -> Case {
         match self {
             Scenario::Harbour => Case::Harbour(harbour::Case::draw(seed)),
             Scenario::BareLog(medium) => Case::BareLog(bare_log::Case::draw(medium, seed)),
-            Scenario::Cluster(on) => Case::Cluster(cluster::Case::draw(on.setup(), seed)),
+            Scenario::Cluster(on) => Case::Cluster(cluster::Case::draw(on.setup(), seed, options.over_budget)),
         }
     }
 
@@ -287,7 +287,7 @@ impl Scenario {
 
     /// Runs what a seed draws, on this thread.
     pub fn run(self, seed: u64, options: &RunOptions, listeners: Listeners) -> RunReport {
-        self.run_case(seed, &self.draw(seed), options, listeners)
+        self.run_case(seed, &self.draw(seed, options), options, listeners)
     }
 
     /// Runs a case that was [checked](Scenario::check), on this thread.
@@ -324,6 +324,8 @@ pub struct RunOptions {
     pub mutant: Option<Mutant>,
     /// Goes on after a violation, to see what else there is.
     pub keep_going: bool,
+    /// The storm goes beyond what the platform promises to survive: something is never mended. Draws alone heed it.
+    pub over_budget: bool,
     /// Leaves the history of what clients asked and were told unchecked.
     pub no_check: bool,
     /// For tests of the divergence finder only: something that no seed decides.

@@ -35,7 +35,13 @@ fn run_until(failure: &Failure, until: Nanos, reseed: Option<Reseed>) -> (Digest
 #[test]
 fn a_run_that_is_drawn_anew_is_the_same_before_and_another_one_after() {
     let harbour = Scenario::Harbour;
-    let harbour = Failure::of_case(harbour, 8, harbour.draw(8), &RunOptions::default(), kept(BARE).outcome);
+    let harbour = Failure::of_case(
+        harbour,
+        8,
+        harbour.draw(8, &RunOptions::default()),
+        &RunOptions::default(),
+        kept(BARE).outcome,
+    );
     for failure in [kept(BARE), kept("broker-failover@s3-wal-storage-failover-trims-own-wal.json"), harbour] {
         for at in [Nanos::millis(500), Nanos::millis(5_001)] {
             let as_it_was = run_until(&failure, at, None);

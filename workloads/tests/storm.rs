@@ -29,7 +29,7 @@ fn scenario(name: &str) -> Scenario {
 fn what_a_seed_draws_fits_and_comes_back_from_its_file() {
     for name in SCENARIOS {
         for seed in 0..40 {
-            let (scenario, case) = (scenario(name), scenario(name).draw(seed));
+            let (scenario, case) = (scenario(name), scenario(name).draw(seed, &RunOptions::default()));
             assert_eq!(scenario.check(&case), Ok(()), "{name} seed {seed}");
             let json = serde_json::to_string_pretty(&case).expect("it can be JSON");
             assert_eq!(serde_json::from_str::<Case>(&json).expect("it is a case"), case, "{name} seed {seed}");
@@ -44,7 +44,7 @@ fn listed_fates_do_what_drawn_ones_did() {
     {
         let (scenario, seeds): (_, Vec<u64>) = (scenario(name), seeds.collect());
         let run = |seed: &u64| {
-            let mut case = scenario.draw(*seed);
+            let mut case = scenario.draw(*seed, &RunOptions::default());
             let options = RunOptions::default();
             let drawn = scenario.run_case(*seed, &case, &options, Listeners::default());
             let json = serde_json::to_string(&Operations::listed(&drawn.met)).expect("it can be JSON");

@@ -15,7 +15,7 @@ use super::{ConsumerSettings, Directory};
 use crate::kafka::ids::{GroupId, TopicId, TopicIdPartition};
 use crate::kafka::token::TokenSpace;
 use crate::probe::Probe;
-use crate::world::{ClientId, Cx, Ended, Input, Process, Signal};
+use crate::world::{ClientId, Cx, Ended, Input, Process, Signal, Wait, Want};
 use std::collections::{BTreeMap, BTreeSet};
 use wavetank_sim::Nanos;
 use wavetank_traces::Offset;
@@ -286,5 +286,12 @@ impl Process for ConsumerProcess {
             };
         }
         self.run(cx);
+    }
+
+    fn waits(&self, want: Want) -> Vec<Wait> {
+        match &self.reader {
+            Reader::Alone(consumer) => consumer.waits(want),
+            Reader::Member(group) => group.waits(want),
+        }
     }
 }

@@ -14,7 +14,7 @@ use super::{Directory, ProducerSettings};
 use crate::kafka::ids::{TopicId, TopicIdPartition, WriterId};
 use crate::kafka::token::TokenSpace;
 use crate::probe::Probe;
-use crate::world::{Cx, Input, Process, Signal};
+use crate::world::{Cx, Input, Process, Signal, Wait, Want};
 use wavetank_sim::Nanos;
 
 /// What a producer node is.
@@ -267,5 +267,9 @@ impl Process for ProducerProcess {
             input => drop(self.producer.input(cx, input)),
         }
         self.run(cx);
+    }
+
+    fn waits(&self, want: Want) -> Vec<Wait> {
+        self.producer.waits(want)
     }
 }

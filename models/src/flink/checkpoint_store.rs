@@ -14,7 +14,7 @@ use super::{FlinkMutant, JobSpec};
 use crate::cloud::object_store::{Condition, ETag};
 use crate::kafka::object_client::{ObjectAnswer, ObjectClient};
 use crate::kafka::token::TokenSpace;
-use crate::world::{Cx, Input};
+use crate::world::{Cx, Input, Wait};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -71,6 +71,11 @@ pub(super) fn checkpoint_key(job: u32, attempt: Attempt, id: CheckpointId, objec
 }
 
 impl CheckpointStore {
+    /// The store, while a request is not answered.
+    pub fn waits(&self) -> Option<Wait> {
+        self.objects.waits()
+    }
+
     pub fn new(spec: Arc<JobSpec>, space: TokenSpace) -> CheckpointStore {
         CheckpointStore {
             objects: ObjectClient::new(spec.checkpoints, space, 0, spec.objects.clone()),

@@ -18,6 +18,7 @@ use super::source_task::SourceTask;
 use super::state::{Attempt, CheckpointId, CheckpointMetadata, GroupState, SplitState};
 use super::{FlinkMutant, JobSpec, Startup};
 use crate::client::AutoOffsetReset;
+use crate::client::consumer::Consumer;
 use crate::cloud::network::ConnId;
 use crate::kafka::ids::TopicIdPartition;
 use crate::kafka::protocol::group::CommittedOffsets;
@@ -214,6 +215,11 @@ impl Execution {
 
     pub fn sink(&self) -> &Sink {
         &self.sink
+    }
+
+    /// What its sources read with.
+    pub fn consumers(&self) -> impl Iterator<Item = &Consumer> {
+        self.sources.values().map(|source| &source.consumer)
     }
 
     pub fn keyed_tasks(&mut self) -> impl Iterator<Item = (u32, &mut KeyedTask)> {

@@ -31,7 +31,7 @@ use crate::cloud::network::ConnId;
 use crate::kafka::token::TokenSpace;
 use crate::message::Message;
 use crate::probe::Probe;
-use crate::world::{Cx, Input, Process};
+use crate::world::{Cx, Input, Process, Wait, Want};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use wavetank_sim::{Nanos, NodeId};
@@ -47,17 +47,17 @@ const BEGIN: u64 = 5;
 const KIND_BITS: u32 = 3;
 
 /// A life of a task manager.
-type WorkerId = (NodeId, u32);
+pub(super) type WorkerId = (NodeId, u32);
 
-struct Worker {
-    conn: Option<ConnId>,
-    slots: u32,
+pub(super) struct Worker {
+    pub(super) conn: Option<ConnId>,
+    pub(super) slots: u32,
     heard: Nanos,
     rpc_failures: u32,
 }
 
 #[derive(Debug)]
-enum Phase {
+pub(super) enum Phase {
     Recovering,
     Waiting,
     Deploying { missing: BTreeSet<WorkerId> },
@@ -68,14 +68,14 @@ enum Phase {
 
 /// See the [module](self).
 pub struct JobManager {
-    spec: Arc<JobSpec>,
-    store: CheckpointStore,
+    pub(super) spec: Arc<JobSpec>,
+    pub(super) store: CheckpointStore,
     coordinator: Coordinator,
     conns: BTreeMap<ConnId, (NodeId, Option<WorkerId>)>,
-    workers: BTreeMap<WorkerId, Worker>,
-    phase: Phase,
+    pub(super) workers: BTreeMap<WorkerId, Worker>,
+    pub(super) phase: Phase,
     attempt: Attempt,
-    assigned: BTreeSet<WorkerId>,
+    pub(super) assigned: BTreeSet<WorkerId>,
     latest: Option<Arc<CheckpointMetadata>>,
     /// When the checkpoint that is being completed was triggered.
     began: Nanos,
@@ -474,5 +474,9 @@ impl Process for JobManager {
             self.store_events(cx);
         }
         self.deploy(cx);
+    }
+
+    fn waits(&self, _: Want) -> Vec<Wait> {
+        self.waits_for()
     }
 }

@@ -51,6 +51,7 @@ mod source_task;
 pub mod state;
 pub mod table;
 pub mod task_manager;
+mod waits;
 
 pub use job_manager::JobManager;
 pub use message::FlinkMessage;

@@ -21,7 +21,7 @@ use crate::cloud::object_store::Condition;
 use crate::kafka::object_client::{ObjectAnswer, ObjectClient};
 use crate::kafka::token::TokenSpace;
 use crate::message::Message;
-use crate::world::{Cx, Input, Process};
+use crate::world::{Cx, Input, Process, Wait, Want};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wavetank_sim::{Nanos, NodeId};
@@ -62,17 +62,17 @@ enum ObjectRequest {
 
 /// See the [module](self).
 pub struct TaskManager {
-    spec: Arc<JobSpec>,
+    pub(super) spec: Arc<JobSpec>,
     me: NodeId,
     epoch: u32,
     job_manager: Option<ConnId>,
     leader: u32,
     heard: Nanos,
-    objects: ObjectClient,
+    pub(super) objects: ObjectClient,
     requests: BTreeMap<u64, ObjectRequest>,
     next_request: u64,
     committer: Committer,
-    execution: Option<Execution>,
+    pub(super) execution: Option<Execution>,
     next_space: u16,
     /// Connections of other task managers, with what they have asked for.
     accepted: BTreeMap<ConnId, (NodeId, Option<Attempt>)>,
@@ -373,5 +373,9 @@ impl Process for TaskManager {
             self.own_input(cx, input);
         }
         self.run(cx);
+    }
+
+    fn waits(&self, want: Want) -> Vec<Wait> {
+        self.waits_for(want)
     }
 }

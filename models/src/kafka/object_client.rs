@@ -20,7 +20,7 @@ use crate::cloud::object_store::{
     BucketId, ByteRange, Condition, Continuation, ETag, Key, ListEntry, ListFrom, ObjectDone, ObjectError, ObjectOk,
     ObjectOp, PAGE_KEYS_MAX,
 };
-use crate::world::{Cx, ExpressId, Input, StoreId};
+use crate::world::{Cx, ExpressId, Input, On, StoreId, Wait};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use wavetank_sim::Nanos;
@@ -192,6 +192,16 @@ impl ObjectClient {
             return self.answers.push_back((id, ObjectAnswer::Deleted));
         }
         self.begin(cx, id, What::Delete { keys });
+    }
+
+    /// The store, while a request is not answered.
+    pub fn waits(&self) -> Option<Wait> {
+        let on = match self.place {
+            ObjectPlace::Regional(store, _) => On::Store(store),
+            ObjectPlace::Express(store, _) => On::Express(store),
+        };
+        let count = self.requests.len();
+        (count > 0).then(|| Wait::on(format!("has {count} requests to the log's bucket open"), on))
     }
 
     /// How requests ended, in that order.

@@ -6,10 +6,10 @@
 
 use super::batch::RecordBatch;
 use super::broker::link::{ControllerLink, Ticket};
-use super::ids::{LeaderEpoch, TopicIdPartition};
+use super::ids::{BrokerId, LeaderEpoch, TopicIdPartition};
 use super::protocol::ErrorCode;
 use super::protocol::controller::ControllerAnswer;
-use crate::world::{Cx, Input};
+use crate::world::{Cx, Input, Wait};
 use bytes::Bytes;
 use std::ops::Range;
 
@@ -81,6 +81,19 @@ pub enum LogEvent {
     },
 }
 
+/// What of a broker's logs somebody asks about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// The broker's own recovery at its start.
+    Recovery,
+    /// A dead broker's log, that is being emptied here.
+    Rescue(BrokerId),
+    /// One partition's log: its opening, its appends, its close.
+    Log(TopicIdPartition),
+    /// What is to be uploaded.
+    Uploads,
+}
+
 /// The logs of a broker's partitions.
 pub trait PartitionLogs: Send {
     /// The broker is registered: storage may be recovered.
@@ -129,4 +142,7 @@ pub trait PartitionLogs: Send {
 
     /// What they have to say, in order.
     fn poll(&mut self) -> Option<LogEvent>;
+
+    /// What they wait for; nothing where there is nothing to be done, or where what is to be done was forgotten.
+    fn waits(&self, link: &ControllerLink, ask: Ask) -> Vec<Wait>;
 }

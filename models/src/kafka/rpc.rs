@@ -125,6 +125,11 @@ impl Rpc {
         self.peers.get(&to).is_none_or(|peer| peer.conn.is_some() || cx.monotonic() >= peer.not_before)
     }
 
+    /// Whom a request was sent to that is not answered yet.
+    pub fn whom(&self, call: CallId) -> Option<NodeId> {
+        self.calls.get(&call).map(|(node, _)| *node)
+    }
+
     /// Requests to that peer that are not answered yet.
     pub fn in_flight(&self, to: NodeId) -> usize {
         self.peers.get(&to).map_or(0, |peer| peer.pending.len())

@@ -132,6 +132,7 @@ impl World {
             supervised: BTreeMap::new(),
             dismissed: BTreeSet::new(),
             returning: BTreeSet::new(),
+            buried: BTreeSet::new(),
             anomalies: Anomalies::off(),
             plan: Vec::new(),
             failures: Vec::new(),

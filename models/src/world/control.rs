@@ -62,6 +62,11 @@ pub enum Action {
     /// A dead process is started again. Nothing happens while it lives, unless it was told to end: then it starts when it
     /// has. While its zone is down, it starts with the zone.
     Restart(NodeId),
+    /// The process ends at once, as when it is killed, and nothing starts it again: neither its supervisor, nor its zone, nor a
+    /// restart, until it is dug out.
+    Bury(NodeId),
+    /// What was buried may be started again, and is, now.
+    DigOut(NodeId),
     /// A process is told something from outside. Nothing happens when it is dead.
     Signal(NodeId, Signal),
     /// The process is stopped (SIGSTOP, a debugger).
@@ -113,6 +118,14 @@ impl World {
         match action {
             Action::Kill(node) => self.kill(core, *node),
             Action::Restart(node) => self.restart(core, *node),
+            Action::Bury(node) => {
+                self.buried.insert(*node);
+                self.kill(core, *node);
+            }
+            Action::DigOut(node) => {
+                self.buried.remove(node);
+                self.restart(core, *node);
+            }
             Action::Signal(node, signal) => self.signal(core, *node, *signal),
             Action::Pause(node) => self.pause(core, *node),
             Action::Resume(node) => self.resume(core, *node),
@@ -136,6 +149,9 @@ impl World {
 
     /// Starts a dead process again: see [`Action::Restart`].
     pub fn restart(&mut self, core: &mut Core<Event>, node: NodeId) {
+        if self.buried.contains(&node) {
+            return;
+        }
         if core.node_state(node) != NodeState::Down {
             if self.dismissed.contains(&node) {
                 self.returning.insert(node);

@@ -30,22 +30,26 @@ mod devices;
 mod effects;
 mod event;
 mod guest;
+mod obstacle;
 mod onlooker;
 mod process;
 mod record;
 mod usage;
+mod wait;
 
 pub use build::{Behaviour, CloudSpec, Factory, launch};
 pub use control::{Action, Director, Failure, HISTORY, Witness};
 pub(crate) use event::DownloadKey;
 pub use event::{Event, InputKey, RequestKey};
 pub use guest::Guest;
+pub use obstacle::Obstacle;
 pub use onlooker::{Audience, Happening, Onlooker};
 pub use process::{
     Cx, Detached, Effect, ExpressId, Ids, Input, InputKind, Process, ShareId, Signal, StoreId, TimerId, VolumeId,
 };
 pub use record::{ABANDONED, ClientId, Ended, Invocation, KILLED, RUN_ENDED, Recorded, Recording};
 pub use usage::{Products, Requests, UsageError};
+pub use wait::{On, Wait, Want};
 
 use crate::anomaly::Anomalies;
 use crate::cloud::express::ExpressStore;
@@ -114,6 +118,8 @@ pub struct World {
     dismissed: BTreeSet<NodeId>,
     /// Nodes that are still ending, and are started again as soon as they have.
     returning: BTreeSet<NodeId>,
+    /// Nodes that nothing starts again.
+    buried: BTreeSet<NodeId>,
     anomalies: Anomalies,
     plan: Vec<Action>,
     failures: Vec<Failure>,
@@ -301,6 +307,11 @@ impl World {
     /// Promises that were broken.
     pub fn failures(&self) -> &[Failure] {
         &self.failures
+    }
+
+    /// What a process waits for, of what it is asked for; nothing when it is dead, or a guest.
+    pub fn waits(&self, node: NodeId, want: Want) -> Vec<Wait> {
+        self.nodes[node.0 as usize].process.as_ref().map_or_else(Vec::new, |process| process.waits(want))
     }
 
     /// How many payloads and names the world holds beyond open connections: zero when nothing is on its way.

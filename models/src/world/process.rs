@@ -4,7 +4,7 @@
 //! its [`Cx`], which only writes the wish down: the world carries wishes out after the step. So a process can be tested
 //! without a world: make a `Cx` with [`Cx::detached`], step, look at the effects.
 
-use super::Recording;
+use super::{Recording, Wait, Want};
 use crate::cloud::network::{ConnId, HostId, ResetReason};
 use crate::cloud::nfs::{NfsDone, NfsOp, NfsReply};
 use crate::cloud::object_store::{BucketId, ObjectDone, ObjectOk, ObjectOp};
@@ -193,6 +193,12 @@ pub enum Effect {
 pub trait Process: Send {
     /// One step.
     fn step(&mut self, cx: &mut Cx<'_>, input: Input);
+
+    /// What it waits for, of what it is asked for: what matters most first, nothing when there is nothing to wait for.
+    fn waits(&self, want: Want) -> Vec<Wait> {
+        let _ = want;
+        Vec::new()
+    }
 }
 
 /// Names for what processes make: connections and timers. The world has one; a detached test has its own.

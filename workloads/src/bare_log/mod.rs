@@ -110,7 +110,8 @@ impl Case {
         if storm_ends > ends {
             return Err(Misfit::new("storm_ends", format!("{storm_ends} s: the run is over at {ends} s")));
         }
-        storm.check(&medium.roster(), *storm_ends)
+        storm.check(&medium.roster(), *storm_ends)?;
+        storm.check_is_mended()
     }
 
     /// For people.
@@ -272,6 +273,7 @@ impl Report<'_> {
             history: HistoryReport::default(),
             met: world.anomalies().happened().to_vec(),
             led_here,
+            standstills: Vec::new(),
         }
     }
 

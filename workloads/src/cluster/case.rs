@@ -5,7 +5,7 @@ use super::build::{Cluster, Member};
 use super::jobs::{self, Job};
 use super::knobs::Knobs;
 use super::size::{Purpose, Setup, Size};
-use super::{admin, storm};
+use super::{admin, beyond, storm};
 use crate::spec::scenario::PlatformKind;
 use crate::storm::{self as shared, Misfit, Moves, Role, Roster, Storm, Target, Targets};
 use serde::{Deserialize, Serialize};
@@ -25,11 +25,15 @@ pub struct Case {
 }
 
 impl Case {
-    /// A seed's.
-    pub fn draw(setup: Setup<'_>, seed: u64) -> Case {
+    /// A seed's; over its platform's budget, something is never mended.
+    pub fn draw(setup: Setup<'_>, seed: u64, over_budget: bool) -> Case {
         let (size, choices) = (setup.size(), Choices::new(seed));
         let crew = Crew::of(&setup, &size);
-        let storm = storm::draw(setup, &crew, size.begins()..size.load_ends(), &choices);
+        let during = size.begins()..size.load_ends();
+        let mut storm = storm::draw(setup, &crew, during.clone(), &choices);
+        if over_budget {
+            storm.entries.extend(beyond::draw(&setup, &crew, during, &choices));
+        }
         Case { knobs: Knobs::draw(&choices), storm, size }
     }
 

@@ -1,10 +1,12 @@
 //! A scenario's own faults, carried out: who is hit is decided when the fault begins.
 
 use super::build::{Cluster, Member};
+use super::chain::{Follower, Places};
 use super::jobs::Job;
 use super::meter::SharedMeter;
 use super::moves::Rolling;
 use super::size::Purpose;
+use super::standstill::Patience;
 use crate::compare::measurement::FaultMark;
 use crate::spec::scenario::{Fault, FaultKind, Peer, Target};
 use std::sync::{Arc, Mutex};
@@ -44,6 +46,8 @@ pub(super) struct Conductor {
     pub(super) purpose: Purpose,
     /// A rolling restart that is under way.
     pub(super) rolling: Option<Rolling>,
+    /// What the storm never mends.
+    pub(super) patience: Patience,
 }
 
 impl Conductor {
@@ -294,18 +298,31 @@ impl Conductor {
         }
     }
 
-    fn look_whether_done(&self, world: &mut World, core: &mut Core<Event>) {
+    fn look_whether_done(&mut self, world: &mut World, core: &mut Core<Event>) {
         // A measured run is over with its load; whether everything becomes quiet is what exploring runs judge.
         if self.purpose == Purpose::Measure {
             return core.stop(super::LOAD_OVER);
         }
         let is_quiet = self.meter.0.lock().expect("nobody panics with it").is_quiet();
         match self.judge_jobs(world) {
-            Verdict::Whole if is_quiet => return core.stop(super::ALL_DONE),
+            Verdict::Whole if is_quiet && self.is_live(world, core) => {
+                self.patience.is_quiet(core);
+                return core.stop(super::ALL_DONE);
+            }
             Verdict::Wrong(why) => return core.stop(why),
             Verdict::Whole | Verdict::Behind(_) => {}
         }
+        let Conductor { cluster, meter, patience, .. } = self;
+        patience.wait(world, core, |world, core| {
+            let meter = &meter.0.lock().expect("nobody panics with it");
+            Follower { world, core, places: &Places::of(cluster), meter }.chain()
+        });
         world.plan(core, core.now() + LOOK_EVERY, Action::Direct(LOOK_WHETHER_DONE));
+    }
+
+    fn is_live(&self, world: &World, core: &Core<Event>) -> bool {
+        let meter = &self.meter.0.lock().expect("nobody panics with it");
+        Follower { world, core, places: &Places::of(&self.cluster), meter }.is_live()
     }
 
     /// What a job has put out is right at any moment, also in the middle of a storm.

@@ -103,6 +103,11 @@ impl Meter {
         self.leaders.get(&tp).map(|(broker, _)| *broker)
     }
 
+    /// Partitions that somebody has led, and who did last.
+    pub(super) fn led(&self) -> impl Iterator<Item = (TopicIdPartition, BrokerId)> {
+        self.leaders.iter().map(|(tp, (broker, _))| (*tp, *broker))
+    }
+
     /// The place of the controller that was elected last.
     pub(super) fn active_controller(&self) -> Option<usize> {
         self.active_controller.map(|id| id.0 as usize)
@@ -162,6 +167,12 @@ impl Meter {
     pub(super) fn unread(&self, topics: &BTreeSet<TopicId>) -> u64 {
         let acked = self.acked.iter().filter(|(tp, _)| topics.contains(&tp.topic));
         acked.map(|(tp, acked)| acked.saturating_sub(self.consumed.get(tp).copied().unwrap_or(0))).sum()
+    }
+
+    /// Partitions of which something was acknowledged that no consumer has been handed.
+    pub(super) fn behind(&self) -> Vec<TopicIdPartition> {
+        let is_behind = |(tp, acked): &(TopicIdPartition, &u64)| self.consumed.get(*tp) < Some(*acked);
+        self.acked.iter().filter(is_behind).map(|(tp, _)| tp).collect()
     }
 
     /// What keeps the cluster from being quiet, in words.

@@ -9,9 +9,12 @@
 //! killed; and at the end that everything became quiet: jobs too, whose output and latest checkpoint then hold all of it.
 
 mod admin;
+mod beyond;
 pub mod budget;
 mod build;
 mod case;
+mod cause;
+mod chain;
 mod cloud;
 mod comparison;
 mod cost;
@@ -28,10 +31,12 @@ mod reader_meter;
 mod settings;
 pub mod situations;
 mod size;
+mod standstill;
 mod storm;
 mod sustainable;
 
 pub use case::Case;
+pub use cause::Cause;
 pub use comparison::{Measured, compare};
 pub use jobs::{NotYet, supported};
 pub use knobs::{Knobs, Retention};
@@ -45,10 +50,12 @@ use crate::recording::{Heard, Readers, judge, recording};
 use crate::scenario::{Listeners, RunOptions};
 use crate::storm::Storm;
 use build::{Builder, FIRST_TOPIC, Map};
+use chain::{Follower, Places};
 use cloud::CLOUD;
 use faults::{Conductor, judge_jobs};
 use jobs::Job;
 use meter::{Meter, SharedMeter};
+use standstill::{Patience, Standstill, Standstills};
 use std::sync::{Arc, Mutex};
 use sustainable::Sustainable;
 use wavetank_models::cloud::price::PriceBook;
@@ -81,7 +88,7 @@ pub struct ClusterReport {
 /// Runs one seed on this thread; an exploring run as the seed draws it.
 pub fn run(setup: Setup<'_>, seed: u64, options: &RunOptions, listeners: Listeners) -> ClusterReport {
     if setup.purpose == Purpose::Explore {
-        return run_case(setup, seed, &Case::draw(setup, seed), options, listeners);
+        return run_case(setup, seed, &Case::draw(setup, seed, options.over_budget), options, listeners);
     }
     let mut size = setup.size();
     let is_to_find = setup.scenario.workload.rate.is_none();
@@ -118,7 +125,11 @@ fn carry_out(
     let checked = Options { subscribe: true, ..Options::default() };
     let heard = if knobs.retains_briefly() { Heard::AtEnd } else { Heard::AtOnce };
     let recording = is_explore.then(|| recording(options, checked, heard, listeners.history)).flatten();
-    let limits = Limits { events_max: size.events_max, time_max: size.ends(), ..Limits::default() };
+    // Each thing that is never mended is mended after all, when the cluster stands still.
+    let mended = storm.entries.iter().filter(|entry| entry.permanent).count() as u64;
+    let time_max = size.ends() + size.quiesce * mended;
+    let limits = Limits { events_max: size.events_max * (1 + mended), time_max, ..Limits::default() };
+    let (standstills, places) = (Standstills::default(), Arc::new(Mutex::new(Places::default())));
     let audience = listeners.audience;
     launch(
         options.choices(seed),
@@ -134,8 +145,10 @@ fn carry_out(
             }
             let cluster = Builder { setup, size, mutant: options.mutant, knobs }.build(world, core, &hosts);
             let faults = if is_explore { Vec::new() } else { setup.scenario.faults.clone() };
+            let mut unmended = Vec::new();
             if is_explore {
-                storm::put_on_plan(storm, world, core, &cluster, size.load_ends());
+                unmended = storm::put_on_plan(storm, world, core, &cluster, size.load_ends());
+                *places.lock().expect("the run begins") = Places::of(&cluster);
             }
             let conductor = Conductor {
                 faults,
@@ -147,6 +160,7 @@ fn carry_out(
                 stream: Conductor::stream(core.choices()),
                 purpose: setup.purpose,
                 rolling: None,
+                patience: Patience::new(unmended, size.load_ends(), size.quiesce, standstills.clone()),
             };
             {
                 let mut meter = meter.0.lock().expect("the run begins");
@@ -171,7 +185,9 @@ fn carry_out(
             if let Some(measurement) = &mut measurement {
                 measurement.faults = faults;
             }
-            let run = report.run(world, core, outcome, &meter);
+            let standstills = std::mem::take(&mut *standstills.lock().expect("the run is over"));
+            let places = places.lock().expect("the run is over");
+            let run = report.run(world, core, outcome, &meter, &places, &standstills);
             ClusterReport { run, measurement }
         },
     )
@@ -253,7 +269,15 @@ impl Report<'_> {
         cost::report(world, now, &book, &products, &[cloud::CLIENT_INSTANCE])
     }
 
-    fn run(self, world: &mut World, core: &mut Core<Event>, outcome: Outcome<Event>, meter: &Meter) -> RunReport {
+    fn run(
+        self,
+        world: &mut World,
+        core: &mut Core<Event>,
+        outcome: Outcome<Event>,
+        meter: &Meter,
+        places: &Places,
+        standstills: &[Standstill],
+    ) -> RunReport {
         let mut findings: Vec<Finding> = Vec::new();
         for finding in world.failures().iter().map(|failure| failure.as_finding(core)) {
             if !findings.iter().any(|known| (&known.by, &known.why) == (&finding.by, &finding.why)) {
@@ -272,11 +296,14 @@ impl Report<'_> {
             findings.push(Finding { severity, at_ns: outcome.now.0, by, why: why.clone(), about });
         }
         if findings.is_empty() && !matches!(outcome.reason, EndReason::Stopped(_)) {
-            let mut why = format!("{} ended the run: {}", outcome.reason, meter.what_is_left());
+            let chain = Follower { world, core, places, meter }.chain();
+            let opening = chain.as_ref().map_or_else(String::new, |chain| format!("{chain}; "));
+            let mut why = format!("{opening}{} ended the run: {}", outcome.reason, meter.what_is_left());
             if let Verdict::Behind(job) = &self.verdict {
                 why = format!("{why}; {job}");
             }
-            let (severity, by, about) = (Severity::Stall, "the cluster".into(), Vec::new());
+            let (severity, by, about) =
+                (Severity::Stall, "the cluster".into(), chain.map_or_else(Vec::new, |of| of.about));
             findings.push(Finding { severity, at_ns: outcome.now.0, by, why, about });
         }
         if let Some(Sustainable { rate, is_proven: false }) = self.sustainable {
@@ -298,6 +325,7 @@ impl Report<'_> {
             history,
             met: world.anomalies().happened().to_vec(),
             led_here,
+            standstills: standstill::describe(standstills),
         }
     }
 }

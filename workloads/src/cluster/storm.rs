@@ -8,7 +8,7 @@ use super::build::Cluster;
 use super::case::Crew;
 use super::size::Setup;
 use crate::spec::scenario::{Family, Intensity};
-use crate::storm::{Blow, Direction, Member, Operations, Place, Role, StoreBlow, Storm, VolumeBlow};
+use crate::storm::{Blow, Direction, Member, Operations, Permanent, Place, Role, StoreBlow, Storm, VolumeBlow};
 use std::ops::Range;
 use wavetank_models::anomaly::AnomalyRates;
 use wavetank_models::cloud::object_store::ObjectRates;
@@ -39,21 +39,22 @@ pub(super) fn draw(setup: Setup<'_>, crew: &Crew, during: Range<Nanos>, choices:
     Draw { crew, families, quick_restart: quick.then_some(after), stream, storm: Storm::default() }.all(&during)
 }
 
-/// Puts a storm on the plan. Whatever is down or stopped when the load ends comes back.
+/// Puts a storm on the plan. Whatever is down or stopped when the load ends comes back, but for what is returned.
 pub(super) fn put_on_plan(
     storm: &Storm,
     world: &mut World,
     core: &mut Core<Event>,
     cluster: &Cluster,
     load_ends: Nanos,
-) {
+) -> Vec<Permanent> {
     storm.operations.begin(world, core);
     world.plan(core, load_ends, Action::EndAnomalies);
-    storm.put_on_plan(world, core, &cluster.targets());
+    let permanent = storm.put_on_plan(world, core, &cluster.targets());
     for member in cluster.members() {
         world.plan(core, load_ends, Action::Resume(member.node));
         world.plan(core, load_ends + Nanos::secs(1), Action::Restart(member.node));
     }
+    permanent
 }
 
 impl Draw<'_> {

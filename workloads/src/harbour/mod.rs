@@ -376,6 +376,7 @@ fn report(
         history,
         met: world.anomalies().happened().to_vec(),
         led_here,
+        standstills: Vec::new(),
     }
 }
 

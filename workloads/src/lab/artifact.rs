@@ -24,13 +24,16 @@ pub struct KeptOptions {
     pub keep_going: bool,
     /// See [`RunOptions`].
     pub no_check: bool,
+    /// See [`RunOptions`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub over_budget: bool,
 }
 
 impl KeptOptions {
     /// Those of a run. A planted divergence cannot be run again, and is left out, as is another seed's part.
     pub fn of(options: &RunOptions) -> KeptOptions {
-        let RunOptions { mutant, keep_going, no_check, planted_divergence: _, reseed: _ } = *options;
-        KeptOptions { mutant: mutant.map(|mutant| mutant.name().into()), keep_going, no_check }
+        let RunOptions { mutant, keep_going, no_check, over_budget, planted_divergence: _, reseed: _ } = *options;
+        KeptOptions { mutant: mutant.map(|mutant| mutant.name().into()), keep_going, no_check, over_budget }
     }
 
     /// Those for a run.
@@ -39,8 +42,8 @@ impl KeptOptions {
     /// When there is no such mutant any more.
     pub fn options(&self) -> Result<RunOptions, UnknownName> {
         let mutant = self.mutant.as_deref().map(Mutant::by_name).transpose()?;
-        let KeptOptions { keep_going, no_check, .. } = *self;
-        Ok(RunOptions { mutant, keep_going, no_check, ..RunOptions::default() })
+        let KeptOptions { keep_going, no_check, over_budget, .. } = *self;
+        Ok(RunOptions { mutant, keep_going, no_check, over_budget, ..RunOptions::default() })
     }
 }
 
@@ -113,7 +116,7 @@ pub enum Sameness {
 impl Failure {
     /// Of a run by this wavetank, as the seed draws it.
     pub fn new(scenario: Scenario, seed: u64, options: &RunOptions, outcome: Outcome) -> Failure {
-        Failure::of_case(scenario, seed, scenario.draw(seed), options, outcome)
+        Failure::of_case(scenario, seed, scenario.draw(seed, options), options, outcome)
     }
 
     /// Of a case that this wavetank ran.
@@ -180,7 +183,7 @@ impl Failure {
             Scenario::of_text(&scenario).map_err(|why| WhyNot::Scenario { wavetank: wavetank.clone(), why })?;
         let options = options.options().map_err(|why| WhyNot::Options { wavetank: wavetank.clone(), why })?;
         // Before version 2, what a seed drew was drawn again.
-        let case = case.unwrap_or_else(|| scenario.draw(seed));
+        let case = case.unwrap_or_else(|| scenario.draw(seed, &options));
         scenario.check(&case).map_err(WhyNot::Case)?;
         Ok(Failure { scenario, seed, options, case, outcome, wavetank })
     }

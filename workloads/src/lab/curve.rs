@@ -145,7 +145,7 @@ pub fn curve(failure: &Failure, plan: &CurvePlan, mut each: impl FnMut(u64, u64)
     }
     let points = measured.points;
     let storm = failure.case.storm();
-    let faults = storm.entries.iter().map(|entry| (entry.what.to_string(), entry.start, entry.end));
+    let faults = storm.entries.iter().map(|entry| (entry.what.to_string(), entry.start, entry.ends()));
     let fates = match &storm.operations {
         Operations::Fates(list) => list.len(),
         Operations::Ordinary | Operations::Rates(_) => 0,

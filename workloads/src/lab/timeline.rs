@@ -82,7 +82,7 @@ impl<W: Write + Send> Timeline<W> {
     /// Of a run of that case.
     pub fn new(out: W, case: &Case) -> Timeline<W> {
         let entries = case.storm().entries.iter();
-        let mut to_come: Vec<_> = entries.map(|entry| (entry.start, entry.end, entry.what.to_string())).collect();
+        let mut to_come: Vec<_> = entries.map(|entry| (entry.start, entry.ends(), entry.what.to_string())).collect();
         to_come.sort();
         let mut timeline = Timeline {
             out,

@@ -34,6 +34,7 @@ const GROUNDS: &[(&str, &[&str])] = &[
     ("storage-failover-trims-own-wal", &["broker-failover@s3-wal"]),
     ("storage-fenced-goes-on", &["broker-failover@s3-wal"]),
     ("storage-close-without-upload", &["rebalance@s3-wal"]),
+    ("storage-prepare-failure-swallowed", &["broker-failover@s3-wal", "late-writes@s3-wal"]),
     ("retention-passes-high-watermark", &["late-writes@s3-wal"]),
     ("continuity-before-redundancy", &["broker-failover@s3-wal"]),
     ("failover-without-guard", &["broker-failover@s3-wal", "az-outage@ebs-wal"]),

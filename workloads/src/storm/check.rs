@@ -78,6 +78,22 @@ impl Storm {
     }
 }
 
+impl Storm {
+    /// For runs that have no way to tell what stands still.
+    ///
+    /// # Errors
+    /// The first entry that is never healed.
+    pub(crate) fn check_is_mended(&self) -> Result<(), Misfit> {
+        match self.entries.iter().position(|entry| entry.permanent) {
+            None => Ok(()),
+            Some(n) => {
+                let what = "\"permanent\": only a cluster tells what it stands still for; here everything is healed";
+                Err(Misfit { entry: Some(n), ..Misfit::new(format!("storm.entries[{n}]"), what) })
+            }
+        }
+    }
+}
+
 impl Operations {
     fn check(&self, roster: &Roster) -> Result<(), Misfit> {
         match self {
@@ -161,18 +177,45 @@ fn number_is_there(what: &str, number: u32, count: u32) -> Result<(), String> {
 
 impl Entry {
     fn check(&self, roster: &Roster, ends: Nanos) -> Result<(), String> {
-        let Entry { family: _, start, end, what } = self;
+        let Entry { family: _, start, end, permanent, what } = self;
         if start > end {
             return Err(format!("it ends at {end} s, before it begins at {start} s"));
         }
         if *end > ends {
             return Err(format!("it ends at {end} s: the storm is over at {ends} s"));
         }
+        if *permanent && !what.can_be_permanent() {
+            return Err(format!("\"permanent\": \"{what}\" is over by itself, or has no end to leave out"));
+        }
         what.check(roster)
     }
 }
 
 impl Blow {
+    /// Whether it can be left unhealed: what is down, stopped, cut off or broken stays so.
+    fn can_be_permanent(&self) -> bool {
+        match self {
+            Blow::Kill(_)
+            | Blow::PowerLoss(_)
+            | Blow::PauseHost(_)
+            | Blow::SlowHost { .. }
+            | Blow::ZoneDown(_)
+            | Blow::Cut { .. }
+            | Blow::Clog { .. }
+            | Blow::Grey { .. }
+            | Blow::Resets { .. }
+            | Blow::Volume { .. }
+            | Blow::Store(_)
+            | Blow::ExpressDown(_)
+            | Blow::Share(ShareBlow::Stall) => true,
+            Blow::Terminate(_)
+            | Blow::Pause(_)
+            | Blow::Clock { .. }
+            | Blow::Share(ShareBlow::Failover { .. })
+            | Blow::MovePartition { .. } => false,
+        }
+    }
+
     fn check(&self, roster: &Roster) -> Result<(), String> {
         let is_there = |member: &Member| number_is_there(member.role.name(), member.number, roster.count(member.role));
         let zone_is_there = |zone: u32| number_is_there("zone", zone, roster.zones);

@@ -18,6 +18,8 @@
 //! Single operations meet what their [fates](Operations) say: at rates, each device's drawn from the seed; or exactly those
 //! that are listed, each under its operation's name.
 //!
+//! An entry with `"permanent": true` is never healed: no platform promises to go on then, and a run says for what it stands still.
+//!
 //! The order of entries is the order in which they go on the plan. What begins at one instant is ordered by the seed.
 
 mod blow;
@@ -29,7 +31,7 @@ pub use blow::{Blow, Direction, Place, ShareBlow, Storage, StoreBlow, VolumeBlow
 pub(crate) use check::LONGEST;
 pub use check::{Misfit, Roster};
 pub use member::{Member, Role};
-pub(crate) use put::{Moves, Target, Targets};
+pub(crate) use put::{Moves, Permanent, Target, Targets};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -80,6 +82,9 @@ pub struct Entry {
     pub start: Nanos,
     /// When it is healed.
     pub end: Nanos,
+    /// It is never healed, whatever its end says: what stands still for it stands still for good.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub permanent: bool,
     /// What happens, and to whom.
     pub what: Blow,
 }
@@ -106,6 +111,13 @@ impl fmt::Display for Met {
     }
 }
 
+impl Entry {
+    /// When it is over: what is never mended, never.
+    pub(crate) fn ends(&self) -> Nanos {
+        if self.permanent { Nanos::MAX } else { self.end }
+    }
+}
+
 impl Operations {
     /// At these rates; the ordinary where all are zero.
     pub(crate) fn at(rates: AnomalyRates) -> Operations {
@@ -120,7 +132,7 @@ impl Operations {
 
 impl Storm {
     pub(crate) fn push(&mut self, family: &str, start: Nanos, end: Nanos, what: Blow) {
-        self.entries.push(Entry { family: family.into(), start, end, what });
+        self.entries.push(Entry { family: family.into(), start, end, permanent: false, what });
     }
 
     /// For people: how many faults of which family, and what single operations meet.

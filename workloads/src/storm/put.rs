@@ -72,19 +72,56 @@ impl Operations {
 }
 
 impl Storm {
-    /// Puts the entries on the plan, in their order.
-    pub(crate) fn put_on_plan(&self, world: &mut World, core: &mut Core<Event>, targets: &Targets) {
+    /// Puts the entries on the plan, in their order; what is never healed by it comes back.
+    pub(crate) fn put_on_plan(&self, world: &mut World, core: &mut Core<Event>, targets: &Targets) -> Vec<Permanent> {
+        let mut permanent = Vec::new();
         for entry in &self.entries {
-            entry.put_on_plan(world, core, targets);
+            if entry.permanent {
+                permanent.push(entry.put_for_good(world, core, targets));
+            } else {
+                entry.put_on_plan(world, core, targets);
+            }
         }
+        permanent
     }
 }
 
+/// What the plan never heals.
+#[derive(Clone, Debug)]
+pub(crate) struct Permanent {
+    /// What it is.
+    pub(crate) what: Blow,
+    /// What would mend it.
+    pub(crate) mend: Vec<Action>,
+}
+
 impl Entry {
+    /// Puts what is never healed on the plan.
+    fn put_for_good(&self, world: &mut World, core: &mut Core<Event>, targets: &Targets) -> Permanent {
+        let what = self.what.clone();
+        let buried = |nodes: Vec<NodeId>| (nodes.clone(), nodes.into_iter().map(Action::DigOut).collect());
+        let (nodes, mend): (Vec<NodeId>, Vec<Action>) = match &what {
+            Blow::Kill(member) => buried(vec![targets.at(*member).node]),
+            Blow::PowerLoss(member) => {
+                let host = targets.at(*member).host;
+                world.plan(core, self.start, Action::PowerLoss(host, Survival::Drawn));
+                let there = targets.members.values().filter(|target| target.host == host);
+                buried(there.map(|target| target.node).collect())
+            }
+            other => {
+                let (id, fault) = (world.next_fault_id(), other.fault(targets));
+                world.plan(core, self.start, Action::Inject(id, fault));
+                (Vec::new(), vec![Action::Heal(id)])
+            }
+        };
+        nodes.into_iter().for_each(|node| world.plan(core, self.start, Action::Bury(node)));
+        Permanent { what, mend }
+    }
+
     fn put_on_plan(&self, world: &mut World, core: &mut Core<Event>, targets: &Targets) {
         let mut plan = |at: Nanos, action| world.plan(core, at, action);
         let (start, end) = (self.start, self.end);
-        let fault = match &self.what {
+        match &self.what {
             Blow::Kill(member) => {
                 let node = targets.at(*member).node;
                 plan(start, Action::Kill(node));
@@ -120,13 +157,28 @@ impl Entry {
                 let order = (moves.order)(*topic, *partition, to.number);
                 return plan(start, Action::Signal(moves.admin, Signal::Order(order)));
             }
+            _ => {}
+        }
+        let (id, fault) = (world.next_fault_id(), self.what.fault(targets));
+        world.plan(core, start, Action::Inject(id, fault));
+        world.plan(core, end, Action::Heal(id));
+    }
+}
+
+impl Blow {
+    /// As a fault of a world's device or zone.
+    ///
+    /// # Panics
+    /// When it is something that is done to a process, or to a clock.
+    fn fault(&self, targets: &Targets) -> Fault {
+        match self {
             Blow::PauseHost(member) => Fault::Host(targets.at(*member).host, HostFault::Pause),
             Blow::SlowHost { of, factor } => {
                 Fault::Host(targets.at(*of).host, HostFault::Slow { num: *factor, den: 1 })
             }
             Blow::ZoneDown(zone) => Fault::AzDown(targets.zones[*zone as usize]),
             Blow::Cut { .. } | Blow::Clog { .. } | Blow::Grey { .. } | Blow::Resets { .. } => {
-                Fault::Network(network_fault(&self.what, targets))
+                Fault::Network(network_fault(self, targets))
             }
             Blow::Volume { of, fault } => {
                 let volume = targets.at(*of).volume.expect("a checked storm hits the volumes that there are");
@@ -142,10 +194,13 @@ impl Entry {
                 let share = targets.share.expect("a checked storm hits a share where there is one");
                 Fault::Nfs(share, share_fault(*fault))
             }
-        };
-        let id = world.next_fault_id();
-        world.plan(core, start, Action::Inject(id, fault));
-        world.plan(core, end, Action::Heal(id));
+            Blow::Kill(_)
+            | Blow::Terminate(_)
+            | Blow::Pause(_)
+            | Blow::PowerLoss(_)
+            | Blow::Clock { .. }
+            | Blow::MovePartition { .. } => unreachable!("{self:?} is no fault of a device"),
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod membership;
 mod polled;
 mod positions;
 mod session;
+mod waits;
 
 pub use assignor::{PartitionRacks, assign};
 pub use group::{GroupConsumer, GroupEvent};

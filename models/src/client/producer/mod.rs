@@ -23,6 +23,7 @@ mod partition;
 mod places;
 mod sender;
 mod sequences;
+mod waits;
 
 pub use batch::{Piece, RECORD_OVERHEAD_BYTES};
 

@@ -559,6 +559,22 @@ impl<M: Copy> Network<M> {
         }
     }
 
+    /// Whether nothing passes from one host to another, or nothing comes back: cut or held.
+    pub fn is_cut(&self, a: HostId, b: HostId) -> bool {
+        let (a, b) = (Site::Host(a), Site::Host(b));
+        self.is_cut_between(a, b)
+    }
+
+    /// Whether nothing passes from a host to its storage services of a class, or nothing comes back.
+    pub fn is_cut_from_storage(&self, host: HostId, class: LinkClass) -> bool {
+        self.is_cut_between(Site::Host(host), Site::Storage { class, used_by: host })
+    }
+
+    fn is_cut_between(&self, a: Site, b: Site) -> bool {
+        let paths = [self.overlays.path(self.map(), a, b), self.overlays.path(self.map(), b, a)];
+        paths.iter().any(|path| path.cut || path.clogged)
+    }
+
     fn apply_overlays(&mut self, now: Nanos, out: &mut Out<M>) {
         let overlays = &self.overlays;
         let divisor = |host, direction| overlays.card_divisor(host, direction);

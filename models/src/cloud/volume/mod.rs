@@ -206,6 +206,16 @@ impl Volume {
         !matches!(self.spec.kind, VolumeKind::LocalNvme { .. })
     }
 
+    /// The zones that hold its content.
+    pub fn zones(&self) -> &[AzId] {
+        match &self.spec.kind {
+            VolumeKind::LocalNvme { az } | VolumeKind::Gp3 { az } | VolumeKind::Io2 { az, .. } => {
+                std::slice::from_ref(az)
+            }
+            VolumeKind::Regional { azs } => azs,
+        }
+    }
+
     /// Whether that host has it, also while the attachment is being made or ended.
     pub fn is_attached_to(&self, host: HostId) -> bool {
         self.attachments.state(host).is_some()

@@ -18,7 +18,7 @@ use super::partition::{Appender, Role};
 use super::{Broker, COORDINATOR_SPACE, ReplyTo};
 use crate::kafka::batch::{BATCH_HEADER_BYTES, RecordBatch, Records};
 use crate::kafka::group_coordinator::{
-    AppendId, CoordinatorEffect, GroupCoordinator, GroupCoordinatorSettings, ReplyTo as Asker,
+    AppendId, CoordinatorEffect, GroupCoordinator, GroupCoordinatorSettings, Phase, ReplyTo as Asker,
 };
 use crate::kafka::ids::{GroupId, LeaderEpoch, TopicId, TopicIdPartition};
 use crate::kafka::partition_log::{LogRead, LogReadId};
@@ -27,7 +27,7 @@ use crate::kafka::protocol::group::{
     OffsetCommitResponse, OffsetFetchResponse, SyncGroupResponse,
 };
 use crate::kafka::protocol::{ErrorCode, Request, Response};
-use crate::world::Cx;
+use crate::world::{Cx, On, Wait};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
@@ -72,6 +72,23 @@ impl Coordinator {
     }
 }
 
+impl Coordinator {
+    /// What the group's coordinator waits for, on the partition that it leads, when that has no read on its way.
+    pub(super) fn waits_for(&self, tp: TopicIdPartition, group: GroupId) -> Option<Wait> {
+        match self.seats.get(&tp) {
+            None => Some(Wait::on(format!("has not begun to coordinate group {group}"), On::Nobody)),
+            Some(Seat::Loading { at, .. }) => {
+                Some(Wait::on(format!("loads the offsets of group {group} at {at} of {tp}"), On::Nobody))
+            }
+            // Members are waited for until their sessions are over.
+            Some(Seat::Active(coordinator)) => {
+                let phase = coordinator.phase(group).filter(|phase| *phase != Phase::Stable)?;
+                Some(Wait::on(format!("coordinates group {group}, which is {phase:?}"), On::Time))
+            }
+        }
+    }
+}
+
 /// The same request, refused.
 fn refused(request: &Request, error: ErrorCode) -> Option<Response> {
     Some(match request {
@@ -104,7 +121,7 @@ fn group_of(request: &Request) -> Option<GroupId> {
 
 impl Broker {
     /// The partition of `__consumer_offsets` that a group's coordinator leads.
-    fn seat_of(&self, group: GroupId) -> Option<TopicIdPartition> {
+    pub(super) fn seat_of(&self, group: GroupId) -> Option<TopicIdPartition> {
         let image = &self.link.as_ref()?.image;
         let (topic, image) = image.topics.iter().find(|(_, topic)| *topic.name == *OFFSETS_TOPIC)?;
         let partition = GroupCoordinator::partition_of(group, image.partitions.len() as u32);

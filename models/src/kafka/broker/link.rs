@@ -172,6 +172,16 @@ impl ControllerLink {
         self.epoch
     }
 
+    /// Whether the quorum has this life's registration.
+    pub fn is_registered(&self) -> bool {
+        self.registered
+    }
+
+    /// Whether a request is not answered yet.
+    pub fn is_open(&self, ticket: Ticket) -> bool {
+        self.open.contains_key(&ticket)
+    }
+
     /// What the next heartbeats say.
     pub fn set_wish(&mut self, cx: &mut Cx<'_>, wish: Wish) {
         if self.wish != wish {

@@ -26,6 +26,7 @@ mod partition;
 pub mod producer_state;
 pub mod retention;
 pub mod segments;
+mod waits;
 
 use super::batch::RecordBatch;
 use super::ids::{BrokerId, LeaderEpoch, ProducerEpoch, ProducerId, TopicIdPartition};
@@ -40,7 +41,7 @@ use super::protocol::{ErrorCode, Request, Response};
 use super::token::{TokenSpace, token_of};
 use crate::message::Message;
 use crate::probe::Probe;
-use crate::world::{Cx, Input, Process, Signal, TimerId};
+use crate::world::{Cx, Input, Process, Signal, TimerId, Wait, Want};
 use fetches::{FetchId, Fetches, Waiting};
 use link::{ControllerLink, LinkEvent, LinkOptions, Ticket, Wish};
 use loads::Loads;
@@ -895,5 +896,9 @@ impl Process for Broker {
         }
         debug_assert!(token_of(&input).is_none(), "an answer nobody asked for: {input:?}");
         self.settle(cx);
+    }
+
+    fn waits(&self, want: Want) -> Vec<Wait> {
+        self.waits_for(want)
     }
 }

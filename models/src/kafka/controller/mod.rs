@@ -33,6 +33,7 @@ mod storage;
 mod stream_control;
 #[cfg(test)]
 mod tests;
+mod waits;
 
 pub use mutant::ControllerMutant;
 pub use options::{BalancerOptions, ControllerOptions};
@@ -48,7 +49,7 @@ use crate::cloud::object_store::{BucketId, ObjectDone};
 use crate::cloud::volume::VolumeDone;
 use crate::message::Message;
 use crate::probe::Probe;
-use crate::world::{Cx, Input, Process, StoreId, TimerId, VolumeId};
+use crate::world::{Cx, Input, Process, StoreId, TimerId, VolumeId, Wait, Want};
 use active::Active;
 use log::Log;
 use log_file::{LogFile, LogFileEvent};
@@ -440,5 +441,9 @@ impl Process for Controller {
             | Input::Signal(_) => {}
         }
         self.settle(cx);
+    }
+
+    fn waits(&self, _: Want) -> Vec<Wait> {
+        self.waits_for()
     }
 }

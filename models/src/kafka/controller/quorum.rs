@@ -145,6 +145,19 @@ struct Parked {
     until: Nanos,
 }
 
+/// How a voter stands, for whoever asks why nothing moves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Follows(ControllerId),
+    /// It wants to lead, and these have not voted for it.
+    Votes(Vec<ControllerId>),
+    /// These have not all that is in its log; empty when everything is committed.
+    Leads {
+        behind: Vec<ControllerId>,
+    },
+    Pauses,
+}
+
 /// See the [module](self).
 pub(super) struct Quorum {
     me: ControllerId,
@@ -219,6 +232,23 @@ impl Quorum {
     /// The epoch that this voter leads.
     pub(super) fn leading(&self) -> Option<ControllerEpoch> {
         matches!(self.role, Role::Leader(_)).then_some(self.promise.epoch)
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        match &self.role {
+            Role::Follower { leader, .. } => Standing::Follows(*leader),
+            Role::Prospective { ballots, .. } | Role::Candidate { ballots, .. } => {
+                let missing = ballots.iter().filter(|(_, ballot)| **ballot != Ballot::Granted);
+                Standing::Votes(missing.map(|(peer, _)| *peer).collect())
+            }
+            Role::Leader(leadership) => {
+                let end = self.log.end().offset;
+                let is_behind = |peer: &Peer| self.high_watermark < end && peer.end < end;
+                let behind = leadership.peers.iter().filter(|(_, peer)| is_behind(peer));
+                Standing::Leads { behind: behind.map(|(id, _)| *id).collect() }
+            }
+            Role::Unattached { .. } | Role::BackingOff { .. } | Role::Resigned { .. } => Standing::Pauses,
+        }
     }
 
     /// How many make a majority.

@@ -28,7 +28,7 @@ use crate::kafka::protocol::ErrorCode;
 use crate::kafka::protocol::controller::{ControllerAnswer, OpenedStream};
 use crate::kafka::token::{TokenSpace, token_of};
 use crate::kafka::wal::{OverCapacity, Wal, WalEvent, WalOffset, WalRecord};
-use crate::world::{Cx, Input};
+use crate::world::{Cx, Input, Wait};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use wavetank_sim::Nanos;
@@ -538,6 +538,27 @@ impl Engine {
             return Some(input);
         }
         None
+    }
+
+    /// What it waits for: appends that have no room wait for uploads, others for the log; then reads, then uploads.
+    pub fn waits(&self, link: &ControllerLink) -> Vec<Wait> {
+        let uploads = || self.uploader.waits(link, &self.objects);
+        let prefix = |about: &str, waits: Vec<Wait>| {
+            let about = |wait: Wait| Wait { what: format!("{about}: it {}", wait.what), ..wait };
+            waits.into_iter().map(about).collect::<Vec<_>>()
+        };
+        let mut waits = Vec::new();
+        if !self.back_off.is_empty() {
+            waits.extend(prefix(&format!("{} appends have no room", self.back_off.len()), uploads()));
+        }
+        if self.wal.unflushed_bytes() > 0 {
+            waits.extend(self.wal.waits());
+        }
+        waits.extend(self.reader.waits(&self.objects));
+        if waits.is_empty() {
+            waits = uploads();
+        }
+        waits
     }
 
     /// Bytes that are not in committed objects yet.

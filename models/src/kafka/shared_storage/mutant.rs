@@ -20,11 +20,13 @@ pub enum StorageMutant {
     FencedGoesOn,
     /// A partition that is given up is closed without uploading what is in no object yet, nor saying so.
     CloseWithoutUpload,
+    /// 40 (0e459685e3, #3485): that a block got no ids for its objects is swallowed, and no later block is uploaded either.
+    PrepareFailureSwallowed,
 }
 
 impl StorageMutant {
     /// All of them.
-    pub const ALL: [StorageMutant; 8] = [
+    pub const ALL: [StorageMutant; 9] = [
         StorageMutant::DeltaOverflows,
         StorageMutant::CacheOrderNotWalOrder,
         StorageMutant::ConfirmBeforeCache,
@@ -33,6 +35,7 @@ impl StorageMutant {
         StorageMutant::FailoverTrimsOwnWal,
         StorageMutant::FencedGoesOn,
         StorageMutant::CloseWithoutUpload,
+        StorageMutant::PrepareFailureSwallowed,
     ];
 
     /// Its name on the command line.
@@ -46,6 +49,7 @@ impl StorageMutant {
             StorageMutant::FailoverTrimsOwnWal => "storage-failover-trims-own-wal",
             StorageMutant::FencedGoesOn => "storage-fenced-goes-on",
             StorageMutant::CloseWithoutUpload => "storage-close-without-upload",
+            StorageMutant::PrepareFailureSwallowed => "storage-prepare-failure-swallowed",
         }
     }
 
@@ -60,6 +64,7 @@ impl StorageMutant {
             StorageMutant::FailoverTrimsOwnWal => "whoever empties a dead broker's log trims its own",
             StorageMutant::FencedGoesOn => "a broker whose log was taken acknowledges on",
             StorageMutant::CloseWithoutUpload => "a partition is handed over without what was not uploaded yet",
+            StorageMutant::PrepareFailureSwallowed => "uploads stop for good when a question for ids has failed",
         }
     }
 }

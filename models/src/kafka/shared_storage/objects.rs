@@ -15,7 +15,7 @@ use crate::cloud::object_store::{
     BucketId, ByteRange, Condition, ETag, Key, ObjectDone, ObjectError, ObjectOk, ObjectOp, UploadId,
 };
 use crate::kafka::token::TokenSpace;
-use crate::world::{Cx, Input, StoreId};
+use crate::world::{Cx, Input, On, StoreId, Wait};
 use std::collections::{BTreeMap, VecDeque};
 use wavetank_sim::Nanos;
 
@@ -110,6 +110,12 @@ impl Objects {
             is_ticking: false,
             answers: VecDeque::new(),
         }
+    }
+
+    /// The store, while a request is not answered.
+    pub fn waits(&self) -> Option<Wait> {
+        let count = self.pending.len();
+        (count > 0).then(|| Wait::on(format!("has {count} requests for objects open"), On::Store(self.bucket.store)))
     }
 
     fn name(&mut self) -> u64 {

@@ -27,7 +27,7 @@ use crate::cloud::object_store::ByteRange;
 use crate::kafka::ids::{ObjectId, StreamId};
 use crate::kafka::metadata::ClusterImage;
 use crate::kafka::wal::WalRecord;
-use crate::world::Cx;
+use crate::world::{Cx, On, Wait, Want};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use wavetank_sim::Nanos;
@@ -155,6 +155,23 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// What reads wait for that somebody waits for.
+    pub fn waits(&self, objects: &Objects) -> Option<Wait> {
+        let mut reads = self.reads.values().filter(|read| read.purpose == Purpose::User);
+        let read = reads.next()?;
+        let what = format!("reads stream {} at {}", read.stream, read.at);
+        Some(match read.wants {
+            Wants::Metadata => {
+                let what = format!("{what}, which is in no object that it knows");
+                Wait::new(what, On::Quorum, Want::Answer)
+            }
+            Wants::Turn | Wants::Bytes => match objects.waits() {
+                Some(wait) => Wait { what: format!("{what}: it {}", wait.what), ..wait },
+                None => Wait::on(what, On::Nobody),
+            },
+        })
+    }
+
     /// An empty block cache.
     pub fn new(options: &StorageOptions) -> Reader {
         Reader {

@@ -18,7 +18,7 @@ use crate::kafka::protocol::ErrorCode;
 use crate::kafka::protocol::controller::{CloseStream, ControllerAnswer, OpenedStream, StorageRequest};
 use crate::kafka::token::{TokenSpace, token_of};
 use crate::kafka::wal::{Wal, WalEvent, WalMode, WalOffset, WalOwner, WalRecord};
-use crate::world::{Cx, Input};
+use crate::world::{Cx, Input, On, Wait, Want};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -128,6 +128,25 @@ impl Recovery {
     /// What became of it, once.
     pub fn poll(&mut self) -> Option<Recovered> {
         self.outcome.take()
+    }
+
+    /// What it waits for.
+    pub fn waits(&self, link: &ControllerLink) -> Vec<Wait> {
+        let of = self.identity.broker;
+        let asks = |what: &str| vec![Wait::new(format!("{what} broker {of}"), On::Quorum, Want::Answer)];
+        if !self.is_read {
+            return self.wal.waits();
+        }
+        if self.opening.is_none() {
+            return asks("asks which streams are open at");
+        }
+        if self.uploader.pending() > 0 || !self.batches.is_empty() {
+            return self.uploader.waits(link, &self.objects);
+        }
+        if !self.is_closed {
+            return asks("closes the streams of");
+        }
+        self.wal.waits()
     }
 
     /// The log, empty.

@@ -15,6 +15,7 @@
 //! transaction index are not kept, so a look-up by time is not possible.
 
 mod trimming;
+mod waits;
 
 use super::engine::{Engine, EngineEvent, EngineRead, EngineSpaces, FlushId};
 use super::objects::Bucket;
@@ -26,13 +27,13 @@ use crate::kafka::batch::RecordBatch;
 use crate::kafka::broker::link::{ControllerLink, Ticket};
 use crate::kafka::ids::{BrokerId, LeaderEpoch, StreamEpoch, StreamId, TopicIdPartition};
 use crate::kafka::metadata::{FailoverContext, StreamState};
-use crate::kafka::partition_log::{LogEvent, LogRead, LogReadId, PartitionLogs, Snapshot};
+use crate::kafka::partition_log::{Ask, LogEvent, LogRead, LogReadId, PartitionLogs, Snapshot};
 use crate::kafka::protocol::ErrorCode;
 use crate::kafka::protocol::controller::{CloseStream, ControllerAnswer, OpenedStream, StorageRequest, TrimStream};
 use crate::kafka::token::{TokenSpace, token_of};
 use crate::kafka::wal::{Wal, WalMode, WalRecord};
 use crate::probe::Probe;
-use crate::world::{Cx, Input};
+use crate::world::{Cx, Input, Wait};
 use bytes::{BufMut, Bytes, BytesMut};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
@@ -766,5 +767,9 @@ impl PartitionLogs for StreamLogs {
 
     fn poll(&mut self) -> Option<LogEvent> {
         self.events.pop_front()
+    }
+
+    fn waits(&self, link: &ControllerLink, ask: Ask) -> Vec<Wait> {
+        self.waits_for(link, ask)
     }
 }

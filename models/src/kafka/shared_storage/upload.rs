@@ -17,6 +17,7 @@
 //! burst at the end of its time.
 
 use super::log_cache::{Archived, BlockId};
+use super::mutant::StorageMutant;
 use super::network::TrafficClass;
 use super::object_format::{ObjectWriter, object_key};
 use super::objects::{ObjectAnswer, ObjectCall, Objects};
@@ -29,7 +30,7 @@ use crate::kafka::protocol::ErrorCode;
 use crate::kafka::protocol::controller::{CommitStreamSetObject, ControllerAnswer, NewObject, StorageRequest};
 use crate::kafka::token::TokenSpace;
 use crate::kafka::wal::{WalOffset, WalRecord};
-use crate::world::Cx;
+use crate::world::{Cx, On, Wait, Want};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use wavetank_sim::Nanos;
@@ -42,6 +43,9 @@ const RETRY_MAX: Nanos = Nanos::secs(10);
 const SPREAD_MAX: Nanos = Nanos::secs(20);
 /// A block that was full so soon goes out at once.
 const UNLIMITED_BELOW: Nanos = Nanos::millis(100);
+
+/// A bug takes a question for failed that is not answered within this time.
+const MUTANT_PATIENCE: Nanos = Nanos::secs(2);
 
 /// What the pipeline says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +94,8 @@ struct Task {
     block: Archived,
     pace: Pace,
     stage: Stage,
+    /// Of a bug: when its question for ids has failed, if it was not answered before.
+    ids_by: Option<Nanos>,
     commit: Option<Arc<CommitStreamSetObject>>,
     retry: Nanos,
 }
@@ -138,7 +144,14 @@ impl Uploader {
         block: Archived,
         pace: Pace,
     ) {
-        self.tasks.push_back(Task { block, pace, stage: Stage::Waiting, commit: None, retry: RETRY_BASE });
+        self.tasks.push_back(Task {
+            block,
+            pace,
+            stage: Stage::Waiting,
+            ids_by: None,
+            commit: None,
+            retry: RETRY_BASE,
+        });
         if pace == Pace::Burst {
             self.burst(cx, objects);
         }
@@ -179,6 +192,29 @@ impl Uploader {
         self.tasks.back().map(|task| task.block.id)
     }
 
+    /// What the first block waits for that is not committed.
+    pub fn waits(&self, link: &ControllerLink, objects: &Objects) -> Vec<Wait> {
+        let Some(task) = self.tasks.front() else { return Vec::new() };
+        let asked = |is: fn(&Asked) -> bool| {
+            let is_open = self.tickets.iter().any(|(ticket, asked)| is(asked) && link.is_open(*ticket));
+            if is_open { On::Quorum } else { On::Nobody }
+        };
+        let (what, on) = match &task.stage {
+            Stage::Waiting if self.refused => ("may not upload any more", On::Nobody),
+            Stage::Waiting => ("is to have objects' ids", On::Time),
+            Stage::Preparing => ("asks for objects' ids", asked(|asked| matches!(asked, Asked::Prepare))),
+            Stage::Uploading { puts, .. } if puts.is_empty() => ("spreads an upload", On::Time),
+            Stage::Uploading { .. } => match objects.waits() {
+                Some(wait) => return vec![wait],
+                None => ("uploads a block", On::Nobody),
+            },
+            Stage::Uploaded => ("has uploaded a block and not committed it", On::Nobody),
+            Stage::Committing => ("commits a block", asked(|asked| matches!(asked, Asked::Commit))),
+            Stage::PutOff => ("commits a block again, later", On::Time),
+        };
+        vec![Wait::new(what, on, Want::Answer)]
+    }
+
     /// What it has to say, in order.
     pub fn poll(&mut self) -> Option<UploadEvent> {
         self.events.pop_front()
@@ -196,8 +232,21 @@ impl Uploader {
         task.stage = Stage::Preparing;
         let count = Plan::of(&task.block, self.options.split_bytes).objects();
         let request = StorageRequest::PrepareObjects { count, ttl: PREPARE_TTL };
+        if self.options.mutant == Some(StorageMutant::PrepareFailureSwallowed) {
+            task.ids_by = Some(cx.monotonic() + MUTANT_PATIENCE);
+            self.space.set_timer(cx, MUTANT_PATIENCE, 0);
+        }
         let ticket = link.ask(cx, self.identity.request(request));
         self.tickets.insert(ticket, Asked::Prepare);
+    }
+
+    /// The bug: the question has failed, and nobody hears of it; its answer, should it come, is nobody's.
+    fn swallow_failure(&mut self, now: Nanos) {
+        let has_failed =
+            |task: &Task| matches!(task.stage, Stage::Preparing) && task.ids_by.is_some_and(|by| now >= by);
+        if self.tasks.iter().any(has_failed) {
+            self.tickets.retain(|_, asked| !matches!(asked, Asked::Prepare));
+        }
     }
 
     /// The controller's answer; `false` when it is not to this pipeline.
@@ -239,6 +288,7 @@ impl Uploader {
 
     /// A timer of this pipeline's.
     pub fn timer(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, objects: &mut Objects) {
+        self.swallow_failure(cx.monotonic());
         for task in self.tasks.iter_mut().filter(|task| matches!(task.stage, Stage::PutOff)) {
             task.stage = Stage::Uploaded;
         }

@@ -30,7 +30,7 @@ use crate::cloud::volume::{
     VolumeOp,
 };
 use crate::kafka::token::{TokenSpace, token_of};
-use crate::world::{Cx, Input, VolumeId};
+use crate::world::{Cx, Input, On, VolumeId, Wait};
 use wavetank_sim::Nanos;
 
 /// How often an own broker looks for its volume before it takes it by force.
@@ -279,6 +279,20 @@ impl Wal for BlockWal {
 
     fn poll(&mut self) -> Option<WalEvent> {
         self.ring.voice.poll()
+    }
+
+    fn waits(&self) -> Vec<Wait> {
+        let volume = On::Volume(self.options.volume);
+        let (what, on) = match self.step {
+            Step::Closed => return Vec::new(),
+            Step::Using => return self.ring.waits(volume).into_iter().collect(),
+            Step::Detaching(_) => ("has the log's volume detached from its broker's host", volume),
+            Step::Attaching => ("attaches the log's volume", volume),
+            Step::Waiting => ("tries again to attach the log's volume", On::Time),
+            Step::Registering | Step::Preempting | Step::Acquiring => ("reserves the log's volume", volume),
+            Step::GivingBack => ("gives the log's volume back", volume),
+        };
+        vec![Wait::on(what, on)]
     }
 
     fn unflushed_bytes(&self) -> u64 {

@@ -30,7 +30,7 @@ use crate::blob::Blob;
 use crate::cloud::nfs::{ClientId, FileHandle, NfsCall, NfsError, NfsOp, NfsReply, OpenHow, Stable, StateId};
 use crate::kafka::ids::BrokerEpoch;
 use crate::kafka::token::{TokenSpace, token_of};
-use crate::world::{Cx, Input, ShareId};
+use crate::world::{Cx, Input, On, ShareId, Wait};
 use bytes::{Buf, BufMut, BytesMut};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -487,6 +487,23 @@ impl Wal for FileWal {
 
     fn poll(&mut self) -> Option<WalEvent> {
         self.ring.voice.poll()
+    }
+
+    fn waits(&self) -> Vec<Wait> {
+        let share = On::Share(self.options.share);
+        match self.step {
+            Step::Closed => Vec::new(),
+            Step::Using => self.ring.waits(share).into_iter().collect(),
+            Step::GivingBack | Step::Unlocking => vec![Wait::on("gives the log back", share)],
+            Step::Connecting
+            | Step::OpeningOwner
+            | Step::ReadingOwner
+            | Step::Fencing
+            | Step::OpeningLog
+            | Step::Locking
+            | Step::ReadingOwnerAgain
+            | Step::WritingOwner => vec![Wait::on("takes the log over", share)],
+        }
     }
 
     fn unflushed_bytes(&self) -> u64 {

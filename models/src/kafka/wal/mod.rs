@@ -29,7 +29,7 @@ pub use spec::{WalSpec, build};
 use super::ids::{BrokerEpoch, BrokerId, StreamEpoch, StreamId};
 use super::protocol::WireSize;
 use crate::blob::Blob;
-use crate::world::{Cx, Input};
+use crate::world::{Cx, Input, Wait};
 
 /// Where a record lies in a log. Grows; what a number means is the medium's business.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -159,4 +159,7 @@ pub trait Wal: Send {
 
     /// Bytes that were appended and are not durable yet.
     fn unflushed_bytes(&self) -> u64;
+
+    /// What it waits for; nothing where there is nothing to be done, or where what is to be done was forgotten.
+    fn waits(&self) -> Vec<Wait>;
 }

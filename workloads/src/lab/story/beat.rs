@@ -32,8 +32,8 @@ pub enum Deed {
     FaultBegins {
         /// In words.
         what: String,
-        /// When it is healed.
-        until: Nanos,
+        /// When it is healed; none: never.
+        until: Option<Nanos>,
     },
     /// A fault of the storm is healed.
     FaultEnds {

@@ -62,9 +62,10 @@ impl Collector {
             let what = entry.what.to_string();
             let about = self.hit(&entry.what);
             let deed = match (begins, &entry.what) {
-                (true, _) => Deed::FaultBegins { what, until: entry.end },
+                (true, _) => Deed::FaultBegins { what, until: (!entry.permanent).then_some(entry.end) },
                 // Nothing is healed there.
                 (false, Blow::MovePartition { .. }) => continue,
+                (false, _) if entry.permanent => continue,
                 (false, _) => Deed::FaultEnds { what },
             };
             self.push(Beat::new(at, STORM, deed, about));

@@ -13,7 +13,8 @@ impl fmt::Display for Beat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let times = Times(self.times);
         match &self.deed {
-            Deed::FaultBegins { what, until } if *until > self.from => {
+            Deed::FaultBegins { what, until: None } => write!(f, "{what} (for good)")?,
+            Deed::FaultBegins { what, until: Some(until) } if *until > self.from => {
                 write!(f, "{what} (until {} s)", seconds(*until))?
             }
             Deed::FaultBegins { what, .. } => f.write_str(what)?,

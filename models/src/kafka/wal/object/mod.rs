@@ -42,7 +42,7 @@ use crate::blob::{Blob, Segment};
 use crate::cloud::object_store::{ByteRange, Condition, Key, ListEntry};
 use crate::kafka::object_client::{ObjectAnswer, ObjectClient, ObjectClientOptions, ObjectPlace};
 use crate::kafka::token::{TokenSpace, token_of};
-use crate::world::{Cx, Input, TimerId};
+use crate::world::{Cx, Input, On, TimerId, Wait};
 use std::collections::VecDeque;
 use wavetank_sim::Nanos;
 
@@ -115,6 +115,21 @@ enum Phase {
     Releasing,
     Open,
     Released,
+}
+
+impl Phase {
+    fn words(self) -> &'static str {
+        match self {
+            Phase::Closed => "its log is not opened",
+            Phase::Acquiring => "acquires the log",
+            Phase::Listing => "lists the log",
+            Phase::Marking => "puts a rescuer's first record into the log",
+            Phase::Recovering => "reads the log",
+            Phase::Recovered | Phase::Resetting => "empties the log",
+            Phase::Releasing | Phase::Released => "gives the log back",
+            Phase::Open => "has records in the log that are not durable",
+        }
+    }
 }
 
 #[derive(Default)]
@@ -724,6 +739,14 @@ impl Wal for ObjectWal {
 
     fn poll(&mut self) -> Option<WalEvent> {
         self.voice.poll()
+    }
+
+    fn waits(&self) -> Vec<Wait> {
+        let Some(wait) = self.client.waits() else {
+            let is_bulking = self.phase == Phase::Open && self.timer.is_some();
+            return is_bulking.then(|| Wait::on("gathers records for an upload", On::Time)).into_iter().collect();
+        };
+        vec![Wait { what: format!("{}: it {}", self.phase.words(), wait.what), ..wait }]
     }
 
     fn unflushed_bytes(&self) -> u64 {

@@ -37,7 +37,7 @@ use super::voice::Voice;
 use super::{OverCapacity, WalEvent, WalMode, WalOffset, WalRecord};
 use crate::blob::Blob;
 use crate::kafka::token::TokenSpace;
-use crate::world::Cx;
+use crate::world::{Cx, On, Wait};
 use std::collections::VecDeque;
 use wavetank_sim::Nanos;
 
@@ -222,6 +222,22 @@ impl Ring {
 
     pub fn unflushed(&self) -> u64 {
         self.unflushed
+    }
+
+    /// What it waits for of its device, which is `on`.
+    pub fn waits(&self, on: On) -> Option<Wait> {
+        let (what, on) = match self.phase {
+            Phase::Closed | Phase::Recovered | Phase::Released => return None,
+            Phase::ReadingHeaders => ("reads the log's headers", on),
+            Phase::Claiming => ("claims the log", on),
+            Phase::Recovering => ("reads the log", on),
+            Phase::Resetting => ("empties the log", on),
+            Phase::Releasing => ("gives the log back", on),
+            Phase::Open if self.flying > 0 || self.writing.is_some() => ("writes to the log", on),
+            Phase::Open if self.polling => ("gathers records for a write", On::Time),
+            Phase::Open => return None,
+        };
+        Some(Wait::on(what, on))
     }
 
     // ---- headers ----

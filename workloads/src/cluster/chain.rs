@@ -1,0 +1,266 @@
+//! Who waits for whom: from what has not become quiet to whoever does nothing about it.
+//!
+//! Every process is asked what it waits for ([`Wait`]), and whoever that is next, until somebody is found who cannot do
+//! anything (dead, stopped, cut off), or who could and waits for nobody. Of all that is found the first of these is told, by
+//! the shortest way: something broken; somebody who has something to do and waits for nobody; somebody who does not know that
+//! anything is to be done; processes that wait for each other; a device that has not answered yet; time.
+
+use super::build::Cluster;
+use super::meter::Meter;
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
+use wavetank_models::kafka::ids::{BrokerId, TopicIdPartition};
+use wavetank_models::world::{Event, On, Wait, Want, World};
+use wavetank_sim::{Core, NodeId, NodeState};
+use wavetank_traces::Concern;
+
+/// Where everybody is.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Places {
+    brokers: Vec<NodeId>,
+    controllers: Vec<NodeId>,
+    producers: Vec<NodeId>,
+    /// By group.
+    consumers: Vec<Vec<NodeId>>,
+    /// By job: its job manager and its task managers.
+    jobs: Vec<(NodeId, Vec<NodeId>)>,
+}
+
+impl Places {
+    pub(super) fn of(cluster: &Cluster) -> Places {
+        let nodes = |members: &[super::build::Member]| members.iter().map(|member| member.node).collect::<Vec<_>>();
+        Places {
+            brokers: nodes(&cluster.brokers),
+            controllers: nodes(&cluster.controllers),
+            producers: nodes(&cluster.producers),
+            consumers: cluster.groups.iter().map(|(_, range)| nodes(&cluster.consumers[range.clone()])).collect(),
+            jobs: cluster.jobs.iter().map(|job| (job.job_manager.node, nodes(&job.task_managers))).collect(),
+        }
+    }
+}
+
+/// Where a chain ends.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum End {
+    /// Somebody or something that cannot do anything.
+    Broken,
+    /// Somebody who has something to do, and asked nobody for what it takes.
+    Forgotten,
+    /// Somebody who does not know that anything is to be done.
+    Unaware,
+    /// Processes that wait for each other.
+    Circle,
+    /// A device that has not answered.
+    Device,
+    /// Nobody: it is tried again.
+    Time,
+}
+
+impl End {
+    /// What is wrong, without names: failures that end alike are alike.
+    fn words(&self) -> &'static str {
+        match self {
+            End::Broken => "is out of reach",
+            End::Forgotten => "waits for nobody",
+            End::Unaware => "does not know that it is waited for",
+            End::Circle => "waits for itself",
+            End::Device => "waits for a device",
+            End::Time => "tries again and again",
+        }
+    }
+}
+
+/// A chain of waits. See the [module](self).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Chain {
+    /// Who waits for what, a clause each, the last one for what ends it.
+    pub(super) links: Vec<String>,
+    pub(super) end: End,
+    /// Of whom the last clause is: a role.
+    role: String,
+    /// Who is in it, from its end, and the partition that is waited for.
+    pub(super) about: Vec<Concern>,
+}
+
+impl fmt::Display for Chain {
+    /// For people: how it ends, and how one gets there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.role, self.end.words(), self.links.join(" -> "))
+    }
+}
+
+/// A process that is asked.
+#[derive(Clone, Debug)]
+struct Asked {
+    node: NodeId,
+    want: Want,
+    /// Who asks, and its words for why.
+    by: Option<(usize, String)>,
+}
+
+/// Follows waits.
+pub(super) struct Follower<'a> {
+    pub(super) world: &'a World,
+    pub(super) core: &'a Core<Event>,
+    pub(super) places: &'a Places,
+    pub(super) meter: &'a Meter,
+}
+
+impl Follower<'_> {
+    /// The chain that tells most; none when nobody waits for anything.
+    pub(super) fn chain(&self) -> Option<Chain> {
+        let mut asked: Vec<Asked> = Vec::new();
+        let mut queue = VecDeque::new();
+        let mut known = BTreeSet::new();
+        let mut best: Option<(End, usize, Option<String>)> = None;
+        for (node, want) in self.beginnings() {
+            if known.insert((node, want)) {
+                queue.push_back(asked.len());
+                asked.push(Asked { node, want, by: None });
+            }
+        }
+        while let Some(at) = queue.pop_front() {
+            let mut found = |end: End, last: Option<String>| {
+                if best.as_ref().is_none_or(|(known, ..)| end < *known) {
+                    best = Some((end, at, last));
+                }
+            };
+            let Asked { node, want, by } = asked[at].clone();
+            let from = by.as_ref().map(|(by, _)| asked[*by].node);
+            if let Some(obstacle) = self.world.obstacle_to_node(self.core, from, node) {
+                found(End::Broken, Some(obstacle.to_string()));
+                continue;
+            }
+            let waits = self.world.waits(node, want);
+            if waits.is_empty() && by.is_some() {
+                found(End::Unaware, Some("waits for nothing".into()));
+            }
+            for wait in waits {
+                let next = match self.next(node, &wait) {
+                    Ok(next) => next,
+                    Err((end, last)) => {
+                        found(end, Some(last));
+                        continue;
+                    }
+                };
+                for (next, want) in next {
+                    if known.insert((next, want)) {
+                        queue.push_back(asked.len());
+                        asked.push(Asked { node: next, want, by: Some((at, wait.what.clone())) });
+                    } else {
+                        found(End::Circle, Some(format!("{}, and so on in a circle", wait.what)));
+                    }
+                }
+            }
+        }
+        best.map(|(end, at, last)| self.told(&asked, end, at, last))
+    }
+
+    fn told(&self, asked: &[Asked], end: End, mut at: usize, last: Option<String>) -> Chain {
+        let name = |at: usize| self.core.node_name(asked[at].node);
+        let role = name(at).trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('-').to_owned();
+        let node = |at: usize| Concern::Node(name(at).into());
+        let mut about = vec![node(at)];
+        let mut links: Vec<String> = last.map(|last| format!("{} {last}", name(at))).into_iter().collect();
+        while let Some((by, what)) = &asked[at].by {
+            links.push(format!("{} {what}", name(*by)));
+            at = *by;
+            about.push(node(at));
+        }
+        links.reverse();
+        if let Want::Partition(tp) | Want::Lead(tp) = asked[at].want {
+            about.push(Concern::Partition(tp.to_string()));
+        }
+        Chain { links, end, role, about }
+    }
+
+    /// Who is asked first: whoever has not got what it should have.
+    fn beginnings(&self) -> Vec<(NodeId, Want)> {
+        let living = |nodes: &[NodeId]| {
+            let up: Vec<NodeId> =
+                nodes.iter().copied().filter(|node| self.core.node_state(*node) == NodeState::Up).collect();
+            if up.is_empty() { nodes.to_vec() } else { up }
+        };
+        let mut first = Vec::new();
+        for tp in self.meter.behind() {
+            let readers = self.places.consumers.iter().flat_map(|group| living(group));
+            first.extend(readers.map(|node| (node, Want::Partition(tp))));
+        }
+        first.extend(self.places.producers.iter().map(|node| (*node, Want::Anything)));
+        first.extend(self.places.jobs.iter().map(|(job_manager, _)| (*job_manager, Want::Anything)));
+        first.extend(self.meter.led().map(|(tp, leader)| (self.broker(leader), Want::Lead(tp))));
+        first.extend(self.places.brokers.iter().map(|node| (*node, Want::Anything)));
+        first
+    }
+
+    /// Whether everything is live: nobody has anything on its way to a broker, every partition is led, and no broker has
+    /// forgotten what it has to do.
+    pub(super) fn is_live(&self) -> bool {
+        let is_up = |node: NodeId| self.core.node_state(node) == NodeState::Up;
+        let waits = |node: NodeId, want| self.world.waits(node, want);
+        let has_sent = |node: &NodeId| !is_up(*node) || waits(*node, Want::Anything).is_empty();
+        let is_led = |(tp, leader): (TopicIdPartition, BrokerId)| {
+            let leader = self.broker(leader);
+            is_up(leader) && waits(leader, Want::Lead(tp)).is_empty()
+        };
+        let remembers = |node: &NodeId| waits(*node, Want::Anything).iter().all(|wait| wait.on != On::Nobody);
+        self.places.producers.iter().all(has_sent)
+            && self.meter.led().all(is_led)
+            && self.places.brokers.iter().all(remembers)
+    }
+
+    /// Who is asked next, or how the chain ends.
+    fn next(&self, from: NodeId, wait: &Wait) -> Result<Vec<(NodeId, Want)>, (End, String)> {
+        let one = |node: NodeId| Ok(vec![(node, wait.want)]);
+        match wait.on {
+            On::Node(node) => one(node),
+            On::Broker(id) => one(self.broker(id)),
+            On::Leader(tp) => Ok(self.leader(tp).map_or_else(|| self.quorum(), |node| vec![(node, wait.want)])),
+            On::Quorum => Ok(self.quorum()),
+            On::Workers(job) => {
+                let workers = self.places.jobs.get(job as usize).map(|(_, workers)| workers.clone());
+                Ok(workers.unwrap_or_default().into_iter().map(|node| (node, Want::Anything)).collect())
+            }
+            On::Time => Err((End::Time, wait.what.clone())),
+            On::Nobody => Err((End::Forgotten, wait.what.clone())),
+            On::Store(_) | On::Express(_) | On::Volume(_) | On::Share(_) => {
+                Err(match self.world.obstacle_to_device(from, wait.on) {
+                    Some(obstacle) => (End::Broken, format!("{}, and {} {obstacle}", wait.what, device(wait.on))),
+                    None => (End::Device, format!("{}, which {} has not answered", wait.what, device(wait.on))),
+                })
+            }
+        }
+    }
+
+    fn broker(&self, id: BrokerId) -> NodeId {
+        self.places.brokers[id.0 as usize]
+    }
+
+    fn leader(&self, tp: TopicIdPartition) -> Option<NodeId> {
+        self.meter.leader(tp).map(|id| self.broker(id))
+    }
+
+    /// The active controller, or all that could become it.
+    fn quorum(&self) -> Vec<(NodeId, Want)> {
+        let all = &self.places.controllers;
+        let is_fine = |node: NodeId| self.world.obstacle_to_node(self.core, None, node).is_none();
+        let active = self.meter.active_controller().map(|place| all[place]);
+        let leads = |node: &NodeId| is_fine(*node) && self.world.waits(*node, Want::Answer).is_empty();
+        if let Some(active) = active.filter(leads) {
+            return vec![(active, Want::Answer)];
+        }
+        let fine: Vec<NodeId> = all.iter().copied().filter(|node| is_fine(*node)).collect();
+        let ask = if fine.is_empty() { all.clone() } else { fine };
+        ask.into_iter().map(|node| (node, Want::Answer)).collect()
+    }
+}
+
+fn device(on: On) -> &'static str {
+    match on {
+        On::Store(_) => "the object store",
+        On::Express(_) => "the express store",
+        On::Volume(_) => "the volume",
+        On::Share(_) => "the share",
+        On::Node(_) | On::Broker(_) | On::Leader(_) | On::Quorum | On::Workers(_) | On::Time | On::Nobody => "nobody",
+    }
+}
