@@ -163,6 +163,9 @@ fn main() -> ExitCode {
 fn run(what: &What, seed: u64, artifacts: &Path, watch: &Watch) -> Exit {
     warn(&[what.scenario]);
     let options = what.how.options();
+    if let Err(error) = what.scenario.takes(&options) {
+        return usage(error);
+    }
     let case = what.scenario.draw(seed, &options);
     let (listeners, watched) = match watch.begin(&case) {
         Ok(begun) => begun,
@@ -218,6 +221,10 @@ fn told(
 }
 
 fn diverge(scenario: Scenario, seed: u64, options: RunOptions) -> Exit {
+    if let Err(error) = scenario.takes(&options) {
+        eprintln!("{error}");
+        return Exit::Usage;
+    }
     match lab::find_divergence(scenario, seed, &options) {
         Ok(None) => {
             say(format_args!("seed {seed}: two runs are the same to the last event\n"));

@@ -110,6 +110,8 @@ pub fn sweep(arguments: &Arguments) -> Exit {
 fn prepared(arguments: &Arguments) -> Result<(Vec<Scenario>, Vec<Book>), String> {
     let scenarios = select(&arguments.scenarios, &arguments.platforms).map_err(|error| error.to_string())?;
     warn(&scenarios);
+    let options = arguments.how.options();
+    scenarios.iter().try_for_each(|scenario| scenario.takes(&options)).map_err(|error| error.to_string())?;
     let Some(folder) = &arguments.out else { return Ok((scenarios, Vec::new())) };
     let opening = if arguments.resume { Opening::Resume } else { Opening::Begin };
     let books = Book::open_all(folder, &scenarios, arguments.seeds(), &arguments.how.options(), opening);

@@ -448,7 +448,8 @@ fn chance(mutant: StorageMutant, seed: u64) -> Setup {
         StorageMutant::BackOffOvertaken
         | StorageMutant::FailoverTrimsOwnWal
         | StorageMutant::FencedGoesOn
-        | StorageMutant::CloseWithoutUpload => {}
+        | StorageMutant::CloseWithoutUpload
+        | StorageMutant::PrepareFailureSwallowed => {}
     }
     setup
 }

@@ -1,7 +1,7 @@
 //! What there is, for lists: name and one line each.
 
-use crate::cluster::budget;
 use crate::cluster::situations::SITUATIONS;
+use crate::cluster::{Cause, budget};
 use crate::harbour;
 use crate::mutant::Mutant;
 use crate::scenario::Scenario;
@@ -82,6 +82,10 @@ pub fn sections() -> Vec<Section> {
         Section {
             heading: "what ends a platform's promise: no storm does it",
             items: items(budget::BEYOND.map(|(kind, what)| (kind.name(), what))),
+        },
+        Section {
+            heading: "why a cluster stands still, if that is never mended (--over-budget)",
+            items: items(Cause::ALL.map(|cause| (cause.name(), cause.words()))),
         },
         Section { heading: "situations that a sweep must reach", items: situations() },
         Section {

@@ -261,6 +261,17 @@ impl Scenario {
         Scenario::described(&Source::new(scenario, text), &Folder(folder), platform, false)
     }
 
+    /// Whether it can be run with these options.
+    ///
+    /// # Errors
+    /// The first that means nothing to it.
+    pub fn takes(self, options: &RunOptions) -> Result<(), UnknownOption> {
+        match self {
+            Scenario::Harbour | Scenario::BareLog(_) if options.over_budget => Err(UnknownOption(self.name())),
+            Scenario::Harbour | Scenario::BareLog(_) | Scenario::Cluster(_) => Ok(()),
+        }
+    }
+
     /// The case that a seed draws.
     pub fn draw(self, seed: u64, options: &RunOptions) -> Case {
         match self {
@@ -374,6 +385,11 @@ pub enum NoScenario {
     #[error("the scenario is wrong:\n{0}")]
     Wrong(String),
 }
+
+/// An option that a scenario cannot be run with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("--over-budget: {0} has no budget to go over; scenarios on platforms have (wavetank list)")]
+pub struct UnknownOption(&'static str);
 
 /// A name that nobody knows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -149,7 +149,7 @@ fn a_case_that_does_not_fit_says_where_and_what_would() {
 #[test]
 fn a_cluster_can_be_no_smaller_than_it_works_and_has_no_knob_that_stops_it() {
     let scenario = scenario("broker-failover@s3-wal");
-    let good = scenario.draw(3);
+    let good = scenario.draw(3, &RunOptions::default());
     let change = |key: &str, value: serde_json::Value| {
         let mut json = serde_json::to_value(&good).expect("it can be JSON");
         let at = json.pointer_mut(&format!("/cluster/{key}")).unwrap_or_else(|| panic!("there is {key}"));

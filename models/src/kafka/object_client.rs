@@ -201,7 +201,7 @@ impl ObjectClient {
             ObjectPlace::Express(store, _) => On::Express(store),
         };
         let count = self.requests.len();
-        (count > 0).then(|| Wait::on(format!("has {count} requests to the log's bucket open"), on))
+        (count > 0).then(|| Wait::on(format!("has {count} unanswered requests"), on))
     }
 
     /// How requests ended, in that order.

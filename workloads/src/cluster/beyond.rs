@@ -27,11 +27,10 @@ pub(super) fn draw(setup: &Setup<'_>, crew: &Crew, during: Range<Nanos>, choices
 fn is_there(cause: Cause, setup: &Setup<'_>, crew: &Crew) -> bool {
     let (roster, kind) = (&crew.roster, setup.platform.kind);
     match cause {
-        Cause::Quorum | Cause::Broker | Cause::Zone | Cause::ObjectStore | Cause::Way | Cause::Producer => true,
+        Cause::Quorum | Cause::Broker | Cause::Zone | Cause::ObjectStore | Cause::Way | Cause::Client => true,
         Cause::Volume => roster.with_volumes.contains(&Role::Broker),
         Cause::ExpressStore => kind == PlatformKind::S3ExpressWal,
         Cause::Share => roster.has_share,
-        Cause::Consumer => roster.count(Role::Consumer) > 0,
         Cause::JobManager | Cause::TaskManager => roster.count(Role::JobManager) > 0,
     }
 }
@@ -56,8 +55,10 @@ fn blows(cause: Cause, setup: &Setup<'_>, crew: &Crew, stream: &mut Stream) -> V
         Cause::ExpressStore => vec![Blow::ExpressDown(stream.index(roster.express as usize) as u32)],
         Cause::Share => vec![Blow::Share(ShareBlow::Stall)],
         Cause::Way => vec![way(setup, pick(stream, Role::Broker), stream)],
-        Cause::Producer => vec![Blow::Kill(pick(stream, Role::Producer))],
-        Cause::Consumer => all(Role::Consumer).into_iter().map(Blow::Kill).collect(),
+        Cause::Client if all(Role::Consumer).is_empty() || stream.ratio(1, 4) => {
+            vec![Blow::Kill(pick(stream, Role::Producer))]
+        }
+        Cause::Client => all(Role::Consumer).into_iter().map(Blow::Kill).collect(),
         Cause::JobManager => vec![Blow::Kill(pick(stream, Role::JobManager))],
         Cause::TaskManager => all(Role::TaskManager).into_iter().map(Blow::Kill).collect(),
     }

@@ -24,10 +24,8 @@ pub enum Cause {
     Share,
     /// A way through the network.
     Way,
-    /// Producers, and what they still had to send.
-    Producer,
-    /// Consumers: nobody of a group is left to read.
-    Consumer,
+    /// Clients: nobody of a group is left to read.
+    Client,
     /// A job's job manager.
     JobManager,
     /// A job's task managers: too few slots are left.
@@ -36,7 +34,7 @@ pub enum Cause {
 
 impl Cause {
     /// All.
-    pub const ALL: [Cause; 12] = [
+    pub const ALL: [Cause; 11] = [
         Cause::Quorum,
         Cause::Broker,
         Cause::Zone,
@@ -45,11 +43,27 @@ impl Cause {
         Cause::ExpressStore,
         Cause::Share,
         Cause::Way,
-        Cause::Producer,
-        Cause::Consumer,
+        Cause::Client,
         Cause::JobManager,
         Cause::TaskManager,
     ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cause::Quorum => "quorum",
+            Cause::Broker => "broker",
+            Cause::Zone => "zone",
+            Cause::Volume => "volume",
+            Cause::ObjectStore => "object-store",
+            Cause::ExpressStore => "express-store",
+            Cause::Share => "share",
+            Cause::Way => "way",
+            Cause::Client => "client",
+            Cause::JobManager => "job-manager",
+            Cause::TaskManager => "task-manager",
+        }
+    }
 
     /// For people, and for books: what is gone for good.
     pub fn words(self) -> &'static str {
@@ -62,8 +76,7 @@ impl Cause {
             Cause::ExpressStore => "an express store is gone",
             Cause::Share => "the file share is gone",
             Cause::Way => "a way through the network is gone",
-            Cause::Producer => "a producer is gone",
-            Cause::Consumer => "a group's consumers are gone",
+            Cause::Client => "clients are gone",
             Cause::JobManager => "a job manager is gone",
             Cause::TaskManager => "a job's task managers are gone",
         }
@@ -80,8 +93,7 @@ impl Cause {
             Cause::ExpressStore => "standstill: an express store is gone",
             Cause::Share => "standstill: the file share is gone",
             Cause::Way => "standstill: a way through the network is gone",
-            Cause::Producer => "standstill: a producer is gone",
-            Cause::Consumer => "standstill: a group's consumers are gone",
+            Cause::Client => "standstill: clients are gone",
             Cause::JobManager => "standstill: a job manager is gone",
             Cause::TaskManager => "standstill: a job's task managers are gone",
         }
@@ -91,8 +103,7 @@ impl Cause {
     pub(super) fn of(blow: &Blow) -> Cause {
         let of_member = |member: &Member| match member.role {
             Role::Controller => Cause::Quorum,
-            Role::Producer => Cause::Producer,
-            Role::Consumer => Cause::Consumer,
+            Role::Producer | Role::Consumer => Cause::Client,
             Role::JobManager => Cause::JobManager,
             Role::TaskManager => Cause::TaskManager,
             _ => Cause::Broker,

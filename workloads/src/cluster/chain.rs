@@ -186,7 +186,9 @@ impl Follower<'_> {
             let readers = self.places.consumers.iter().flat_map(|group| living(group));
             first.extend(readers.map(|node| (node, Want::Partition(tp))));
         }
-        first.extend(self.places.producers.iter().map(|node| (*node, Want::Anything)));
+        // What a dead producer had on its way is nobody's.
+        let producers = self.places.producers.iter().filter(|node| self.core.node_state(**node) == NodeState::Up);
+        first.extend(producers.map(|node| (*node, Want::Anything)));
         first.extend(self.places.jobs.iter().map(|(job_manager, _)| (*job_manager, Want::Anything)));
         first.extend(self.meter.led().map(|(tp, leader)| (self.broker(leader), Want::Lead(tp))));
         first.extend(self.places.brokers.iter().map(|node| (*node, Want::Anything)));
@@ -198,7 +200,9 @@ impl Follower<'_> {
     pub(super) fn is_live(&self) -> bool {
         let is_up = |node: NodeId| self.core.node_state(node) == NodeState::Up;
         let waits = |node: NodeId, want| self.world.waits(node, want);
-        let has_sent = |node: &NodeId| !is_up(*node) || waits(*node, Want::Anything).is_empty();
+        // What only a timeout ends is not waited for.
+        let is_ended_by_time = |wait: &Wait| wait.on == On::Time;
+        let has_sent = |node: &NodeId| !is_up(*node) || waits(*node, Want::Anything).iter().all(is_ended_by_time);
         let is_led = |(tp, leader): (TopicIdPartition, BrokerId)| {
             let leader = self.broker(leader);
             is_up(leader) && waits(leader, Want::Lead(tp)).is_empty()

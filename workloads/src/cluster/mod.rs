@@ -50,12 +50,11 @@ use crate::recording::{Heard, Readers, judge, recording};
 use crate::scenario::{Listeners, RunOptions};
 use crate::storm::Storm;
 use build::{Builder, FIRST_TOPIC, Map};
-use chain::{Follower, Places};
 use cloud::CLOUD;
 use faults::{Conductor, judge_jobs};
 use jobs::Job;
 use meter::{Meter, SharedMeter};
-use standstill::{Patience, Standstill, Standstills};
+use standstill::{Patience, STANDS_STILL, Standstills, Told};
 use std::sync::{Arc, Mutex};
 use sustainable::Sustainable;
 use wavetank_models::cloud::price::PriceBook;
@@ -127,9 +126,10 @@ fn carry_out(
     let recording = is_explore.then(|| recording(options, checked, heard, listeners.history)).flatten();
     // Each thing that is never mended is mended after all, when the cluster stands still.
     let mended = storm.entries.iter().filter(|entry| entry.permanent).count() as u64;
-    let time_max = size.ends() + size.quiesce * mended;
+    // A moment longer than a cluster has to become quiet, so that it is asked what it waits for.
+    let time_max = size.ends() + size.quiesce * mended + Nanos::secs(1);
     let limits = Limits { events_max: size.events_max * (1 + mended), time_max, ..Limits::default() };
-    let (standstills, places) = (Standstills::default(), Arc::new(Mutex::new(Places::default())));
+    let standstills = Standstills::default();
     let audience = listeners.audience;
     launch(
         options.choices(seed),
@@ -148,7 +148,6 @@ fn carry_out(
             let mut unmended = Vec::new();
             if is_explore {
                 unmended = storm::put_on_plan(storm, world, core, &cluster, size.load_ends());
-                *places.lock().expect("the run begins") = Places::of(&cluster);
             }
             let conductor = Conductor {
                 faults,
@@ -185,9 +184,8 @@ fn carry_out(
             if let Some(measurement) = &mut measurement {
                 measurement.faults = faults;
             }
-            let standstills = std::mem::take(&mut *standstills.lock().expect("the run is over"));
-            let places = places.lock().expect("the run is over");
-            let run = report.run(world, core, outcome, &meter, &places, &standstills);
+            let standstills = standstills.lock().expect("the run is over");
+            let run = report.run(world, core, outcome, &meter, &standstills);
             ClusterReport { run, measurement }
         },
     )
@@ -275,8 +273,7 @@ impl Report<'_> {
         core: &mut Core<Event>,
         outcome: Outcome<Event>,
         meter: &Meter,
-        places: &Places,
-        standstills: &[Standstill],
+        standstills: &Told,
     ) -> RunReport {
         let mut findings: Vec<Finding> = Vec::new();
         for finding in world.failures().iter().map(|failure| failure.as_finding(core)) {
@@ -295,15 +292,15 @@ impl Report<'_> {
             let about = wrong.map(|(job, _)| Concern::Job(job)).collect();
             findings.push(Finding { severity, at_ns: outcome.now.0, by, why: why.clone(), about });
         }
-        if findings.is_empty() && !matches!(outcome.reason, EndReason::Stopped(_)) {
-            let chain = Follower { world, core, places, meter }.chain();
-            let opening = chain.as_ref().map_or_else(String::new, |chain| format!("{chain}; "));
+        let stands_still = outcome.reason == EndReason::Stopped(STANDS_STILL.into());
+        if findings.is_empty() && (stands_still || !matches!(outcome.reason, EndReason::Stopped(_))) {
+            let opening = standstills.last.as_ref().map_or_else(String::new, |chain| format!("{chain}; "));
             let mut why = format!("{opening}{} ended the run: {}", outcome.reason, meter.what_is_left());
             if let Verdict::Behind(job) = &self.verdict {
                 why = format!("{why}; {job}");
             }
-            let (severity, by, about) =
-                (Severity::Stall, "the cluster".into(), chain.map_or_else(Vec::new, |of| of.about));
+            let about = standstills.last.as_ref().map_or_else(Vec::new, |chain| chain.about.clone());
+            let (severity, by) = (Severity::Stall, "the cluster".into());
             findings.push(Finding { severity, at_ns: outcome.now.0, by, why, about });
         }
         if let Some(Sustainable { rate, is_proven: false }) = self.sustainable {
@@ -325,7 +322,7 @@ impl Report<'_> {
             history,
             met: world.anomalies().happened().to_vec(),
             led_here,
-            standstills: standstill::describe(standstills),
+            standstills: standstill::describe(&standstills.mended),
         }
     }
 }

@@ -31,8 +31,20 @@ pub(super) struct Standstill {
     quiet_after: Option<Nanos>,
 }
 
-/// All of a run, in order.
-pub(super) type Standstills = Arc<Mutex<Vec<Standstill>>>;
+/// What a run tells of how it stood still.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Told {
+    /// What was mended then, in order.
+    pub(super) mended: Vec<Standstill>,
+    /// Who waited for whom when there was nothing left to mend.
+    pub(super) last: Option<Chain>,
+}
+
+/// Told to the end of a run.
+pub(super) type Standstills = Arc<Mutex<Told>>;
+
+/// Why a run ends that stands still with everything mended.
+pub(super) const STANDS_STILL: &str = "the cluster stands still";
 
 /// What the plan leaves broken, and how long a cluster has to become quiet.
 pub(super) struct Patience {
@@ -50,7 +62,8 @@ impl Patience {
         Patience { unmended: unmended.into(), until: load_ends + span, span, told }
     }
 
-    /// The cluster is not quiet: when it has been waited for long enough, something is mended.
+    /// The cluster is not quiet: when it has been waited for long enough, something is mended; when there is nothing left to
+    /// mend, the run is over.
     pub(super) fn wait(
         &mut self,
         world: &mut World,
@@ -62,17 +75,20 @@ impl Patience {
             return;
         }
         let chain = chain(world, core);
-        let Some(Permanent { what, mend }) = self.unmended.pop_front() else { return };
+        let mut told = self.told.lock().expect("nobody panics with it");
+        let Some(Permanent { what, mend }) = self.unmended.pop_front() else {
+            told.last = chain;
+            return core.stop(STANDS_STILL);
+        };
         mend.iter().for_each(|action| world.act(core, action));
         self.until = now + self.span;
-        let standstill =
-            Standstill { at: now, chain, cause: Cause::of(&what), what: what.to_string(), quiet_after: None };
-        self.told.lock().expect("nobody panics with it").push(standstill);
+        let (cause, what) = (Cause::of(&what), what.to_string());
+        told.mended.push(Standstill { at: now, chain, cause, what, quiet_after: None });
     }
 
     /// The cluster is quiet: if something was mended, that was why.
     pub(super) fn is_quiet(&self, core: &mut Core<Event>) {
-        if let Some(last) = self.told.lock().expect("nobody panics with it").last_mut() {
+        if let Some(last) = self.told.lock().expect("nobody panics with it").mended.last_mut() {
             last.quiet_after = Some(core.now() - last.at);
             core.mark(last.cause.mark());
         }

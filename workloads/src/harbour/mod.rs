@@ -165,6 +165,7 @@ impl Case {
             has_share: true,
             partitions: Vec::new(),
         };
+        storm.check_is_mended()?;
         storm.check(&roster, *storm_ends)
     }
 }

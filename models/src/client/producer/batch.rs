@@ -40,6 +40,8 @@ pub(super) struct Batch {
     pub maybe_in_log: Option<NodeId>,
     /// Its sequence is another one than it was first sent with.
     pub sequence_was_reset: bool,
+    /// The leader last refused it because an earlier sequence is missing, or a later one was taken before it.
+    pub is_out_of_order: bool,
     /// It was given up while it was on its way; what is still said of it changes nothing.
     pub is_done: bool,
     pub send: Option<OpenSend>,
@@ -57,6 +59,7 @@ impl Batch {
             sent_to: None,
             maybe_in_log: None,
             sequence_was_reset: false,
+            is_out_of_order: false,
             is_done: false,
             send: None,
         }

@@ -103,6 +103,7 @@ impl Producer {
 
     fn failed(&mut self, cx: &mut Cx<'_>, place: usize, mut batch: Batch, error: ErrorCode) {
         self.partitions[place].on_wire -= 1;
+        batch.is_out_of_order = error == ErrorCode::OutOfOrderSequenceNumber;
         if is_about_leaders(error) {
             self.metadata.request_update();
         }

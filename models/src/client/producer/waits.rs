@@ -1,6 +1,7 @@
 //! What a producer waits for.
 
 use super::Producer;
+use super::batch::Batch;
 use super::partition::Partition;
 use crate::world::{On, Wait, Want};
 
@@ -15,23 +16,31 @@ impl Producer {
             let on = asked.map_or(On::Time, On::Node);
             return vec![Wait::new("has no producer id", on, Want::Anything)];
         }
-        let is_wanted = |partition: &&Partition| match want {
+        let is_wanted = |(_, partition): &(usize, &Partition)| match want {
             Want::Partition(tp) => partition.tp == tp,
             _ => true,
         };
-        self.partitions.iter().filter(is_wanted).filter_map(partition_waits).collect()
+        let places = self.partitions.iter().enumerate().filter(is_wanted);
+        places.filter_map(|(place, partition)| self.partition_waits(place, partition)).collect()
     }
-}
 
-fn partition_waits(partition: &Partition) -> Option<Wait> {
-    let Partition { tp, leader, queue, on_wire, .. } = partition;
-    let count = queue.len() + on_wire;
-    if count == 0 {
-        return None;
+    /// A batch to an old leader that never got there may come back when its new leader, who had not heard of the producer
+    /// before, has taken a later one: it is refused until its delivery times out (`TransactionManager.canRetry`). What
+    /// is behind it goes when it is on its way.
+    fn partition_waits(&self, place: usize, partition: &Partition) -> Option<Wait> {
+        let Partition { tp, leader, queue, .. } = partition;
+        let on_wire = self.in_flight.values().flatten().filter(|(of, batch)| *of == place && !batch.is_done);
+        let batches: Vec<&Batch> = on_wire.map(|(_, batch)| batch).chain(queue).collect();
+        if batches.is_empty() {
+            return None;
+        }
+        let what = format!("has {} batches for {tp} that are not acknowledged", batches.len());
+        if batches.iter().any(|batch| batch.is_out_of_order) {
+            return Some(Wait::on(format!("{what}, one of which is refused as out of order"), On::Time));
+        }
+        Some(match leader {
+            Some(node) => Wait::new(what, On::Node(*node), Want::Partition(*tp)),
+            None => Wait::new(format!("{what}, and knows no leader of it"), On::Leader(*tp), Want::Partition(*tp)),
+        })
     }
-    let what = format!("has {count} batches for {tp} that are not acknowledged");
-    Some(match leader {
-        Some(node) => Wait::new(what, On::Node(*node), Want::Partition(*tp)),
-        None => Wait::new(format!("{what}, and knows no leader of it"), On::Leader(*tp), Want::Partition(*tp)),
-    })
 }

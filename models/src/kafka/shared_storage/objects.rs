@@ -115,7 +115,8 @@ impl Objects {
     /// The store, while a request is not answered.
     pub fn waits(&self) -> Option<Wait> {
         let count = self.pending.len();
-        (count > 0).then(|| Wait::on(format!("has {count} requests for objects open"), On::Store(self.bucket.store)))
+        (count > 0)
+            .then(|| Wait::on(format!("has {count} unanswered requests for objects"), On::Store(self.bucket.store)))
     }
 
     fn name(&mut self) -> u64 {
