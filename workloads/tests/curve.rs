@@ -79,10 +79,10 @@ fn a_planted_bug_s_curve_rises_to_certainty_whatever_runs_at_once() {
 #[test]
 fn the_gap_is_halved_over_which_the_share_changes_most() {
     let failure = kept(BARE);
-    let of = |points| {
-        curve(&failure, &CurvePlan { samples: 20, points, jobs: 2 }, |_, _| {}).expect("it comes again").points
-    };
-    let (few, more) = (of(8), of(10));
+    let of = |points| curve(&failure, &CurvePlan { samples: 20, points, jobs: 2 }, |_, _| {}).expect("it comes again");
+    let (open, from) = of(8).inevitable();
+    assert!(from - open.expect("not from the start") <= Nanos::millis(1_500 / 4), "{open:?} {from}");
+    let (few, more) = (of(8).points, of(10).points);
     let spread: Vec<Nanos> = (0..4).map(|n| Nanos::millis(1_500 * n)).collect();
     assert!(spread.iter().all(|at| few.iter().any(|point| point.at == *at)), "{few:?}");
     let halved: Vec<&Point> = few.iter().filter(|point| !spread.contains(&point.at)).collect();
