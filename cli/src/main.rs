@@ -5,11 +5,13 @@ mod compare;
 mod corpus;
 mod exit;
 mod explain;
+mod explain_failure;
 mod merge;
 mod mutants;
 mod progress;
 mod replay;
 mod shrink;
+mod story;
 mod summary;
 mod sweep;
 mod text;
@@ -69,6 +71,8 @@ enum Command {
     Shrink(shrink::Arguments),
     /// Check kept cases: what each protects, and whether it still does
     Corpus(corpus::Arguments),
+    /// Say when a failure became inevitable: its run up to a moment, and drawn anew from there on
+    ExplainFailure(explain_failure::Arguments),
     /// Run one seed twice side by side and name the first event that differs
     Diverge {
         #[command(flatten)]
@@ -120,7 +124,7 @@ struct How {
 impl How {
     fn options(&self) -> RunOptions {
         let How { mutant, keep_going, no_check, over_budget } = *self;
-        RunOptions { mutant, keep_going, no_check, over_budget, planted_divergence: false }
+        RunOptions { mutant, keep_going, no_check, over_budget, ..RunOptions::default() }
     }
 }
 
@@ -149,6 +153,7 @@ fn main() -> ExitCode {
             diverge(what.scenario, seed, RunOptions { planted_divergence: planted, ..what.how.options() })
         }
         Command::Replay(arguments) => replay::replay(&arguments),
+        Command::ExplainFailure(arguments) => explain_failure::explain_failure(&arguments),
         Command::Shrink(arguments) => shrink::shrink(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Corpus(arguments) => corpus::corpus(&arguments),
@@ -161,21 +166,25 @@ fn main() -> ExitCode {
 
 fn run(what: &What, seed: u64, artifacts: &Path, watch: &Watch) -> Exit {
     warn(&[what.scenario]);
-    let taken = what.scenario.takes(&what.how.options()).map_err(|error| error.to_string());
-    let listeners = match taken.and_then(|()| watch.listeners()) {
-        Ok(listeners) => listeners,
-        Err(message) => {
-            eprintln!("{message}");
-            return Exit::Usage;
-        }
+    let options = what.how.options();
+    if let Err(error) = what.scenario.takes(&options) {
+        return usage(error);
+    }
+    let case = what.scenario.draw(seed, &options);
+    let (listeners, watched) = match watch.begin(&case) {
+        Ok(begun) => begun,
+        Err(message) => return usage(message),
     };
-    let result = lab::run(what.scenario, seed, &what.how.options(), listeners);
+    let result = lab::run_case(what.scenario, seed, &case, &options, listeners);
     let outcome = lab::outcome(&result);
-    let exit = told(what.scenario, seed, result);
+    if let Err(message) = watched.finish(&outcome) {
+        return usage(message);
+    }
+    let exit = told(what.scenario, seed, result, text::report);
     if !outcome.has_failed() {
         return exit;
     }
-    match Failure::new(what.scenario, seed, &what.how.options(), outcome).write(artifacts) {
+    match Failure::of_case(what.scenario, seed, case, &options, outcome).write(artifacts) {
         Ok(path) => {
             eprintln!("{}", text::replay(&path));
             exit
@@ -187,13 +196,24 @@ fn run(what: &What, seed: u64, artifacts: &Path, watch: &Watch) -> Exit {
     }
 }
 
-/// Reports a run.
-fn told(scenario: Scenario, seed: u64, result: Result<lab::RunReport, Panicked>) -> Exit {
+/// Says what is wrong with what was asked for.
+fn usage(message: impl Display) -> Exit {
+    eprintln!("{message}");
+    Exit::Usage
+}
+
+/// Reports a run, in the words that are given.
+fn told(
+    scenario: Scenario,
+    seed: u64,
+    result: Result<lab::RunReport, Panicked>,
+    words: fn(Scenario, &lab::RunReport) -> String,
+) -> Exit {
     let report = match result {
         Ok(report) => report,
         Err(panic) => return bug(seed, &panic.message),
     };
-    say(text::report(scenario, &report));
+    say(words(scenario, &report));
     let exit = Exit::of(&report.findings);
     match report.history.broken {
         None => exit,

@@ -1,10 +1,15 @@
-//! `wavetank replay`: a failure, run again.
+//! `wavetank replay`: a failure, run again, and its story.
 
 use crate::exit::Exit;
+use crate::story::{self, Asked};
 use crate::watch::Watch;
-use crate::{text, told};
+use crate::{say, text, told, usage};
 use clap::Args;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use wavetank_sim::Nanos;
+use wavetank_traces::artifact::Outcome;
+use wavetank_workloads::lab::story::{Collector, Story};
 use wavetank_workloads::lab::{self, Failure, Sameness};
 
 #[derive(Args)]
@@ -16,29 +21,43 @@ pub struct Arguments {
     file: PathBuf,
     #[command(flatten)]
     watch: Watch,
+    #[command(flatten)]
+    story: Asked,
 }
 
 /// Replays.
 pub fn replay(arguments: &Arguments) -> Exit {
     let failure = match Failure::read(&arguments.file) {
         Ok(failure) => failure,
-        Err(error) => {
-            eprintln!("{error}");
-            return Exit::Usage;
-        }
+        Err(error) => return usage(error),
     };
-    let listeners = match arguments.watch.listeners() {
-        Ok(listeners) => listeners,
-        Err(message) => {
-            eprintln!("{message}");
-            return Exit::Usage;
-        }
+    let (mut listeners, watched) = match arguments.watch.begin(&failure.case) {
+        Ok(begun) => begun,
+        Err(message) => return usage(message),
     };
+    let collector = Arc::new(Mutex::new(Collector::new(&failure.case)));
+    listeners.audience.add(collector.clone());
     let result = failure.replay(listeners);
     let now = lab::outcome(&result);
-    let exit = told(failure.scenario, failure.seed, result);
+    // The story tells what led here.
+    let exit = told(failure.scenario, failure.seed, result, text::summary);
     let sameness = failure.compare(&now);
     eprintln!("{}", text::sameness(&failure, sameness, &now));
+    if sameness != Sameness::Same
+        && failure.wavetank == lab::VERSION
+        && let Ok(found) = lab::find_divergence_in(&failure)
+    {
+        eprintln!("{}", text::diverged(found.as_ref()));
+    }
+    if let Err(message) = watched.finish(&now) {
+        return usage(message);
+    }
+    if let Some(page) = story_of(&now, &collector, &arguments.story) {
+        match page {
+            Ok(page) => say(page),
+            Err(message) => return usage(message),
+        }
+    }
     // Another version may take another way to the same failure; the same version may not.
     let is_same_failure = match sameness {
         Sameness::Same => true,
@@ -46,4 +65,14 @@ pub fn replay(arguments: &Arguments) -> Exit {
         Sameness::Different => false,
     };
     if is_same_failure || exit == Exit::Usage { exit } else { Exit::Unknown }
+}
+
+/// The story, where there is one to tell: of a run in which nothing is wrong, when it is asked for.
+fn story_of(outcome: &Outcome, collector: &Mutex<Collector>, asked: &Asked) -> Option<Result<String, String>> {
+    let Outcome::Ended(ended) = outcome else { return None };
+    if ended.findings.is_empty() && !asked.is_explicit() {
+        return None;
+    }
+    let collected = std::mem::take(&mut *collector.lock().expect("no onlooker panics"));
+    Some(story::told(&Story::new(collected, &ended.findings, Nanos(ended.end_ns)), asked))
 }

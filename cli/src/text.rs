@@ -1,11 +1,13 @@
 //! What people read: 80 columns.
 
 use crate::corpus;
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
+use std::fmt::{Display, Write as _};
 use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
-use wavetank_traces::artifact::Outcome;
+use wavetank_sim::Nanos;
+use wavetank_traces::artifact::{Ended, Outcome};
 use wavetank_workloads::lab::corpus::Checked;
 use wavetank_workloads::lab::{self, Extent, Failure, RunReport, Sameness, Shrunk, Step};
 use wavetank_workloads::scenario::Scenario;
@@ -21,8 +23,13 @@ pub fn seeds(text: &str) -> Result<Range<u64>, String> {
     Ok(range)
 }
 
-/// One run.
+/// One run, with its last events where something is wrong.
 pub fn report(scenario: Scenario, report: &RunReport) -> String {
+    summary(scenario, report) + &led_here(report)
+}
+
+/// One run.
+pub fn summary(scenario: Scenario, report: &RunReport) -> String {
     let checked = report.history.checked;
     let history = checked.map_or_else(|| "not checked".into(), |count| format!("{count} operations, checked"));
     let mut out = totals(
@@ -42,7 +49,10 @@ pub fn report(scenario: Scenario, report: &RunReport) -> String {
     for line in &report.standstills {
         let _ = writeln!(out, "  {line}");
     }
-    out += &findings(report);
+    match report.findings.is_empty() {
+        true => out += "  everything held\n",
+        false => out.extend(report.findings.iter().map(|finding| format!("  {finding}\n"))),
+    }
     out
 }
 
@@ -78,11 +88,7 @@ pub fn kept(checked: &Checked) -> String {
 /// What a replay came to, beside what it replays.
 pub fn sameness(failure: &Failure, sameness: Sameness, now: &Outcome) -> String {
     let (then, this) = (&failure.wavetank, lab::VERSION);
-    let why = if then == this {
-        format!("both are wavetank {this}: it was built from other sources, or is not deterministic (wavetank diverge)")
-    } else {
-        format!("wavetank {then} wrote it, and this is wavetank {this}")
-    };
+    let why = format!("wavetank {then} wrote it, and this is wavetank {this}");
     let said = match (sameness, now) {
         (Sameness::Same, Outcome::Ended(_)) => return "replay: the same digest, the same first finding".into(),
         (Sameness::Same, Outcome::Panicked(_)) => return "replay: the same panic".into(),
@@ -95,7 +101,41 @@ pub fn sameness(failure: &Failure, sameness: Sameness, now: &Outcome) -> String 
         Outcome::Ended(ended) => ended.digest.clone(),
         Outcome::Panicked(_) => "none".into(),
     };
-    format!("replay: {said}\n  digest then {}\n  digest now  {}\n  {why}", digest(&failure.outcome), digest(now))
+    let (then, now, differs) = (digest(&failure.outcome), digest(now), differences(&failure.outcome, now));
+    format!("replay: {said}\n  digest then {then}\n  digest now  {now}\n{differs}  {why}")
+}
+
+/// How many differences are told.
+const DIFFERENCES: usize = 8;
+
+/// In what two runs differ beside their digests, a line each: their ends, and how often situations were reached.
+fn differences(then: &Outcome, now: &Outcome) -> String {
+    let (Outcome::Ended(then), Outcome::Ended(now)) = (then, now) else { return String::new() };
+    let mut lines = Vec::new();
+    let mut tell = |what: &str, then: String, now: String| {
+        if then != now {
+            lines.push(format!("  {what}: then {then}, now {now}\n"));
+        }
+    };
+    tell("events", then.events.to_string(), now.events.to_string());
+    tell("ended at", format!("{} s", Nanos(then.end_ns)), format!("{} s", Nanos(now.end_ns)));
+    let names: BTreeSet<&String> = then.marks.keys().chain(now.marks.keys()).collect();
+    let count = |of: &Ended, name: &str| of.marks.get(name).copied().unwrap_or(0).to_string();
+    names.into_iter().for_each(|name| tell(name, count(then, name), count(now, name)));
+    if lines.len() > DIFFERENCES {
+        let more = lines.len() - DIFFERENCES;
+        lines.truncate(DIFFERENCES);
+        lines.push(format!("  and {more} more\n"));
+    }
+    lines.concat()
+}
+
+/// What two replays side by side have shown of a digest that is not the kept one, both by one version.
+pub fn diverged(found: Option<&impl Display>) -> String {
+    match found {
+        None => "  two replays side by side are the same to the last event: it was built from other sources".into(),
+        Some(divergence) => format!("  it is not deterministic; two replays side by side:\n{divergence}"),
+    }
 }
 
 /// Where a shrinking is: within 80 columns.
@@ -172,16 +212,12 @@ pub fn pace(seeds: u64, events: u64, took: Duration) -> String {
     )
 }
 
-fn findings_only(report: &RunReport) -> String {
-    report.findings.iter().map(|finding| format!("  {finding}\n")).collect()
-}
-
-fn findings(report: &RunReport) -> String {
+/// The last events, where something is wrong.
+fn led_here(report: &RunReport) -> String {
     if report.findings.is_empty() {
-        return "  everything held\n".into();
+        return String::new();
     }
-    let mut out = findings_only(report);
-    out += "  what led here\n";
+    let mut out = String::from("  what led here\n");
     for line in &report.led_here {
         let _ = writeln!(out, "    {line}");
     }

@@ -3,6 +3,8 @@
 //! A probe is no event and changes nothing in a run, unless whoever hears it finds a promise broken. It is told after the
 //! step in which it was made, in order with what the step wished for.
 
+mod concerns;
+
 use crate::kafka::ids::{
     BrokerEpoch, BrokerId, ControllerEpoch, ControllerId, GroupId, LeaderEpoch, MetadataOffset, ObjectId, StreamEpoch,
     StreamId, TopicIdPartition, WriterId,
@@ -11,6 +13,7 @@ use crate::kafka::metadata::StreamRange;
 use crate::kafka::wal::{WalMode, WalOffset};
 use std::collections::BTreeMap;
 use wavetank_sim::{Incarnation, Nanos, NodeId};
+use wavetank_traces::Concern;
 
 /// Offsets `base..next` of a partition, and whose records are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +65,8 @@ pub enum Probe {
     StreamOpened {
         /// Which.
         stream: StreamId,
+        /// The partition that it belongs to.
+        tp: TopicIdPartition,
         /// Under which epoch.
         epoch: StreamEpoch,
         /// By whom.
@@ -475,4 +480,6 @@ pub struct BrokenPromise {
     pub invariant: &'static str,
     /// How.
     pub why: String,
+    /// What it is about, nearest first.
+    pub about: Vec<Concern>,
 }

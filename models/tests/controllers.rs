@@ -11,7 +11,7 @@ use wavetank_models::cloud::volume::{Survival, Volume, VolumeFault, VolumeFormat
 use wavetank_models::fault::Fault;
 use wavetank_models::kafka::controller::{Controller, ControllerMutant, ControllerOptions, ControllerSpec};
 use wavetank_models::kafka::ids::{
-    BrokerEpoch, BrokerId, ControllerEpoch, ControllerId, MetadataOffset, ObjectId, StreamEpoch, StreamId,
+    BrokerEpoch, BrokerId, ControllerEpoch, ControllerId, MetadataOffset, ObjectId, StreamEpoch, StreamId, TopicId,
     TopicIdPartition,
 };
 use wavetank_models::kafka::metadata::StreamRange;
@@ -58,14 +58,14 @@ impl ProbeSink for Watch {
                 seen.elected_at.push(now);
                 if let Some(other) = seen.leaders.insert(epoch, controller) {
                     let why = format!("{other} and {controller} were both elected in epoch {epoch}");
-                    return Err(BrokenPromise { invariant: "OneLeaderAnEpoch", why });
+                    return Err(BrokenPromise { invariant: "OneLeaderAnEpoch", why, about: Vec::new() });
                 }
             }
             &Probe::MetadataCommitted { offset, fingerprint } => {
                 let known = *seen.committed.entry(offset).or_insert(fingerprint);
                 if known != fingerprint {
                     let why = format!("two entries are committed at {offset}");
-                    return Err(BrokenPromise { invariant: "MetadataLogMatching", why });
+                    return Err(BrokenPromise { invariant: "MetadataLogMatching", why, about: Vec::new() });
                 }
             }
             &Probe::BrokerFenced { broker, .. } => seen.fenced.push((broker, now)),
@@ -446,12 +446,12 @@ fn a_controller_is_elected_and_takes_over_in_the_configured_time_and_silent_brok
 fn facts_are_told_once_and_in_order_and_dropped_objects_are_deleted_from_the_store() {
     let watch = Watch::default();
     let sink = Box::new(watch.clone());
-    let (stream, epoch) = (StreamId(0), StreamEpoch(2));
+    let (stream, tp, epoch) = (StreamId(0), TopicIdPartition { topic: TopicId(4), partition: 1 }, StreamEpoch(2));
     let range = StreamRange { stream, start: 0, end: 5 };
     let (object, ranges) = (Some(NewObject { id: ObjectId(0), size: 3 }), vec![range]);
     let commit = Arc::new(CommitStreamSetObject { object, ranges, stream_objects: vec![], compacted: vec![] });
     let requests = vec![
-        StorageRequest::CreateStreams { count: 1, tag: TopicIdPartition::default() },
+        StorageRequest::CreateStreams { count: 1, tag: tp },
         StorageRequest::OpenStreams(vec![(stream, epoch)]),
         StorageRequest::PrepareObjects { count: 2, ttl: Nanos::secs(3) },
         StorageRequest::CommitStreamSetObject(commit.clone()),
@@ -494,7 +494,7 @@ fn facts_are_told_once_and_in_order_and_dropped_objects_are_deleted_from_the_sto
     assert_eq!(
         seen.facts,
         [
-            Probe::StreamOpened { stream, epoch, broker, end_offset: 0 },
+            Probe::StreamOpened { stream, tp, epoch, broker, end_offset: 0 },
             Probe::StreamCommitted { range, object, broker },
             Probe::StreamTrimmed { stream, start_offset: 4 },
             Probe::StreamClosed { stream, epoch, end_offset: 5 },

@@ -81,7 +81,7 @@ impl ProbeSink for Watch {
                 let next = seen.consumed.entry((by.epoch.0, span.tp)).or_default();
                 if span.base != *next {
                     let why = format!("{}: a reader at {next} got {}..{}", span.tp, span.base, span.next);
-                    return Err(BrokenPromise { invariant: "readable-without-a-hole", why });
+                    return Err(BrokenPromise { invariant: "readable-without-a-hole", why, about: Vec::new() });
                 }
                 *next = span.next;
             }

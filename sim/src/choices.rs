@@ -14,6 +14,7 @@
 //! ```
 
 use crate::Nanos;
+use crate::tank::virtual_now;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::ops::Range;
@@ -38,16 +39,35 @@ impl Domain {
     }
 }
 
+/// From a moment of virtual time on, a run's streams go on under the keys of another seed.
+///
+/// What was drawn before stands: latencies of what is under way, and the order of what was scheduled. So a run is the same
+/// up to that moment, to the last event, and another one after it. What is no stream's stays as it was: a storm that is
+/// data, and the order in which madsim polls guests that are runnable at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reseed {
+    /// The first moment at which the other seed is drawn from.
+    pub at: Nanos,
+    /// The other seed.
+    pub seed: u64,
+}
+
 /// The root of a run's randomness. Holds the seed and hands out streams.
 #[derive(Clone, Copy, Debug)]
 pub struct Choices {
     seed: u64,
+    later: Option<Reseed>,
 }
 
 impl Choices {
     /// The choices of the run with that seed.
     pub const fn new(seed: u64) -> Choices {
-        Choices { seed }
+        Choices { seed, later: None }
+    }
+
+    /// The same, and another seed's from a moment on.
+    pub const fn reseeded(self, later: Reseed) -> Choices {
+        Choices { later: Some(later), ..self }
     }
 
     /// The run's seed.
@@ -57,13 +77,24 @@ impl Choices {
 
     /// The stream of one entity in one domain, from its start.
     pub fn stream(&self, domain: Domain, entity: u64) -> Stream {
-        let mut key = [0u8; 32];
-        key[0..8].copy_from_slice(&self.seed.to_le_bytes());
-        key[8..16].copy_from_slice(&domain.0.to_le_bytes());
-        key[16..24].copy_from_slice(&entity.to_le_bytes());
-        key[24..32].copy_from_slice(b"wavetank");
-        Stream { rng: ChaCha8Rng::from_seed(key) }
+        let later = self.later.map(|Reseed { at, seed }| Box::new((at, key(seed, domain, entity))));
+        Stream { rng: ChaCha8Rng::from_seed(key(self.seed, domain, entity)), later }
     }
+}
+
+impl From<u64> for Choices {
+    fn from(seed: u64) -> Choices {
+        Choices::new(seed)
+    }
+}
+
+fn key(seed: u64, domain: Domain, entity: u64) -> [u8; 32] {
+    let mut key = [0u8; 32];
+    key[0..8].copy_from_slice(&seed.to_le_bytes());
+    key[8..16].copy_from_slice(&domain.0.to_le_bytes());
+    key[16..24].copy_from_slice(&entity.to_le_bytes());
+    key[24..32].copy_from_slice(b"wavetank");
+    key
 }
 
 /// One entity's choices. Every method takes a number of words from the stream that depends on nothing but the words
@@ -71,17 +102,35 @@ impl Choices {
 #[derive(Clone, Debug)]
 pub struct Stream {
     rng: ChaCha8Rng,
+    /// The key that it goes on under, and from when on: see [`Reseed`].
+    later: Option<Box<(Nanos, [u8; 32])>>,
 }
 
 impl Stream {
     /// 32 random bits.
     pub fn bits32(&mut self) -> u32 {
-        self.rng.next_u32()
+        self.rng().next_u32()
     }
 
     /// 64 random bits.
     pub fn bits64(&mut self) -> u64 {
-        self.rng.next_u64()
+        self.rng().next_u64()
+    }
+
+    #[inline]
+    fn rng(&mut self) -> &mut ChaCha8Rng {
+        if self.later.is_some() {
+            self.change_key();
+        }
+        &mut self.rng
+    }
+
+    /// Goes on under the later key, when it is time.
+    #[cold]
+    fn change_key(&mut self) {
+        if let Some(later) = self.later.take_if(|later| later.0 <= virtual_now()) {
+            self.rng = ChaCha8Rng::from_seed(later.1);
+        }
     }
 
     /// True in `num` of `den` cases. `num >= den` is always true; a ratio of 0 is always false. One draw either way,

@@ -63,7 +63,7 @@ mod tank;
 mod threads;
 mod trace;
 
-pub use choices::{Choices, Domain, Stream, normal_quantile};
+pub use choices::{Choices, Domain, Reseed, Stream, normal_quantile};
 pub use clock::{DRIFT_PPB_MAX, DriftPpb, NodeClock};
 pub use digest::Digest;
 pub use guest::{GuestFuture, GuestHandle, Mailbox, Sleep};

@@ -14,6 +14,17 @@ use std::ops::{Add, AddAssign, Div, Mul, Sub};
 pub struct Nanos(pub u64);
 
 impl Nanos {
+    /// Reads a number of seconds with at most nine digits after the point: exactly, or not at all.
+    pub fn in_seconds(number: &str) -> Option<Nanos> {
+        let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+        let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_digits(whole) || !is_digits(part) || part.len() > 9 {
+            return None;
+        }
+        let part: u64 = format!("{part:0<9}").parse().ok()?;
+        whole.parse::<u64>().ok()?.checked_mul(1_000_000_000)?.checked_add(part).map(Nanos)
+    }
+
     /// The start of the world; the empty span.
     pub const ZERO: Nanos = Nanos(0);
     /// Later than everything: "never".
@@ -159,20 +170,8 @@ impl<'de> Deserialize<'de> for Nanos {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Nanos, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
         let wrong = || de::Error::custom(format!("\"{text}\" is no time: write seconds, as \"1.25 s\""));
-        in_seconds(&text).ok_or_else(wrong)
+        text.strip_suffix('s').and_then(|number| Nanos::in_seconds(number.trim_end())).ok_or_else(wrong)
     }
-}
-
-/// Reads seconds with at most nine digits after the point: exactly, or not at all.
-fn in_seconds(text: &str) -> Option<Nanos> {
-    let number = text.strip_suffix('s')?.trim_end();
-    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
-    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !is_digits(whole) || !is_digits(part) || part.len() > 9 {
-        return None;
-    }
-    let part: u64 = format!("{part:0<9}").parse().ok()?;
-    whole.parse::<u64>().ok()?.checked_mul(1_000_000_000)?.checked_add(part).map(Nanos)
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 use wavetank_sim::{
-    Core, Dispatch, Domain, EndReason, Event, EventId, GuestHandle, Incarnation, Limits, Mailbox, Nanos, NodeId,
-    NodeState, Observer, Outcome, Tank, lockstep, on_fresh_thread, run,
+    Choices, Core, Dispatch, Domain, EndReason, Event, EventId, GuestHandle, Incarnation, Limits, Mailbox, Nanos,
+    NodeId, NodeState, Observer, Outcome, Reseed, Tank, lockstep, on_fresh_thread, run,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,9 +65,15 @@ impl Seen {
 const NODE: NodeId = NodeId(0);
 
 /// One node; script steps at the given times.
-fn probe(seed: u64, limits: Limits, observer: Option<Observer<Ev>>, steps: &[u64], script: Script) -> Seen {
+fn probe(
+    choices: impl Into<Choices>,
+    limits: Limits,
+    observer: Option<Observer<Ev>>,
+    steps: &[u64],
+    script: Script,
+) -> Seen {
     run(
-        seed,
+        choices,
         limits,
         observer,
         |tank, core| {
@@ -492,4 +498,42 @@ fn lockstep_is_silent_on_equal_runs_and_names_the_first_difference() {
 fn a_panicking_run_is_reported_by_lockstep() {
     let broken = |o| drop(probe(1, Limits::default(), Some(o), &[0], Box::new(|_, _, _| panic!("broken model"))));
     assert_eq!(lockstep(broken, broken).unwrap_err().message, "broken model");
+}
+
+/// What a stream that is made at once, and one that is made on the way, draw at each step; and in which order the notes of one
+/// instant come that each step schedules.
+fn drawn_at_each_step(choices: Choices) -> Vec<(u64, u64, Vec<u64>)> {
+    let (drawn, steps) = (Arc::new(Mutex::new(Vec::new())), [10, 20, 30, 40]);
+    let (into, mut early, mut late) = (drawn.clone(), None, None);
+    let script = move |_: &Arc<Tank<Ev>>, core: &mut Core<Ev>, n: u64| {
+        let early = early.get_or_insert_with(|| core.choices().stream(Domain::new("test/early"), 0));
+        let late =
+            (n >= 2).then(|| late.get_or_insert_with(|| core.choices().stream(Domain::new("test/late"), 0)).bits64());
+        into.lock().unwrap().push((early.bits64(), late.unwrap_or(0)));
+        for note in 0..16 {
+            core.schedule(core.now() + Nanos(5), Ev::Note(100 * n + note));
+        }
+    };
+    let seen = probe(choices, Limits::default(), None, &steps, Box::new(script));
+    let notes = |n: u64| seen.notes().iter().map(|note| note.2).filter(|note| note / 100 == n).collect::<Vec<_>>();
+    let drawn = drawn.lock().unwrap().clone();
+    (0..).zip(drawn).map(|(n, (early, late))| (early, late, notes(n))).collect()
+}
+
+#[test]
+fn from_its_moment_on_another_seed_is_drawn_from_and_nothing_changes_before() {
+    let of = |later| drawn_at_each_step(Choices::new(1).reseeded(later));
+    let kept = drawn_at_each_step(Choices::new(1));
+    let at = |at| of(Reseed { at: Nanos(at), seed: 2 });
+    assert_eq!(at(41), kept, "nothing is drawn after it");
+    let changed = at(30);
+    assert_eq!(changed[..2], kept[..2]);
+    for (new, old) in changed[2..].iter().zip(&kept[2..]) {
+        assert!(new.0 != old.0 && new.1 != old.1, "streams of before and after it");
+        assert_ne!(new.2, old.2, "the order of one instant");
+    }
+    // From its start on, and only then, it is the other seed's run.
+    assert_eq!(at(0), drawn_at_each_step(Choices::new(2)));
+    let other = Reseed { at: Nanos(30), seed: 3 };
+    assert_ne!(of(other)[2..], changed[2..]);
 }

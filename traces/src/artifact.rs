@@ -10,7 +10,7 @@
 //!   "options": {"mutant": null, "keep_going": false, "no_check": false},
 //!   "case": {"cluster": {"size": {}, "knobs": {}, "storm": {"operations": "ordinary", "entries": []}}},
 //!   "outcome": {"ended": {"reason": "...", "end_ns": 1, "events": 2, "digest": "...", "drawn": ["..."],
-//!               "marks": {"...": 3}, "findings": [{"severity": "violation", "at_ns": 1, "by": "...", "why": "..."}]}},
+//!               "marks": {"...": 3}, "findings": [{"severity": "violation", "at_ns": 1, "by": "...", "why": "...", "about": ["stream 7"]}]}},
 //!   "scenario": {"described": {"platform": "s3-wal", "file": "broker-failover.toml", "text": "...", "files": {}}}
 //! }
 //! ```
@@ -256,13 +256,13 @@ impl<S, O, C> Artifact<S, O, C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Severity;
+    use crate::{Concern, Severity};
 
     type Plain = Artifact<String, bool, u8>;
 
     fn example() -> Plain {
-        let finding =
-            Finding { severity: Severity::Violation, at_ns: 5, by: "somebody".into(), why: "it is gone".into() };
+        let (severity, by, why) = (Severity::Violation, "somebody".into(), "it is gone".into());
+        let finding = Finding { severity, at_ns: 5, by, why, about: vec![Concern::Stream(3)] };
         let ended = Ended {
             reason: "an end".into(),
             end_ns: 9,

@@ -1,5 +1,6 @@
 //! What a checker or a model found to be wrong.
 
+use crate::Concern;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -24,6 +25,9 @@ pub struct Finding {
     pub by: String,
     /// What is wrong, in words.
     pub why: String,
+    /// What it is about, nearest first; empty where nobody could say, and in files of before there was such a list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub about: Vec<Concern>,
 }
 
 impl fmt::Display for Finding {
@@ -49,9 +53,14 @@ mod tests {
 
     #[test]
     fn a_finding_survives_json_and_reads_well() {
-        let finding =
-            Finding { severity: Severity::Violation, at_ns: 1_500_000_000, by: "client-0".into(), why: "lost".into() };
+        let (severity, by, why) = (Severity::Violation, "client-0".to_owned(), "lost".to_owned());
+        let mut finding = Finding { severity, at_ns: 1_500_000_000, by, why, about: Vec::new() };
+        let old = r#"{"severity":"violation","at_ns":1500000000,"by":"client-0","why":"lost"}"#;
+        assert_eq!(serde_json::to_string(&finding).unwrap(), old);
+        assert_eq!(serde_json::from_str::<Finding>(old).unwrap(), finding);
+        finding.about = vec![Concern::Stream(3)];
         let json = serde_json::to_string(&finding).unwrap();
+        assert!(json.ends_with(r#""about":["stream 3"]}"#), "{json}");
         assert_eq!(serde_json::from_str::<Finding>(&json).unwrap(), finding);
         assert_eq!(finding.to_string(), "violation at 1.500000000 s, seen by client-0: lost");
     }

@@ -4,10 +4,12 @@
 
 pub mod artifact;
 pub mod check;
+mod concern;
 pub mod contract;
 mod finding;
 pub mod history;
 mod ids;
 
+pub use concern::{Concern, NoConcern};
 pub use finding::{Finding, Severity};
 pub use ids::{Offset, TopicPartition};

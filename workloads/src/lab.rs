@@ -3,17 +3,21 @@
 mod artifact;
 mod book;
 pub mod corpus;
+mod curve;
 mod fingerprint;
 mod hunt;
 mod merge;
 mod score;
 mod seeds;
 mod shrink;
+pub mod story;
 mod sweep;
+mod timeline;
 mod totals;
 
 pub use artifact::{CannotReplay, Failure, KeptOptions, Sameness, VERSION, outcome};
 pub use book::{Book, BookError, Opening};
+pub use curve::{CannotExplain, Curve, CurvePlan, INEVITABLE, Point, curve};
 pub use fingerprint::Fingerprint;
 pub use hunt::{Bag, Clean, Hunt, HuntLimits};
 pub use merge::{MergeError, Merged, merge};
@@ -21,6 +25,7 @@ pub use score::{Hunted, Score};
 pub use seeds::{Seeds, Shard};
 pub use shrink::{CannotShrink, Extent, FRESH_SEEDS, Shrunk, Step, regression_test, shrink};
 pub use sweep::{Next, Plan, Swept, sweep};
+pub use timeline::Timeline;
 pub use totals::{Reached, Totals};
 
 use crate::case::Case;
@@ -98,7 +103,20 @@ pub fn find_divergence(
     seed: u64,
     options: &RunOptions,
 ) -> Result<Option<Divergence<Event>>, Panicked> {
-    let listeners = |observer| Listeners { observer: Some(observer), history: None };
-    let run = |observer| drop(scenario.run(seed, options, listeners(observer)));
+    let run = |observer| drop(scenario.run(seed, options, observed_by(observer)));
     lockstep(run, run)
+}
+
+/// The same of a failure, as its file has it.
+///
+/// # Errors
+/// When a run panics before any difference.
+pub fn find_divergence_in(failure: &Failure) -> Result<Option<Divergence<Event>>, Panicked> {
+    let Failure { scenario, seed, options, case, .. } = failure;
+    let run = |observer| drop(scenario.run_case(*seed, case, options, observed_by(observer)));
+    lockstep(run, run)
+}
+
+fn observed_by(observer: Observer<Event>) -> Listeners {
+    Listeners { observer: Some(observer), ..Listeners::default() }
 }

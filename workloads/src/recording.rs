@@ -15,7 +15,7 @@ use wavetank_traces::check::{Options, Story};
 use wavetank_traces::contract::context::{KeyContext, LogStart, Reason};
 use wavetank_traces::contract::{Context, check_kafka};
 use wavetank_traces::history::History;
-use wavetank_traces::{Finding, Severity};
+use wavetank_traces::{Concern, Finding, Severity};
 
 /// What a run is to be recorded into, if anything wants to know: the checkers, unless they are switched off, and a file,
 /// if one is given.
@@ -136,7 +136,8 @@ fn finding(history: &History, proofs: &[&Proof], anomaly: Anomaly, now: Nanos) -
     }
     let at = first.ops().iter().map(|id| history.op(*id).time).max();
     let at_ns = at.and_then(|time| u64::try_from(time).ok()).unwrap_or(now.0);
-    Some(Finding { severity: Severity::Violation, at_ns, by: HISTORY.into(), why })
+    let about = first.key().map(|key| Concern::Partition(history.key_name(key).into())).into_iter().collect();
+    Some(Finding { severity: Severity::Violation, at_ns, by: HISTORY.into(), why, about })
 }
 
 #[cfg(test)]
@@ -160,8 +161,10 @@ mod tests {
     }
 
     fn whys(recorded: Recorded, readers: Readers, told: &[&str]) -> Vec<String> {
-        let finding =
-            |why: &&str| Finding { severity: Severity::Violation, at_ns: 0, by: HISTORY.into(), why: (*why).into() };
+        let finding = |why: &&str| {
+            let (severity, by, why) = (Severity::Violation, HISTORY.into(), (*why).into());
+            Finding { severity, at_ns: 0, by, why, about: Vec::new() }
+        };
         let mut findings: Vec<_> = told.iter().map(finding).collect();
         let report = judge(Some(recorded), readers, None, Nanos(7), &mut findings);
         assert_eq!(report, HistoryReport { checked: Some(4), broken: None });

@@ -20,8 +20,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Write;
 use std::path::Path;
-use wavetank_models::world::Event;
-use wavetank_sim::Observer;
+use wavetank_models::world::{Audience, Event};
+use wavetank_sim::{Choices, Observer, Reseed};
 
 /// A scenario: what runs, and what it is exposed to.
 #[derive(Clone, Copy)]
@@ -341,6 +341,16 @@ pub struct RunOptions {
     pub no_check: bool,
     /// For tests of the divergence finder only: something that no seed decides.
     pub planted_divergence: bool,
+    /// From a moment on, choices are another seed's; the case stays as it is. Such a run is none that a file keeps.
+    pub reseed: Option<Reseed>,
+}
+
+impl RunOptions {
+    /// The choices of a run of that seed.
+    pub(crate) fn choices(&self, seed: u64) -> Choices {
+        let choices = Choices::new(seed);
+        self.reseed.map_or(choices, |reseed| choices.reseeded(reseed))
+    }
 }
 
 /// Who listens to a run. What they hear of changes nothing in it.
@@ -348,6 +358,8 @@ pub struct RunOptions {
 pub struct Listeners {
     /// Sees every record of the trace, and may end the run.
     pub observer: Option<Observer<Event>>,
+    /// Hears what processes say and how nodes live and die.
+    pub audience: Audience,
     /// Takes the history of what clients asked and were told, a line an operation, each in one `write`.
     pub history: Option<Box<dyn Write + Send>>,
 }

@@ -26,7 +26,7 @@ impl Write for Shared {
 
 fn run(seed: u64, options: RunOptions, file: Option<&Shared>) -> RunReport {
     let history = file.map(|file| Box::new(file.clone()) as Box<dyn Write + Send>);
-    lab::run(Scenario::Harbour, seed, &options, Listeners { observer: None, history }).expect("no panic")
+    lab::run(Scenario::Harbour, seed, &options, Listeners { history, ..Listeners::default() }).expect("no panic")
 }
 
 /// The names of what the history told of a run.

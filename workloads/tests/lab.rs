@@ -168,6 +168,6 @@ fn a_situation_that_no_seed_reached_is_missing_once_there_are_seeds_enough() {
 fn a_listener_hears_a_replay() {
     let (send, receive) = std::sync::mpsc::channel();
     let observer: Observer<Event> = lab::trace(move |line| send.send(line).is_ok());
-    let heard = failure().replay(Listeners { observer: Some(observer), history: None });
+    let heard = failure().replay(Listeners { observer: Some(observer), ..Listeners::default() });
     assert!(heard.is_ok() && receive.iter().count() > 100);
 }

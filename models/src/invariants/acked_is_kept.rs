@@ -1,6 +1,6 @@
 //! What a producer was told is in the log is in every later leader's log.
 
-use super::{Invariant, named};
+use super::{Broken, Invariant, named};
 use crate::kafka::partition_map::PartitionMap;
 use crate::probe::Probe;
 
@@ -13,7 +13,7 @@ pub(super) struct AckedIsKept {
 impl Invariant for AckedIsKept {
     named!("acked-is-kept", "no leader begins before the end of what was acknowledged", hears: [Partitions]);
 
-    fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
+    fn heed(&mut self, probe: &Probe) -> Result<bool, Broken> {
         match probe {
             Probe::Acked { span, .. } => {
                 let acked = self.acked.entry(span.tp);
@@ -26,7 +26,8 @@ impl Invariant for AckedIsKept {
                     return Err(format!(
                         "partition {tp}: broker {broker} leads in epoch {epoch} with a log that ends at {log_end}, \
                          but everything before {acked} was acknowledged"
-                    ));
+                    )
+                    .into());
                 }
                 Ok(true)
             }

@@ -1,6 +1,6 @@
 //! What is committed of a stream has no hole, and nothing is committed twice by owners.
 
-use super::{Invariant, named};
+use super::{Broken, Invariant, named};
 use crate::kafka::ids::StreamId;
 use crate::probe::Probe;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ pub(super) struct CommitsFollowOn {
 impl Invariant for CommitsFollowOn {
     named!("commits-follow-on", "objects hold a stream without a hole, and a stream's end never falls", hears: [Objects]);
 
-    fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
+    fn heed(&mut self, probe: &Probe) -> Result<bool, Broken> {
         match probe {
             Probe::StreamCommitted { range, object, .. } => {
                 let end = self.ends.entry(range.stream).or_insert(range.start);
@@ -25,7 +25,8 @@ impl Invariant for CommitsFollowOn {
                     return Err(format!(
                         "stream {}: object {object} is committed with {}..{}, but the stream ends at {end}",
                         range.stream, range.start, range.end
-                    ));
+                    )
+                    .into());
                 }
                 *end = range.end.max(*end);
                 Ok(true)
@@ -40,7 +41,9 @@ impl Invariant for CommitsFollowOn {
             Probe::StreamOpened { stream, end_offset, .. } => {
                 let end = self.ends.entry(*stream).or_insert(*end_offset);
                 if end_offset < end {
-                    return Err(format!("stream {stream} is opened with its end at {end_offset}, it was at {end}"));
+                    return Err(
+                        format!("stream {stream} is opened with its end at {end_offset}, it was at {end}").into()
+                    );
                 }
                 Ok(true)
             }

@@ -1,6 +1,6 @@
 //! A job that restarts begins from its latest complete checkpoint.
 
-use super::{Invariant, named};
+use super::{Broken, Invariant, named};
 use crate::probe::Probe;
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ pub(super) struct CompletedIsRestored {
 impl Invariant for CompletedIsRestored {
     named!("completed-is-restored", "a restarted job begins from a checkpoint no older than the latest complete one", hears: [Jobs]);
 
-    fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
+    fn heed(&mut self, probe: &Probe) -> Result<bool, Broken> {
         match probe {
             Probe::CheckpointCompleted { job, checkpoint, .. } => {
                 let completed = self.completed.entry(*job).or_default();
@@ -25,7 +25,8 @@ impl Invariant for CompletedIsRestored {
                 if *checkpoint < completed {
                     return Err(format!(
                         "job {job} begins from checkpoint {checkpoint} (0: none), but {completed} was complete"
-                    ));
+                    )
+                    .into());
                 }
                 Ok(true)
             }

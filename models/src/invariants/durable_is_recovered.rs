@@ -1,11 +1,12 @@
 //! What a log reported durable, and nobody trimmed, is recovered by whoever opens it next.
 
-use super::{Invariant, named};
+use super::{Broken, Invariant, named};
 use crate::kafka::ids::{BrokerEpoch, BrokerId, StreamId};
 use crate::kafka::metadata::StreamRange;
 use crate::kafka::wal::WalOffset;
 use crate::probe::Probe;
 use std::collections::{BTreeMap, BTreeSet};
+use wavetank_traces::Concern;
 
 #[derive(Default)]
 struct Log {
@@ -29,7 +30,7 @@ fn key(range: &StreamRange) -> (StreamId, u64) {
 impl Invariant for DurableIsRecovered {
     named!("durable-is-recovered", "recovery finds every record that was reported durable and not trimmed", hears: [Wal]);
 
-    fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
+    fn heed(&mut self, probe: &Probe) -> Result<bool, Broken> {
         match probe {
             Probe::WalDurable { wal, epoch, at, range } => {
                 let log = self.logs.entry(*wal).or_default();
@@ -70,10 +71,13 @@ impl Invariant for DurableIsRecovered {
                 }
                 log.has_ended = true;
                 match log.held.iter().find(|(record, _)| !log.recovered.contains(record)) {
-                    Some(((stream, start), (end, at))) => Err(format!(
-                        "the log of broker {wal}, opened in epoch {epoch}, gives stream {stream} {start}..{end} no more, \
-                         which was durable at {at:?}"
-                    )),
+                    Some(((stream, start), (end, at))) => {
+                        let why = format!(
+                            "the log of broker {wal}, opened in epoch {epoch}, gives stream {stream} {start}..{end} no \
+                             more, which was durable at {at:?}"
+                        );
+                        Err(Broken::about(why, Concern::Stream(stream.0)))
+                    }
                     None => Ok(true),
                 }
             }

@@ -4,11 +4,12 @@
 //! acquired the log sees it there (the object log's order is PUT, verify, acknowledge against claim, LIST). What the later
 //! owner does not find must never be acknowledged.
 
-use super::{Invariant, named};
+use super::{Broken, Invariant, named};
 use crate::kafka::ids::{BrokerEpoch, BrokerId, StreamId};
 use crate::kafka::metadata::StreamRange;
 use crate::probe::Probe;
 use std::collections::{BTreeMap, BTreeSet};
+use wavetank_traces::Concern;
 
 #[derive(Default)]
 struct Log {
@@ -26,11 +27,12 @@ pub(super) struct FencedIsSilent {
     logs: BTreeMap<BrokerId, Log>,
 }
 
-fn lost(wal: BrokerId, owner: BrokerEpoch, (stream, start): (StreamId, u64)) -> String {
-    format!(
+fn lost(wal: BrokerId, owner: BrokerEpoch, (stream, start): (StreamId, u64)) -> Broken {
+    let why = format!(
         "the log of broker {wal}: stream {stream} from {start} on was reported durable by an earlier owner, after epoch \
          {owner} had acquired the log, which did not find it there"
-    )
+    );
+    Broken::about(why, Concern::Stream(stream.0))
 }
 
 fn key(range: &StreamRange) -> (StreamId, u64) {
@@ -40,7 +42,7 @@ fn key(range: &StreamRange) -> (StreamId, u64) {
 impl Invariant for FencedIsSilent {
     named!("fenced-is-silent", "no fenced owner of a log acknowledges what its successor does not find", hears: [Wal]);
 
-    fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
+    fn heed(&mut self, probe: &Probe) -> Result<bool, Broken> {
         match probe {
             Probe::WalAcquired { wal, epoch, .. } => {
                 let log = self.logs.entry(*wal).or_default();

@@ -21,6 +21,7 @@ mod wal_order;
 
 use crate::probe::{BrokenPromise, FirstTold, Probe, ProbeSink, Subject};
 use wavetank_sim::{Incarnation, Nanos};
+use wavetank_traces::Concern;
 
 /// Something that must hold.
 pub trait Invariant: Send {
@@ -37,7 +38,30 @@ pub trait Invariant: Send {
     ///
     /// # Errors
     /// How it is broken.
-    fn heed(&mut self, probe: &Probe) -> Result<bool, String>;
+    fn heed(&mut self, probe: &Probe) -> Result<bool, Broken>;
+}
+
+/// How an invariant is broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// In words.
+    why: String,
+    /// What it is about, beside what the probe is about that showed it.
+    about: Vec<Concern>,
+}
+
+impl Broken {
+    /// It is about this, first of all.
+    fn about(why: String, concern: Concern) -> Broken {
+        Broken { why, about: vec![concern] }
+    }
+}
+
+impl From<String> for Broken {
+    /// It is about what the probe is about that showed it.
+    fn from(why: String) -> Broken {
+        Broken { why, about: Vec::new() }
+    }
 }
 
 /// All of them, and how often each was checked.
@@ -96,7 +120,10 @@ impl Invariants {
             let (invariant, times) = &mut self.all[*place];
             match invariant.heed(probe) {
                 Ok(was_about_it) => *times += u64::from(was_about_it),
-                Err(why) => return Err(BrokenPromise { invariant: invariant.name(), why }),
+                Err(Broken { why, mut about }) => {
+                    about.extend(probe.concerns());
+                    return Err(BrokenPromise { invariant: invariant.name(), why, about });
+                }
             }
         }
         Ok(())

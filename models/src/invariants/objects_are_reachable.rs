@@ -4,11 +4,12 @@
 //! is looked at when it is deleted, not when it is dropped, for a compaction drops its sources before it names what replaces
 //! them.
 
-use super::{Invariant, named};
+use super::{Broken, Invariant, named};
 use crate::kafka::ids::{ObjectId, StreamId};
 use crate::kafka::metadata::StreamRange;
 use crate::probe::Probe;
 use std::collections::BTreeMap;
+use wavetank_traces::Concern;
 
 /// See the [module](self).
 #[derive(Default)]
@@ -54,7 +55,7 @@ impl Invariant for ObjectsAreReachable {
         hears: [Objects]
     );
 
-    fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
+    fn heed(&mut self, probe: &Probe) -> Result<bool, Broken> {
         match probe {
             Probe::StreamCommitted { range, object, .. } => {
                 self.live.entry(*object).or_default().push(*range);
@@ -71,14 +72,18 @@ impl Invariant for ObjectsAreReachable {
             }
             Probe::ObjectDeleted { object } => {
                 if self.live.contains_key(object) {
-                    return Err(format!("object {object} is deleted, and streams are in it"));
+                    return Err(format!("object {object} is deleted, and streams are in it").into());
                 }
                 let ranges = self.dropped.remove(object).unwrap_or_default();
                 match ranges.iter().find_map(|range| Some((range, self.missing(range)?))) {
-                    Some((range, at)) => Err(format!(
-                        "object {object} is deleted with stream {} {}..{}, and offset {at} of it is in no other object",
-                        range.stream, range.start, range.end
-                    )),
+                    Some((range, at)) => {
+                        let why = format!(
+                            "object {object} is deleted with stream {} {}..{}, and offset {at} of it is in no other \
+                             object",
+                            range.stream, range.start, range.end
+                        );
+                        Err(Broken::about(why, Concern::Stream(range.stream.0)))
+                    }
                     None => Ok(true),
                 }
             }

@@ -2,7 +2,7 @@
 //!
 //! What retention has deleted is not remembered.
 
-use super::{Invariant, named};
+use super::{Broken, Invariant, named};
 use crate::kafka::ids::{TopicIdPartition, WriterId};
 use crate::kafka::partition_map::PartitionMap;
 use crate::probe::{LogSpan, Probe};
@@ -91,7 +91,7 @@ impl Invariant for OneRecordAnOffset {
         hears: [Partitions, Clients]
     );
 
-    fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
+    fn heed(&mut self, probe: &Probe) -> Result<bool, Broken> {
         match probe {
             Probe::Acked { span, .. } | Probe::Served { span, .. } | Probe::Produced { span, .. } => {
                 self.compare(span)?;

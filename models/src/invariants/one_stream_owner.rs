@@ -1,6 +1,6 @@
 //! A stream has one owner an epoch, and epochs only rise.
 
-use super::{Invariant, named};
+use super::{Broken, Invariant, named};
 use crate::kafka::ids::{BrokerId, StreamEpoch, StreamId};
 use crate::probe::Probe;
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ pub(super) struct OneStreamOwner {
 impl Invariant for OneStreamOwner {
     named!("one-stream-owner", "a stream is open at one broker, and is opened by a later one when it is closed", hears: [Objects]);
 
-    fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
+    fn heed(&mut self, probe: &Probe) -> Result<bool, Broken> {
         match probe {
             Probe::StreamOpened { stream, epoch, broker, .. } => {
                 let next = Owner { epoch: *epoch, broker: *broker, is_open: true };
@@ -33,7 +33,7 @@ impl Invariant for OneStreamOwner {
                         owner.broker,
                         if owner.is_open { "has" } else { "had" },
                         owner.epoch
-                    ));
+                    ).into());
                 }
                 Ok(true)
             }

@@ -5,7 +5,7 @@
 //! it is durable; but where a log begins **after** it, records are gone that nobody has deleted: that is loss, however the
 //! records came to lie below the start.
 
-use super::{Invariant, named};
+use super::{Broken, Invariant, named};
 use crate::kafka::ids::{LeaderEpoch, TopicIdPartition};
 use crate::probe::Probe;
 use std::collections::BTreeMap;
@@ -26,19 +26,19 @@ pub(super) struct RetentionIsBounded {
 }
 
 impl RetentionIsBounded {
-    fn begins(&mut self, tp: TopicIdPartition, epoch: LeaderEpoch, start: u64, end: u64) -> Result<bool, String> {
+    fn begins(&mut self, tp: TopicIdPartition, epoch: LeaderEpoch, start: u64, end: u64) -> Result<bool, Broken> {
         let log = self.logs.entry(tp).or_default();
         if start > log.announced {
             return Err(format!(
                 "partition {tp}: its leader of epoch {epoch} begins at {start}, and no leader has deleted what is after {}",
                 log.announced
-            ));
+            ).into());
         }
         (log.epoch, log.start, log.high_watermark) = (epoch, start, end);
         Ok(true)
     }
 
-    fn deletes(&mut self, tp: TopicIdPartition, epoch: LeaderEpoch, to: u64) -> Result<bool, String> {
+    fn deletes(&mut self, tp: TopicIdPartition, epoch: LeaderEpoch, to: u64) -> Result<bool, Broken> {
         let log = self.logs.entry(tp).or_default();
         // A leader that does not know yet that it is none: the controller will not have it.
         if epoch != log.epoch {
@@ -48,7 +48,7 @@ impl RetentionIsBounded {
             return Err(format!(
                 "partition {tp}: its leader of epoch {epoch} deletes up to {to}, its log begins at {} and is durable up to {}",
                 log.start, log.high_watermark
-            ));
+            ).into());
         }
         log.start = to;
         log.announced = log.announced.max(to);
@@ -63,7 +63,7 @@ impl Invariant for RetentionIsBounded {
         hears: [Partitions]
     );
 
-    fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
+    fn heed(&mut self, probe: &Probe) -> Result<bool, Broken> {
         match probe {
             Probe::LeaderReady { tp, epoch, log_start, log_end, .. } => self.begins(*tp, *epoch, *log_start, *log_end),
             Probe::LogStart { tp, epoch, offset, .. } => self.deletes(*tp, *epoch, *offset),

@@ -48,7 +48,7 @@ fn committed(range: StreamRange) -> Probe {
 }
 fn opened(epoch: u64, broker: u32, end_offset: u64) -> Probe {
     let (stream, epoch, broker) = (StreamId(1), StreamEpoch(epoch), BrokerId(broker));
-    Probe::StreamOpened { stream, epoch, broker, end_offset }
+    Probe::StreamOpened { stream, tp: TP, epoch, broker, end_offset }
 }
 fn closed() -> Probe {
     Probe::StreamClosed { stream: StreamId(1), epoch: StreamEpoch(1), end_offset: 0 }

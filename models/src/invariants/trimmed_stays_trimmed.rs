@@ -4,7 +4,7 @@
 //! no harm. But a record that was trimmed, recovered from beyond, was left there by an earlier cycle of a ring, or is in an
 //! object that came back.
 
-use super::{Invariant, named};
+use super::{Broken, Invariant, named};
 use crate::kafka::ids::{BrokerId, StreamId};
 use crate::kafka::metadata::StreamRange;
 use crate::kafka::wal::WalOffset;
@@ -41,7 +41,7 @@ pub(super) struct TrimmedStaysTrimmed {
 impl Invariant for TrimmedStaysTrimmed {
     named!("trimmed-stays-trimmed", "recovery finds no trimmed record beyond the trim", hears: [Wal]);
 
-    fn heed(&mut self, probe: &Probe) -> Result<bool, String> {
+    fn heed(&mut self, probe: &Probe) -> Result<bool, Broken> {
         match probe {
             Probe::WalDurable { wal, at, range, .. } => {
                 self.logs.entry(*wal).or_default().held.insert(*at, *range);
@@ -63,7 +63,7 @@ impl Invariant for TrimmedStaysTrimmed {
                         "the log of broker {wal}, opened in epoch {epoch}, gives stream {} {}..{} at {at:?}: it was trimmed \
                          before, and the log with it up to {:?}",
                         range.stream, range.start, range.end, log.upto
-                    ));
+                    ).into());
                 }
                 Ok(true)
             }

@@ -1,6 +1,6 @@
 //! Building a world, and running it.
 
-use super::{Action, Event, ExpressId, Guest, Process, ShareId, Slot, StoreId, VolumeId, World};
+use super::{Action, Audience, Event, ExpressId, Guest, Happening, Process, ShareId, Slot, StoreId, VolumeId, World};
 use crate::anomaly::Anomalies;
 use crate::cloud::express::ExpressStore;
 use crate::cloud::host::{Host, HostSpec, HostSpecError};
@@ -75,7 +75,7 @@ impl CloudSpec {
 ///
 /// `build` fills it (devices, nodes, plan); `finish` takes out what is wanted.
 pub fn launch<R>(
-    seed: u64,
+    choices: impl Into<Choices>,
     limits: Limits,
     observer: Option<Observer<Event>>,
     cloud: CloudSpec,
@@ -83,7 +83,7 @@ pub fn launch<R>(
     finish: impl FnOnce(&mut World, &mut Core<Event>, Outcome<Event>) -> R,
 ) -> R {
     wavetank_sim::run(
-        seed,
+        choices,
         limits,
         observer,
         |tank, core| {
@@ -139,6 +139,7 @@ impl World {
             stop_at_failure: true,
             recording: None,
             probes: None,
+            audience: Audience::default(),
             director: None,
             scratch: super::Scratch::default(),
         }
@@ -178,6 +179,7 @@ impl World {
     pub fn add_node(&mut self, core: &mut Core<Event>, name: &str, host: HostId, factory: Factory) -> NodeId {
         let node = core.create_node(name);
         assert_eq!(node.0 as usize, self.nodes.len(), "all nodes of a tank are the world's");
+        self.audience.hear(core.now(), &Happening::Named { node, name });
         let random = core.choices().stream(super::process::PROCESS, u64::from(node.0));
         self.nodes.push(Slot { host, factory, process: None, random });
         self.begin_life(core, core.incarnation(node));
@@ -192,6 +194,11 @@ impl World {
     /// From now on, probes are told to this.
     pub fn set_probes(&mut self, sink: Box<dyn ProbeSink>) {
         self.probes = Some(sink);
+    }
+
+    /// From now on, these look on: what they are to know of nodes they hear when nodes are made.
+    pub fn set_audience(&mut self, audience: Audience) {
+        self.audience = audience;
     }
 
     /// Whether a broken promise ends the run (as it does unless told otherwise).

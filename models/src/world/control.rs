@@ -9,7 +9,7 @@ use crate::cloud::object_store::ObjectStoreFault;
 use crate::cloud::volume::{Survival, VolumeFault};
 use crate::fault::{Fault, FaultId};
 use wavetank_sim::{Core, DriftPpb, Incarnation, Nanos, NodeId, NodeState};
-use wavetank_traces::{Finding, Severity};
+use wavetank_traces::{Concern, Finding, Severity};
 
 /// What the checker of histories calls itself in findings.
 pub const HISTORY: &str = "the history";
@@ -34,6 +34,8 @@ pub struct Failure {
     pub by: Witness,
     /// What.
     pub why: String,
+    /// What it is about, nearest first.
+    pub about: Vec<Concern>,
 }
 
 impl Failure {
@@ -44,7 +46,11 @@ impl Failure {
             Witness::History => HISTORY.into(),
             Witness::Invariant(name) => name.into(),
         };
-        Finding { severity: Severity::Violation, at_ns: self.at.0, by, why: self.why.clone() }
+        let about = match self.by {
+            Witness::Process(by) => vec![Concern::Node(core.node_name(by.node).into())],
+            Witness::History | Witness::Invariant(_) => self.about.clone(),
+        };
+        Finding { severity: Severity::Violation, at_ns: self.at.0, by, why: self.why.clone(), about }
     }
 }
 

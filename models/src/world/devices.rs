@@ -1,8 +1,8 @@
 //! Between the world and its devices: what is asked goes down, what is done comes up.
 
 use super::{
-    ATTEMPT_TIMEOUT, DownloadKey, Event, ExpressId, Input, JobKey, MessageKey, RequestKey, ShareId, StoreId, VolumeId,
-    World,
+    ATTEMPT_TIMEOUT, DownloadKey, Event, ExpressId, Happening, Input, JobKey, MessageKey, RequestKey, ShareId, StoreId,
+    VolumeId, World,
 };
 use crate::anomaly::Entity;
 use crate::cloud::Output;
@@ -359,6 +359,7 @@ impl World {
     fn submit(&mut self, core: &mut Core<Event>, request: Request) {
         let Request { from, token, asked, uploaded_since, lost_power: _ } = request;
         let az = self.az_of(from.node).0;
+        let met = self.anomalies.happened().len();
         match asked {
             Asked::Volume(volume, op) => {
                 let fate = self.anomalies.volume(Entity::Volume(volume.0), op.name());
@@ -386,6 +387,9 @@ impl World {
                 self.with_share(core, share, |device, now, out| device.submit(now, token, from, az, op, fate, out));
             }
             Asked::Answered(class, bytes, input) => self.answered(core, from, class, bytes, input),
+        }
+        if let Some((operation, fate)) = self.anomalies.happened().get(met) {
+            self.audience.hear(core.now(), &Happening::Meets { by: from, operation: *operation, fate: *fate });
         }
     }
 

@@ -1,13 +1,14 @@
 //! Carrying out what a step wished for.
 
 use super::devices::{Asked, Request};
-use super::{Effect, Event, Failure, Input, Witness, World};
+use super::{Effect, Event, Failure, Happening, Input, Witness, World};
 use crate::cloud::host::{Unmute, WorkPool};
 use crate::cloud::network::ResetReason;
 use crate::cloud::volume::{Owner, Survival};
 use crate::probe::{BrokenPromise, Probe};
 use slotmap::Key;
 use wavetank_sim::{Core, Incarnation, Nanos, NodeId};
+use wavetank_traces::Concern;
 
 impl World {
     pub(super) fn carry_out(&mut self, core: &mut Core<Event>, me: Incarnation, effects: &mut Vec<Effect>) {
@@ -15,6 +16,7 @@ impl World {
         while let Some(effect) = effects.next() {
             if let Effect::Exit { why } = effect {
                 tracing::warn!(process = core.node_name(me.node), %me, why, "exit");
+                self.audience.hear(core.now(), &Happening::Exits { by: me, why: &why });
                 self.exit(core, me.node);
                 return effects.for_each(|wish| self.forget(&wish));
             }
@@ -106,8 +108,11 @@ impl World {
                 });
             }
             Effect::Exit { .. } => unreachable!("handled by the caller: nothing comes after it"),
-            Effect::Mark { name } => core.mark(name),
-            Effect::Fail { why } => self.broken_promise(core, Witness::Process(me), why),
+            Effect::Mark { name } => {
+                self.audience.hear(core.now(), &Happening::Reached { by: me, situation: name });
+                core.mark(name);
+            }
+            Effect::Fail { why } => self.broken_promise(core, Witness::Process(me), why, Vec::new()),
             Effect::Probe(probe) => self.heed_probe(core, me, &probe),
             Effect::Stop { why } => core.stop(why),
         }
@@ -115,15 +120,16 @@ impl World {
 
     fn heed_probe(&mut self, core: &mut Core<Event>, me: Incarnation, probe: &Probe) {
         tracing::debug!(by = core.node_name(me.node), ?probe, "probe");
+        self.audience.hear(core.now(), &Happening::Said { by: me, probe });
         let Some(sink) = &mut self.probes else { return };
-        if let Err(BrokenPromise { invariant, why }) = sink.probe(core.now(), me, probe) {
-            self.broken_promise(core, Witness::Invariant(invariant), why);
+        if let Err(BrokenPromise { invariant, why, about }) = sink.probe(core.now(), me, probe) {
+            self.broken_promise(core, Witness::Invariant(invariant), why, about);
         }
     }
 
     /// Writes a broken promise down, and ends the run if it is to.
-    pub(super) fn broken_promise(&mut self, core: &mut Core<Event>, by: Witness, why: String) {
-        let failure = Failure { at: core.now(), by, why: why.clone() };
+    pub(super) fn broken_promise(&mut self, core: &mut Core<Event>, by: Witness, why: String, about: Vec<Concern>) {
+        let failure = Failure { at: core.now(), by, why: why.clone(), about };
         tracing::error!(by = failure.as_finding(core).by, why, "a promise was broken");
         self.failures.push(failure);
         if self.stop_at_failure {

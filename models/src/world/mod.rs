@@ -31,6 +31,7 @@ mod effects;
 mod event;
 mod guest;
 mod obstacle;
+mod onlooker;
 mod process;
 mod record;
 mod usage;
@@ -42,6 +43,7 @@ pub(crate) use event::DownloadKey;
 pub use event::{Event, InputKey, RequestKey};
 pub use guest::Guest;
 pub use obstacle::Obstacle;
+pub use onlooker::{Audience, Happening, Onlooker};
 pub use process::{
     Cx, Detached, Effect, ExpressId, Ids, Input, InputKind, Process, ShareId, Signal, StoreId, TimerId, VolumeId,
 };
@@ -124,6 +126,7 @@ pub struct World {
     stop_at_failure: bool,
     recording: Option<Box<Recording>>,
     probes: Option<Box<dyn ProbeSink>>,
+    audience: Audience,
     director: Option<Box<dyn Director>>,
     scratch: Scratch,
 }

@@ -18,6 +18,7 @@ use std::fmt;
 use std::io::Write;
 use std::ops::Range;
 use wavetank_sim::{Core, Nanos, NodeId};
+use wavetank_traces::Concern;
 use wavetank_traces::check::online::Online;
 use wavetank_traces::check::{Options, Report, Story};
 use wavetank_traces::history::{
@@ -232,14 +233,15 @@ impl Recording {
         }
     }
 
-    /// What the online checker has found since it was last asked.
-    fn news(&mut self) -> Option<String> {
+    /// What the online checker has found since it was last asked, and the key that it is about.
+    fn news(&mut self) -> Option<(String, Option<Concern>)> {
         if !std::mem::take(&mut self.sinks.news) {
             return None;
         }
         let online = self.sinks.online.as_ref()?;
         let proof = online.violation()?;
-        Some(format!("{}: {}", proof.anomaly(), Story::new(online.history()).sentence(proof)))
+        let about = proof.key().map(|key| Concern::Partition(online.history().key_name(key).into()));
+        Some((format!("{}: {}", proof.anomaly(), Story::new(online.history()).sentence(proof)), about))
     }
 
     /// The end of the run: closes what is open as `info`, and checks the whole.
@@ -406,8 +408,8 @@ impl World {
     /// A violation that the online checker has found is a broken promise like any other.
     #[inline]
     pub(super) fn heed_recording(&mut self, core: &mut Core<Event>) {
-        if let Some(why) = self.recording.as_mut().and_then(|recording| recording.news()) {
-            self.broken_promise(core, Witness::History, why);
+        if let Some((why, about)) = self.recording.as_mut().and_then(|recording| recording.news()) {
+            self.broken_promise(core, Witness::History, why, about.into_iter().collect());
         }
     }
 }

@@ -30,8 +30,12 @@ pub struct Core<E: Event> {
 }
 
 impl<E: Event> Core<E> {
-    pub(super) fn new(seed: u64, limits: Limits, observer: Option<Observer<E>>, runnable: Arc<Runnable>) -> Core<E> {
-        let choices = Choices::new(seed);
+    pub(super) fn new(
+        choices: Choices,
+        limits: Limits,
+        observer: Option<Observer<E>>,
+        runnable: Arc<Runnable>,
+    ) -> Core<E> {
         Core {
             now: Nanos::ZERO,
             queue: Queue::new(&choices),

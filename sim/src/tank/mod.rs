@@ -23,7 +23,7 @@ pub use pump::run;
 
 use crate::guest::{Counted, GuestHandle, Runnable, SleeperId};
 use crate::trace::{Event, Record};
-use crate::{Incarnation, Nanos, NodeEpoch, NodeId};
+use crate::{Choices, Incarnation, Nanos, NodeEpoch, NodeId};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -123,9 +123,9 @@ impl<E: Event> Tank<E> {
         GuestHandle::new(self.clone(), me)
     }
 
-    fn open(&self, seed: u64, limits: Limits, observer: Option<Observer<E>>) {
+    fn open(&self, choices: Choices, limits: Limits, observer: Option<Observer<E>>) {
         VIRTUAL_NOW.with(|now| now.set(Nanos::ZERO));
-        let core = Core::new(seed, limits, observer, self.runnable.clone());
+        let core = Core::new(choices, limits, observer, self.runnable.clone());
         let old = self.core.lock().expect("a fresh tank").replace(core);
         assert!(old.is_none(), "a tank is opened once");
     }

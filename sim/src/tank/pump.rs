@@ -1,6 +1,7 @@
 //! The one task that moves time.
 
 use super::{Core, Dispatch, EndReason, Limits, Observer, Order, Outcome, Tank};
+use crate::Choices;
 use crate::trace::Event;
 use std::future::Future;
 use std::pin::Pin;
@@ -8,7 +9,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-/// Runs a world on this thread to its end, and gives it back with the outcome.
+/// Runs a world on this thread to its end, and gives it back with the outcome. Its choices are a seed's, or [change to another
+/// seed's](crate::Reseed) on the way.
 ///
 /// `build` makes the world inside the fresh tank (its nodes, its first events); `finish` takes what is wanted out of it
 /// before everything is dropped.
@@ -19,7 +21,7 @@ use std::task::{Context, Poll};
 /// # Panics
 /// When the world or a guest panics, or when somebody kills or restarts a madsim node behind the tank's back.
 pub fn run<E, W, R>(
-    seed: u64,
+    choices: impl Into<Choices>,
     limits: Limits,
     observer: Option<Observer<E>>,
     build: impl FnOnce(&Arc<Tank<E>>, &mut Core<E>) -> Arc<Mutex<W>>,
@@ -29,11 +31,12 @@ where
     E: Event,
     W: Dispatch<E> + 'static,
 {
-    let runtime = madsim::runtime::Runtime::with_seed_and_config(seed, madsim::Config::default());
+    let choices = choices.into();
+    let runtime = madsim::runtime::Runtime::with_seed_and_config(choices.seed(), madsim::Config::default());
     runtime.add_simulator::<Tank<E>>();
     runtime.block_on(async move {
         let tank = madsim::plugin::simulator::<Tank<E>>();
-        tank.open(seed, limits, observer);
+        tank.open(choices, limits, observer);
         let world = build(&tank, &mut tank.lock());
         let mut pump = Pump {
             tank: tank.clone(),

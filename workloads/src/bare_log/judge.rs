@@ -72,6 +72,8 @@ pub(super) struct Breach {
     /// When it showed; none: at the end.
     pub(super) at: Option<Nanos>,
     pub(super) why: String,
+    /// Whose records, where they are of one stream.
+    pub(super) stream: Option<StreamId>,
 }
 
 /// Everybody tells it everything.
@@ -86,7 +88,11 @@ struct Broken<'a> {
 
 impl Broken<'_> {
     fn push(&mut self, rule: Rule, why: String) {
-        self.all.push(Breach { rule, at: self.at, why });
+        self.all.push(Breach { rule, at: self.at, why, stream: None });
+    }
+
+    fn push_of(&mut self, stream: StreamId, rule: Rule, why: String) {
+        self.all.push(Breach { rule, at: self.at, why, stream: Some(stream) });
     }
 }
 
@@ -134,16 +140,18 @@ impl Judge {
                 broken.push(Rule::OneLife, format!("epoch {epoch}: durable before it was ready"));
             }
             if term.durable.last().is_some_and(|(last, _)| *last >= at) {
-                broken.push(Rule::WalOrder, format!("epoch {epoch}: {} durable out of order", at.0));
+                let why = format!("epoch {epoch}: {} durable out of order", at.0);
+                broken.push_of(record.stream, Rule::WalOrder, why);
             }
             let earlier = term.durable.iter().rev().find(|(_, other)| other.stream == record.stream);
             if record.base_offset != earlier.map_or(0, |(_, other)| other.next_offset()) {
                 let why =
                     format!("epoch {epoch}: stream {}: offset {} out of order", record.stream, record.base_offset);
-                broken.push(Rule::WalOrder, why);
+                broken.push_of(record.stream, Rule::WalOrder, why);
             }
             if term.appended.get(&(record.stream, record.base_offset)) != Some(&record) {
-                broken.push(Rule::NothingComesBack, format!("epoch {epoch}: {} was never appended so", at.0));
+                let why = format!("epoch {epoch}: {} was never appended so", at.0);
+                broken.push_of(record.stream, Rule::NothingComesBack, why);
             }
             term.durable.push((at, record));
         });
@@ -156,7 +164,8 @@ impl Judge {
     pub(super) fn recovered(&self, epoch: i64, at: WalOffset, record: WalRecord) {
         self.with(epoch, |term, _, broken| {
             if term.recovered.last().is_some_and(|(last, _)| *last >= at) {
-                broken.push(Rule::WalOrder, format!("epoch {epoch}: {} recovered out of order", at.0));
+                let why = format!("epoch {epoch}: {} recovered out of order", at.0);
+                broken.push_of(record.stream, Rule::WalOrder, why);
             }
             term.recovered.push((at, record));
         });
@@ -217,14 +226,15 @@ fn check_recovery(terms: &BTreeMap<i64, Term>, epoch: i64, term: &Term, broken: 
                 "epoch {epoch} recovered {}: offset {base} of stream {stream}, by epoch {by}: not of a log that {emptied} emptied",
                 at.0
             );
-            broken.push(Rule::NothingComesBack, why);
+            broken.push_of(stream, Rule::NothingComesBack, why);
             continue;
         };
         // Durable records are in the order of their offsets.
         if owner.durable.binary_search_by_key(at, |(place, _)| *place).is_err()
             && let Some((place, _)) = owner.durable.iter().find(|(_, other)| other == record)
         {
-            broken.push(
+            broken.push_of(
+                record.stream,
                 Rule::WalOrder,
                 format!("epoch {epoch} recovered at {} what epoch {from} had at {}", at.0, place.0),
             );
@@ -240,7 +250,7 @@ fn check_recovery(terms: &BTreeMap<i64, Term>, epoch: i64, term: &Term, broken: 
                 "epoch {epoch} did not recover {}: offset {base} of stream {stream}, which epoch {from} had acknowledged",
                 at.0
             );
-            broken.push(Rule::DurableIsRecovered, why);
+            broken.push_of(stream, Rule::DurableIsRecovered, why);
         }
     }
 }

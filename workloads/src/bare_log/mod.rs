@@ -22,7 +22,7 @@ use crate::recording::HistoryReport;
 use crate::scenario::{Listeners, RunOptions};
 use crate::storm::{LONGEST, Misfit, Operations, Role, Storm, Target, Targets};
 use judge::{Breach, Judge, Rule};
-use keeper::{Keeper, Shared};
+use keeper::{BROKER, Keeper, Shared};
 use medium::{Berth, Place};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -35,7 +35,7 @@ use wavetank_models::kafka::token::TokenSpace;
 use wavetank_models::kafka::wal::{WalMode, build};
 use wavetank_models::world::{Action, Behaviour, CloudSpec, Event, Factory, ShareId, StoreId, VolumeId, World, launch};
 use wavetank_sim::{Choices, Core, Domain, EndReason, Limits, Nanos, NodeId, Outcome};
-use wavetank_traces::{Finding, Severity};
+use wavetank_traces::{Concern, Finding, Severity};
 
 /// A drawn run ends here: long enough after the storm for everything to come back.
 const RUN: Nanos = Nanos::secs(130);
@@ -143,12 +143,14 @@ pub fn run(medium: Medium, seed: u64, case: &Case, options: &RunOptions, listene
     };
     let (cloud, azs, hosts) = map();
     let shown = judge.clone();
+    let audience = listeners.audience;
     launch(
-        seed,
+        options.choices(seed),
         limits,
-        listeners.observer,
+        audience.with_lives(listeners.observer),
         cloud,
         |world, core, _| {
+            world.set_audience(audience.clone());
             world.set_stop_at_failure(!options.keep_going);
             let place = build_stores(world, core, azs, hosts);
             let Berth { spec, volume, share, rescuer } = medium.furnish(world, core.choices(), &place);
@@ -230,12 +232,14 @@ fn keeper(shared: &Shared, mode: WalMode) -> Factory {
 /// The first breach of a rule, and how many there are: one record that is missing is mostly one of many.
 fn first_of(rule: Rule, breaches: &[Breach], end: Nanos) -> Option<Finding> {
     let mut of_it = breaches.iter().filter(|breach| breach.rule == rule);
-    let Breach { at, why, .. } = of_it.next()?;
+    let Breach { at, why, stream, .. } = of_it.next()?;
     let why = match of_it.count() {
         0 => why.clone(),
         more => format!("{why}; and {more} more"),
     };
-    Some(Finding { severity: Severity::Violation, at_ns: at.unwrap_or(end).0, by: rule.name().into(), why })
+    let stream = stream.map(|stream| Concern::Stream(stream.0));
+    let about = stream.into_iter().chain([Concern::Wal(BROKER.0)]).collect();
+    Some(Finding { severity: Severity::Violation, at_ns: at.unwrap_or(end).0, by: rule.name().into(), why, about })
 }
 
 struct Report<'a> {
@@ -249,7 +253,7 @@ impl Report<'_> {
         let mut findings: Vec<Finding> = world.failures().iter().map(|failure| failure.as_finding(core)).collect();
         let left = self.left_behind(world).map(|key| {
             let why = format!("the object {key} was trimmed long ago, deleted twice, and is there");
-            Breach { rule: Rule::TrimmedIsDeleted, at: None, why }
+            Breach { rule: Rule::TrimmedIsDeleted, at: None, why, stream: None }
         });
         let breaches: Vec<Breach> = self.judge.verdict().into_iter().chain(left).collect();
         findings.extend(Rule::ALL.into_iter().filter_map(|rule| first_of(rule, &breaches, outcome.now)));
@@ -297,6 +301,7 @@ impl Report<'_> {
             (Plan::Storm | Plan::Zombies, EndReason::Stopped(_)) => return None,
             (Plan::Storm | Plan::Zombies, reason) => format!("the run ended early: {reason}"),
         };
-        Some(Finding { severity: Severity::Stall, at_ns: outcome.now.0, by: "the bare log".into(), why })
+        let (severity, by, about) = (Severity::Stall, "the bare log".into(), vec![Concern::Wal(BROKER.0)]);
+        Some(Finding { severity, at_ns: outcome.now.0, by, why, about })
     }
 }

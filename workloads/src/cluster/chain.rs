@@ -12,6 +12,7 @@ use std::fmt;
 use wavetank_models::kafka::ids::{BrokerId, TopicIdPartition};
 use wavetank_models::world::{Event, On, Wait, Want, World};
 use wavetank_sim::{Core, NodeId, NodeState};
+use wavetank_traces::Concern;
 
 /// Where everybody is.
 #[derive(Clone, Debug, Default)]
@@ -77,6 +78,8 @@ pub(super) struct Chain {
     pub(super) end: End,
     /// Of whom the last clause is: a role.
     role: String,
+    /// Who is in it, from its end, and the partition that is waited for.
+    pub(super) about: Vec<Concern>,
 }
 
 impl fmt::Display for Chain {
@@ -161,13 +164,19 @@ impl Follower<'_> {
     fn told(&self, asked: &[Asked], end: End, mut at: usize, last: Option<String>) -> Chain {
         let name = |at: usize| self.core.node_name(asked[at].node);
         let role = name(at).trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('-').to_owned();
+        let node = |at: usize| Concern::Node(name(at).into());
+        let mut about = vec![node(at)];
         let mut links: Vec<String> = last.map(|last| format!("{} {last}", name(at))).into_iter().collect();
         while let Some((by, what)) = &asked[at].by {
             links.push(format!("{} {what}", name(*by)));
             at = *by;
+            about.push(node(at));
         }
         links.reverse();
-        Chain { links, end, role }
+        if let Want::Partition(tp) | Want::Lead(tp) = asked[at].want {
+            about.push(Concern::Partition(tp.to_string()));
+        }
+        Chain { links, end, role, about }
     }
 
     /// Who has not got what it should have.

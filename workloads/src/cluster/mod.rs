@@ -62,7 +62,7 @@ use wavetank_models::flink::oracle::Verdict;
 use wavetank_models::world::{Event, Products, World, launch};
 use wavetank_sim::{Core, EndReason, Limits, Nanos, Outcome};
 use wavetank_traces::check::Options;
-use wavetank_traces::{Finding, Severity};
+use wavetank_traces::{Concern, Finding, Severity};
 
 /// When the load begins: topics are there by then.
 pub const LOAD_BEGINS: Nanos = Nanos::secs(5);
@@ -130,12 +130,14 @@ fn carry_out(
     let time_max = size.ends() + size.quiesce * mended + Nanos::secs(1);
     let limits = Limits { events_max: size.events_max * (1 + mended), time_max, ..Limits::default() };
     let standstills = Standstills::default();
+    let audience = listeners.audience;
     launch(
-        seed,
+        options.choices(seed),
         limits,
-        listeners.observer,
+        audience.with_lives(listeners.observer),
         cloud,
         |world, core, _| {
+            world.set_audience(audience.clone());
             world.set_stop_at_failure(!options.keep_going);
             world.set_probes(Box::new(meter.clone()));
             if let Some(recording) = recording {
@@ -285,7 +287,10 @@ impl Report<'_> {
         let history = judge(recorded, readers, log_starts.as_ref(), outcome.now, &mut findings);
         if let Verdict::Wrong(why) = &self.verdict {
             let (severity, by) = (Severity::Violation, "the oracle of pipelines".into());
-            findings.push(Finding { severity, at_ns: outcome.now.0, by, why: why.clone() });
+            let names = (0..).zip(self.setup.scenario.pipelines.iter().map(|pipeline| &pipeline.name));
+            let wrong = names.filter(|(_, name)| why.starts_with(&format!("pipeline {name}: ")));
+            let about = wrong.map(|(job, _)| Concern::Job(job)).collect();
+            findings.push(Finding { severity, at_ns: outcome.now.0, by, why: why.clone(), about });
         }
         let stands_still = outcome.reason == EndReason::Stopped(STANDS_STILL.into());
         if findings.is_empty() && (stands_still || !matches!(outcome.reason, EndReason::Stopped(_))) {
@@ -294,12 +299,14 @@ impl Report<'_> {
             if let Verdict::Behind(job) = &self.verdict {
                 why = format!("{why}; {job}");
             }
-            findings.push(Finding { severity: Severity::Stall, at_ns: outcome.now.0, by: "the cluster".into(), why });
+            let about = standstills.last.as_ref().map_or_else(Vec::new, |chain| chain.about.clone());
+            let (severity, by) = (Severity::Stall, "the cluster".into());
+            findings.push(Finding { severity, at_ns: outcome.now.0, by, why, about });
         }
         if let Some(Sustainable { rate, is_proven: false }) = self.sustainable {
             let why = format!("no rate was found that holds; the run has {rate} messages a second");
             let by = "the search for the highest rate".into();
-            findings.push(Finding { severity: Severity::Stall, at_ns: 0, by, why });
+            findings.push(Finding { severity: Severity::Stall, at_ns: 0, by, why, about: Vec::new() });
         }
         let led_here =
             if findings.is_empty() { Vec::new() } else { outcome.ring.iter().map(|r| r.to_string()).collect() };

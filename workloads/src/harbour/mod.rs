@@ -179,12 +179,14 @@ pub fn run(seed: u64, case: &Case, options: &RunOptions, listeners: Listeners) -
     let planted = options.planted_divergence.then(planted_divergence);
     let drawn = case.storm.describe();
     let recording = recording(options, Options::default(), Heard::AtOnce, listeners.history);
+    let audience = listeners.audience;
     launch(
-        seed,
+        options.choices(seed),
         limits,
-        listeners.observer,
+        audience.with_lives(listeners.observer),
         cloud,
         |world, core, _| {
+            world.set_audience(audience.clone());
             ledger::declare_marks(core.marks());
             world.set_stop_at_failure(!options.keep_going);
             if let Some(recording) = recording {
@@ -357,7 +359,8 @@ fn report(
     if findings.is_empty() && !matches!(outcome.reason, EndReason::Stopped(_)) {
         let late = ledger.lock().expect("the ledger outlives the run").unfinished();
         let why = format!("{} ended the run with cargo not delivered or not read: {}", outcome.reason, late.join(", "));
-        findings.push(Finding { severity: Severity::Stall, at_ns: outcome.now.0, by: "the harbour".into(), why });
+        let (severity, by, about) = (Severity::Stall, "the harbour".into(), Vec::new());
+        findings.push(Finding { severity, at_ns: outcome.now.0, by, why, about });
     }
     let mut marks = outcome.marks;
     ledger::mark_devices(world, &mut marks);

@@ -8,6 +8,7 @@ use crate::storm::Misfit;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use wavetank_sim::Panicked;
+use wavetank_traces::Finding;
 use wavetank_traces::artifact::{Artifact, Ended, NoArtifact, Outcome, Panic, Parts};
 
 /// The version of wavetank that this is.
@@ -29,9 +30,9 @@ pub struct KeptOptions {
 }
 
 impl KeptOptions {
-    /// Those of a run. A planted divergence cannot be run again, and is left out.
+    /// Those of a run. A planted divergence cannot be run again, and is left out, as is another seed's part.
     pub fn of(options: &RunOptions) -> KeptOptions {
-        let RunOptions { mutant, keep_going, no_check, over_budget, planted_divergence: _ } = *options;
+        let RunOptions { mutant, keep_going, no_check, over_budget, planted_divergence: _, reseed: _ } = *options;
         KeptOptions { mutant: mutant.map(|mutant| mutant.name().into()), keep_going, no_check, over_budget }
     }
 
@@ -42,7 +43,7 @@ impl KeptOptions {
     pub fn options(&self) -> Result<RunOptions, UnknownName> {
         let mutant = self.mutant.as_deref().map(Mutant::by_name).transpose()?;
         let KeptOptions { keep_going, no_check, over_budget, .. } = *self;
-        Ok(RunOptions { mutant, keep_going, no_check, over_budget, planted_divergence: false })
+        Ok(RunOptions { mutant, keep_going, no_check, over_budget, ..RunOptions::default() })
     }
 }
 
@@ -205,7 +206,9 @@ impl Failure {
             }
         };
         let kind = |of: &Ended| of.findings.first().map(|first| (first.severity, first.by.clone()));
-        if then.digest == now.digest && then.findings.first() == now.findings.first() {
+        // What it is about follows from the rest, and older files do not say it.
+        let first = |of: &Ended| of.findings.first().map(|first| Finding { about: Vec::new(), ..first.clone() });
+        if then.digest == now.digest && first(then) == first(now) {
             Sameness::Same
         } else if kind(then) == kind(now) {
             Sameness::OtherWay

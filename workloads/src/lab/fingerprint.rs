@@ -39,6 +39,11 @@ impl Fingerprint {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn panicked(about: &str) -> Fingerprint {
+        Fingerprint { kind: Kind::Panicked, about: about.into() }
+    }
+
     /// Whether something did not become live again, which a shorter time to recover would show of anything.
     pub(super) fn is_stall(&self) -> bool {
         matches!(&self.kind, Kind::Found { severity: Severity::Stall, .. })
@@ -68,7 +73,7 @@ mod tests {
     use wavetank_traces::artifact::{Ended, Panic};
 
     fn of(severity: Severity, by: &str, why: &str) -> String {
-        let finding = Finding { severity, at_ns: 7, by: by.into(), why: why.into() };
+        let finding = Finding { severity, at_ns: 7, by: by.into(), why: why.into(), about: Vec::new() };
         let ended = Ended {
             reason: "an end".into(),
             end_ns: 9,

@@ -184,7 +184,8 @@ mod tests {
     #[test]
     fn processes_of_a_kind_are_one_who_notices() {
         let who = |by: &str| {
-            let finding = Finding { severity: Severity::Stall, at_ns: 0, by: by.into(), why: String::new() };
+            let finding =
+                Finding { severity: Severity::Stall, at_ns: 0, by: by.into(), why: String::new(), about: Vec::new() };
             super::who(&finding).to_owned()
         };
         assert_eq!(

@@ -111,6 +111,13 @@ impl fmt::Display for Met {
     }
 }
 
+impl Entry {
+    /// When it is over: what is never mended, never.
+    pub(crate) fn ends(&self) -> Nanos {
+        if self.permanent { Nanos::MAX } else { self.end }
+    }
+}
+
 impl Operations {
     /// At these rates; the ordinary where all are zero.
     pub(crate) fn at(rates: AnomalyRates) -> Operations {

@@ -165,7 +165,7 @@ impl Sweep {
         for (name, check) in &self.holding {
             if let Err(why) = check(&report) {
                 let (severity, at_ns, by) = (Severity::Violation, report.now.0, (*name).to_owned());
-                report.findings.push(Finding { severity, at_ns, by, why });
+                report.findings.push(Finding { severity, at_ns, by, why, about: Vec::new() });
             }
         }
         Ok(report)

@@ -31,7 +31,7 @@ impl Size {
         }
     }
 
-    fn of<T>(self, wide: T, narrow: T) -> T {
+    pub(super) fn of<T>(self, wide: T, narrow: T) -> T {
         match self {
             Size::Wide => wide,
             Size::Narrow => narrow,
@@ -366,7 +366,7 @@ fn polyline(values: &[(usize, f64)], seconds: usize, x: &Linear, y: &Linear) -> 
     path
 }
 
-fn band(fault: &FaultMark, x: &Linear, top: f64, bottom: f64) -> Markup {
+pub(super) fn band(fault: &FaultMark, x: &Linear, top: f64, bottom: f64) -> Markup {
     let (start, end) = (x.place(fault.start.0 as f64 / 1e9), x.place(fault.end.0 as f64 / 1e9));
     html! {
         @if end > start { rect class="band" x=(at(start)) y=(at(top)) width=(at(end - start)) height=(at(bottom - top)) {} }
@@ -375,10 +375,10 @@ fn band(fault: &FaultMark, x: &Linear, top: f64, bottom: f64) -> Markup {
 }
 
 /// A fault's label above the panels.
-struct Label {
-    text: String,
-    x: f64,
-    row: usize,
+pub(super) struct Label {
+    pub(super) text: String,
+    pub(super) x: f64,
+    pub(super) row: usize,
     /// Where the fault begins.
     line: f64,
 }
@@ -399,7 +399,7 @@ pub(super) fn all_faults(summary: &Summary) -> Vec<FaultMark> {
 }
 
 /// Labels in as few rows as hold them without overlap.
-fn strip(faults: &[FaultMark], x: &Linear, size: Size, right: f64) -> Vec<Label> {
+pub(super) fn strip(faults: &[FaultMark], x: &Linear, size: Size, right: f64) -> Vec<Label> {
     let mut rows: Vec<f64> = Vec::new();
     let mut labels = Vec::new();
     for fault in faults {
@@ -417,7 +417,7 @@ fn strip(faults: &[FaultMark], x: &Linear, size: Size, right: f64) -> Vec<Label>
     labels
 }
 
-fn horizontal(y: f64, left: f64, right: f64) -> Markup {
+pub(super) fn horizontal(y: f64, left: f64, right: f64) -> Markup {
     html! { path class="grid" d=(format!("M{} {}H{}", at(left), at(y), at(right))) {} }
 }
 

@@ -5,6 +5,7 @@
 
 mod bars;
 mod chart;
+pub mod curve;
 mod rests;
 mod scale;
 mod tables;

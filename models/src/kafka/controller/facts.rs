@@ -4,7 +4,7 @@
 //! the same controller's `MetadataCommitted` of its offset; [`FirstTold`](crate::probe::FirstTold) takes the first.
 
 use crate::kafka::ids::{BrokerId, StreamId};
-use crate::kafka::metadata::{ClusterImage, MetadataRecord, ObjectState, StreamState};
+use crate::kafka::metadata::{ClusterImage, MetadataRecord, ObjectState, StreamImage, StreamState};
 use crate::probe::Probe;
 use std::collections::BTreeMap;
 
@@ -34,8 +34,9 @@ pub(super) fn facts(image: &ClusterImage, record: &MetadataRecord, closers: &Clo
             }
         }
         MetadataRecord::Range { stream, epoch, start_offset, broker, .. } => {
-            let (stream, epoch, broker, end_offset) = (*stream, *epoch, *broker, *start_offset);
-            tell(Probe::StreamOpened { stream, epoch, broker, end_offset });
+            let Some(StreamImage { tag: tp, .. }) = image.streams.get(stream) else { return };
+            let (stream, tp, epoch, broker, end_offset) = (*stream, *tp, *epoch, *broker, *start_offset);
+            tell(Probe::StreamOpened { stream, tp, epoch, broker, end_offset });
         }
         MetadataRecord::Stream { stream, epoch, start_offset, opened, .. } => {
             let Some(before) = image.streams.get(stream) else { return };
