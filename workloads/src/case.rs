@@ -76,7 +76,10 @@ impl Case {
         entries.sort_by_key(|entry| (entry.start, entry.end));
         let told = |entry: &&Entry| {
             let (start, end) = (seconds(entry.start), seconds(entry.end));
-            format!("{start} s to {end} s: {}", entry.what)
+            match entry.aim {
+                Some(aim) => format!("from {start} s on, until {end} s: {aim}: {}", entry.happening()),
+                None => format!("{start} s to {end} s: {}", entry.what),
+            }
         };
         let mut lines: Vec<String> = entries.iter().map(told).collect();
         match &storm.operations {

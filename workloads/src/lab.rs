@@ -25,6 +25,7 @@ pub use totals::{Reached, Totals};
 use crate::case::Case;
 use crate::recording::HistoryReport;
 use crate::scenario::{Listeners, RunOptions, Scenario};
+use crate::storm::Struck;
 use wavetank_models::anomaly::{Fate, Operation};
 use wavetank_models::world::Event;
 use wavetank_sim::{
@@ -55,6 +56,8 @@ pub struct RunReport {
     pub history: HistoryReport,
     /// Operations that met something beyond the ordinary, and what: the list that replays it.
     pub met: Vec<(Operation, Fate)>,
+    /// Faults that waited for a step, and whose step came.
+    pub struck: Vec<Struck>,
     /// The last events, one line each, oldest first; only kept when something is wrong.
     pub led_here: Vec<String>,
 }

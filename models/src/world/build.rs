@@ -139,6 +139,7 @@ impl World {
             recording: None,
             probes: None,
             director: None,
+            lookout: None,
             scratch: super::Scratch::default(),
         }
     }

@@ -35,7 +35,7 @@ mod record;
 mod usage;
 
 pub use build::{Behaviour, CloudSpec, Factory, launch};
-pub use control::{Action, Director, Failure, HISTORY, Witness};
+pub use control::{Action, Director, Failure, HISTORY, Lookout, Said, Witness};
 pub(crate) use event::DownloadKey;
 pub use event::{Event, InputKey, RequestKey};
 pub use guest::Guest;
@@ -119,6 +119,7 @@ pub struct World {
     recording: Option<Box<Recording>>,
     probes: Option<Box<dyn ProbeSink>>,
     director: Option<Box<dyn Director>>,
+    lookout: Option<Box<dyn Lookout>>,
     scratch: Scratch,
 }
 
@@ -142,6 +143,7 @@ impl Dispatch<Event> for World {
                 // Not earlier: a connection at the instant of the restart must not come before the boot.
                 self.network.listen(self.endpoint(life));
                 self.step(core, life, Input::Boot);
+                self.tell_lookout(core, life, Said::Started);
             }
             Event::Timer { timer, token } => {
                 // A timer that was taken back while its node was paused is gone from the table.

@@ -20,9 +20,9 @@ use crate::lab::RunReport;
 use crate::mutant::Mutant;
 use crate::recording::HistoryReport;
 use crate::scenario::{Listeners, RunOptions};
-use crate::storm::{LONGEST, Misfit, Operations, Role, Storm, Target, Targets};
+use crate::storm::{LONGEST, Misfit, Operations, Role, Storm, Strikes, Target, Targets};
 use judge::{Breach, Judge, Rule};
-use keeper::{Keeper, Shared};
+use keeper::{Keeper, Shared, Trims};
 use medium::{Berth, Place};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -52,12 +52,19 @@ pub enum Plan {
     Storm,
     /// A storm of owners that stop for a while and go on, and of requests that come twice.
     Zombies,
+    /// An owner that hardly begins before it dies again, while many of its requests land late: what one life leaves on its way
+    /// lands in the place of what the next one has trimmed.
+    ShortLives,
     /// One owner, in peace but for requests that come twice; it stops appending when the storm would end.
     Duplicates,
 }
 
 impl Plan {
     fn draw(medium: Medium, choices: &Choices) -> Plan {
+        // A stream of its own: it came later.
+        if medium.is_of_objects() && choices.stream(Domain::new("bare-log/short-lives"), 0).ratio(1, 4) {
+            return Plan::ShortLives;
+        }
         let mut stream = choices.stream(Domain::new("bare-log/plan"), 0);
         match stream.range(0..8) {
             0 | 1 => Plan::Zombies,
@@ -71,6 +78,7 @@ impl Plan {
         match self {
             Plan::Storm => "a storm",
             Plan::Zombies => "owners that stop and go on, and requests that come twice",
+            Plan::ShortLives => "an owner that dies again and again just after its start, and requests that land late",
             Plan::Duplicates => "requests that come twice, and nothing else",
         }
     }
@@ -86,6 +94,9 @@ pub struct Case {
     pub storm_ends: Nanos,
     /// When the run is.
     pub ends: Nanos,
+    /// The owner trims often, and little at a time; else seldom, and any part of what there is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trims_often: bool,
     /// What goes wrong.
     pub storm: Storm,
 }
@@ -95,7 +106,9 @@ impl Case {
     pub fn draw(medium: Medium, seed: u64) -> Case {
         let choices = Choices::new(seed);
         let plan = Plan::draw(medium, &choices);
-        Case { plan, storm_ends: STORM_ENDS, ends: RUN, storm: storm::draw(&choices, plan, medium) }
+        let storm = storm::draw(&choices, plan, medium);
+        let trims_often = plan == Plan::ShortLives || storm::trims_often(&choices);
+        Case { plan, storm_ends: STORM_ENDS, ends: RUN, trims_often, storm }
     }
 
     /// Whether it can be run.
@@ -103,7 +116,7 @@ impl Case {
     /// # Errors
     /// The first thing that does not fit.
     pub fn check(&self, medium: Medium) -> Result<(), Misfit> {
-        let Case { plan: _, storm_ends, ends, storm } = self;
+        let Case { plan: _, storm_ends, ends, trims_often: _, storm } = self;
         if *ends > LONGEST {
             return Err(Misfit::new("ends", format!("{ends} s: at most a day")));
         }
@@ -116,6 +129,9 @@ impl Case {
     /// For people.
     pub fn describe(&self) -> Vec<String> {
         let mut lines = vec![format!("around it: {}", self.plan.words())];
+        if self.trims_often {
+            lines.push("the owner trims often".into());
+        }
         lines.extend(self.storm.describe());
         lines
     }
@@ -142,6 +158,8 @@ pub fn run(medium: Medium, seed: u64, case: &Case, options: &RunOptions, listene
     };
     let (cloud, azs, hosts) = map();
     let shown = judge.clone();
+    let strikes = Strikes::default();
+    let struck = strikes.clone();
     launch(
         seed,
         limits,
@@ -152,9 +170,12 @@ pub fn run(medium: Medium, seed: u64, case: &Case, options: &RunOptions, listene
             let place = build_stores(world, core, azs, hosts);
             let Berth { spec, volume, share, rescuer } = medium.furnish(world, core.choices(), &place);
             let make = Arc::new(move |space: TokenSpace, mode| build(spec(mode), space, mutant));
+            let trims = if case.trims_often { Trims::Often } else { Trims::Seldom };
             let shared = match case.plan {
-                Plan::Storm | Plan::Zombies => Shared::new(judge, make, case.storm_ends, case.ends),
-                Plan::Duplicates => Shared::new(judge, make, Nanos::ZERO, case.storm_ends),
+                Plan::Storm | Plan::Zombies | Plan::ShortLives => {
+                    Shared::new(judge, make, trims, case.storm_ends, case.ends)
+                }
+                Plan::Duplicates => Shared::new(judge, make, trims, Nanos::ZERO, case.storm_ends),
             };
             let owner = world.add_node(core, "owner", place.owner, keeper(&shared, WalMode::Own));
             let rescuer = world.add_node(core, "rescuer", rescuer, keeper(&shared, WalMode::Failover));
@@ -162,7 +183,8 @@ pub fn run(medium: Medium, seed: u64, case: &Case, options: &RunOptions, listene
                 world.supervise(node, SUPERVISED);
             }
             case.storm.operations.begin(world, core);
-            case.storm.put_on_plan(world, core, &targets(world, &place, [owner, rescuer], volume, share));
+            let targets = targets(world, &place, [owner, rescuer], volume, share);
+            case.storm.put_on_plan(world, core, targets, &strikes);
             if case.storm.operations != Operations::Ordinary {
                 world.plan(core, case.storm_ends, Action::EndAnomalies);
             }
@@ -171,7 +193,7 @@ pub fn run(medium: Medium, seed: u64, case: &Case, options: &RunOptions, listene
                 world.plan(core, case.storm_ends + Nanos::secs(1), Action::Restart(node));
             }
         },
-        |world, core, outcome| Report { seed, case, judge: &shown }.of(world, core, outcome),
+        |world, core, outcome| Report { seed, case, judge: &shown, struck }.of(world, core, outcome),
     )
 }
 
@@ -241,6 +263,7 @@ struct Report<'a> {
     seed: u64,
     case: &'a Case,
     judge: &'a Judge,
+    struck: Strikes,
 }
 
 impl Report<'_> {
@@ -267,6 +290,7 @@ impl Report<'_> {
             drawn: self.case.describe(),
             history: HistoryReport::default(),
             met: world.anomalies().happened().to_vec(),
+            struck: self.struck.all(),
             led_here,
         }
     }
@@ -288,12 +312,12 @@ impl Report<'_> {
         let why = match (self.case.plan, &outcome.reason) {
             // It falls silent by itself.
             (Plan::Duplicates, _) => return None,
-            (Plan::Storm | Plan::Zombies, EndReason::TimeCap) => {
+            (Plan::Storm | Plan::Zombies | Plan::ShortLives, EndReason::TimeCap) => {
                 let last = self.judge.last_durable();
                 (last + STUCK <= self.case.ends).then(|| format!("nothing was acknowledged after {last} s"))?
             }
-            (Plan::Storm | Plan::Zombies, EndReason::Stopped(_)) => return None,
-            (Plan::Storm | Plan::Zombies, reason) => format!("the run ended early: {reason}"),
+            (Plan::Storm | Plan::Zombies | Plan::ShortLives, EndReason::Stopped(_)) => return None,
+            (Plan::Storm | Plan::Zombies | Plan::ShortLives, reason) => format!("the run ended early: {reason}"),
         };
         Some(Finding { severity: Severity::Stall, at_ns: outcome.now.0, by: "the bare log".into(), why })
     }

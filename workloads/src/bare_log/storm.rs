@@ -1,8 +1,11 @@
 //! What goes wrong around a log, drawn from the seed: families of faults, each off or on.
 
 use super::{Medium, Plan};
+use crate::cluster::draw_delay;
 use crate::harbour;
-use crate::storm::{Blow, Direction, Operations, Place, Role, ShareBlow, Storage, StoreBlow, Storm, VolumeBlow};
+use crate::storm::{
+    Aim, Blow, Direction, Entry, Kind, Operations, Place, Role, ShareBlow, Step, Storage, StoreBlow, Storm, VolumeBlow,
+};
 use wavetank_models::anomaly::AnomalyRates;
 use wavetank_models::cloud::object_store::ObjectRates;
 use wavetank_sim::{Choices, Domain, Nanos, Stream};
@@ -58,6 +61,67 @@ struct Draw {
     stream: Stream,
 }
 
+/// Steps of whoever has the log, that faults of either may wait for.
+const STEPS: [Step; 8] = [
+    Step::Said(Kind::Started),
+    Step::Said(Kind::WalAcquired),
+    Step::Said(Kind::WalTakenOver),
+    Step::Said(Kind::WalRecovered),
+    Step::Said(Kind::WalRecoveryEnded),
+    Step::Said(Kind::WalReset),
+    Step::Said(Kind::WalDurable),
+    Step::Said(Kind::WalTrimmed),
+];
+
+/// Whether a seed's owner trims its log often and little by little, as one does that uploads often. Then a trim may lie
+/// anywhere in the owner's first objects when it dies.
+pub(super) fn trims_often(choices: &Choices) -> bool {
+    choices.stream(Domain::new("bare-log/trims"), 0).ratio(1, 3)
+}
+
+/// Some of the faults that hit a process, in some seeds, wait for a step of it or of the other one.
+fn aim_some(storm: &mut Storm, choices: &Choices) {
+    let mut stream = choices.stream(Domain::new("bare-log/storm/aims"), 0);
+    if !stream.ratio(1, 2) {
+        return;
+    }
+    for entry in &mut storm.entries {
+        let hits_a_process =
+            matches!(&entry.what, Blow::Kill(_) | Blow::Pause(_) | Blow::PowerLoss(_) | Blow::Cut { .. });
+        if hits_a_process && stream.ratio(1, 2) {
+            let step = *stream.pick(&STEPS);
+            let nth = 1 + stream.range(0..8) as u32;
+            let (after, lasts) = (draw_delay(&mut stream), entry.end - entry.start);
+            entry.aim = Some(Aim { step, by: None, nth, after, lasts, at_doer: false });
+            entry.end = STORM_ENDS;
+        }
+    }
+}
+
+/// Each life of the owner ends between its start and its first uploads; two of five requests land up to three seconds late. A
+/// request of one life that lands in the next one lies where that one's first objects lay, which are trimmed by then.
+fn short_lives(choices: &Choices) -> Storm {
+    let mut stream = choices.stream(Domain::new("bare-log/short-lives"), 1);
+    let object = ObjectRates {
+        timed_out_ppm: 400_000,
+        applied_ppm: 1_000_000,
+        timeout: Nanos::millis(500),
+        late_by_max: Nanos::secs(3),
+        ..ObjectRates::default()
+    };
+    let operations = Operations::at(AnomalyRates { express: object.clone(), object, ..AnomalyRates::default() });
+    let mut storm = Storm { operations, ..Storm::default() };
+    let owner = Role::Owner.nth(0);
+    for nth in 1..30 {
+        let after = stream.nanos(Nanos::millis(100)..Nanos::millis(1_500));
+        let lasts = stream.nanos(Nanos::millis(10)..Nanos::millis(300));
+        let aim = Aim { step: Step::Said(Kind::WalReset), by: Some(owner), nth, after, lasts, at_doer: false };
+        let (family, start) = (Family::Kills.name().into(), Nanos::ZERO);
+        storm.entries.push(Entry { family, start, end: STORM_ENDS, aim: Some(aim), what: Blow::Kill(owner) });
+    }
+    storm
+}
+
 /// A seed's storm.
 pub(super) fn draw(choices: &Choices, plan: Plan, medium: Medium) -> Storm {
     let mut stream = choices.stream(Domain::new("bare-log/storm"), 0);
@@ -65,6 +129,7 @@ pub(super) fn draw(choices: &Choices, plan: Plan, medium: Medium) -> Storm {
     let pace = stream.nanos(Nanos::secs(2)..Nanos::secs(12));
     let drawn = Draw { medium, rates: rates(40_000), families, pace, stream };
     let draw = match plan {
+        Plan::ShortLives => return short_lives(choices),
         Plan::Storm => drawn,
         Plan::Zombies => {
             let families = vec![Family::Pauses, Family::Anomalies];
@@ -78,7 +143,9 @@ pub(super) fn draw(choices: &Choices, plan: Plan, medium: Medium) -> Storm {
             Draw { rates, families: vec![Family::Anomalies], ..drawn }
         }
     };
-    draw.all()
+    let mut storm = draw.all();
+    aim_some(&mut storm, choices);
+    storm
 }
 
 impl Draw {

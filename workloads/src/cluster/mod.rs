@@ -9,6 +9,7 @@
 //! killed; and at the end that everything became quiet: jobs too, whose output and latest checkpoint then hold all of it.
 
 mod admin;
+mod aims;
 pub mod budget;
 mod build;
 mod case;
@@ -31,6 +32,7 @@ mod size;
 mod storm;
 mod sustainable;
 
+pub(crate) use aims::draw_delay;
 pub use case::Case;
 pub use comparison::{Measured, compare};
 pub use jobs::{NotYet, supported};
@@ -43,7 +45,7 @@ use crate::compare::{Expected, Platform, Recorder};
 use crate::lab::RunReport;
 use crate::recording::{Heard, Readers, judge, recording};
 use crate::scenario::{Listeners, RunOptions};
-use crate::storm::Storm;
+use crate::storm::{Storm, Strikes};
 use build::{Builder, FIRST_TOPIC, Map};
 use cloud::CLOUD;
 use faults::{Conductor, judge_jobs};
@@ -112,6 +114,8 @@ fn carry_out(
     let meter = SharedMeter(Arc::new(Mutex::new(meter)));
     let marks = Arc::new(Mutex::new(Vec::new()));
     let jobs = Arc::new(Mutex::new(Vec::new()));
+    let strikes = Strikes::default();
+    let struck = strikes.clone();
     let is_explore = setup.purpose == Purpose::Explore;
     let drawn = if is_explore { case.describe() } else { Vec::new() };
     // Consumers are members of groups.
@@ -133,7 +137,7 @@ fn carry_out(
             let cluster = Builder { setup, size, mutant: options.mutant, knobs }.build(world, core, &hosts);
             let faults = if is_explore { Vec::new() } else { setup.scenario.faults.clone() };
             if is_explore {
-                storm::put_on_plan(storm, world, core, &cluster, size.load_ends());
+                storm::put_on_plan(storm, world, core, &cluster, size.load_ends(), &strikes);
             }
             let conductor = Conductor {
                 faults,
@@ -169,7 +173,7 @@ fn carry_out(
             if let Some(measurement) = &mut measurement {
                 measurement.faults = faults;
             }
-            let run = report.run(world, core, outcome, &meter);
+            let run = RunReport { struck: struck.all(), ..report.run(world, core, outcome, &meter) };
             ClusterReport { run, measurement }
         },
     )
@@ -291,6 +295,7 @@ impl Report<'_> {
             drawn: self.drawn,
             history,
             met: world.anomalies().happened().to_vec(),
+            struck: Vec::new(),
             led_here,
         }
     }

@@ -3,12 +3,13 @@
 //! Each family that the scenario names is on or off for a seed (swarm), so that rare combinations get whole runs to
 //! themselves. Whatever is broken is mended when the load ends.
 
+use super::aims;
 use super::budget;
 use super::build::Cluster;
 use super::case::Crew;
 use super::size::Setup;
 use crate::spec::scenario::{Family, Intensity};
-use crate::storm::{Blow, Direction, Member, Operations, Place, Role, StoreBlow, Storm, VolumeBlow};
+use crate::storm::{Blow, Direction, Member, Operations, Place, Role, StoreBlow, Storm, Strikes, VolumeBlow};
 use std::ops::Range;
 use wavetank_models::anomaly::AnomalyRates;
 use wavetank_models::cloud::object_store::ObjectRates;
@@ -36,7 +37,20 @@ pub(super) fn draw(setup: Setup<'_>, crew: &Crew, during: Range<Nanos>, choices:
     let families = drawn.filter(|(family, _)| budget::promise(kind, *family).is_drawn()).collect();
     let mut restarts = choices.stream(Domain::new("cluster/storm/restarts"), 0);
     let (quick, after) = (restarts.ratio(1, 2), restarts.nanos(Nanos::millis(100)..Nanos::secs(2)));
-    Draw { crew, families, quick_restart: quick.then_some(after), stream, storm: Storm::default() }.all(&during)
+    let draw = Draw { crew, families, quick_restart: quick.then_some(after), stream, storm: Storm::default() };
+    let mut storm = draw.all(&during);
+    aims::aim_some(&mut storm, during.end, choices);
+    storm
+}
+
+/// From one fault of a family to the next, on average.
+fn pace(intensity: Intensity, during: &Range<Nanos>) -> Nanos {
+    let length = during.end - during.start;
+    match intensity {
+        Intensity::Rare => length,
+        Intensity::Some => length.scale(1, 4),
+        Intensity::Often => length.scale(1, 10),
+    }
 }
 
 /// Puts a storm on the plan. Whatever is down or stopped when the load ends comes back.
@@ -46,10 +60,11 @@ pub(super) fn put_on_plan(
     core: &mut Core<Event>,
     cluster: &Cluster,
     load_ends: Nanos,
+    strikes: &Strikes,
 ) {
     storm.operations.begin(world, core);
     world.plan(core, load_ends, Action::EndAnomalies);
-    storm.put_on_plan(world, core, &cluster.targets());
+    storm.put_on_plan(world, core, cluster.targets(), strikes);
     for member in cluster.members() {
         world.plan(core, load_ends, Action::Resume(member.node));
         world.plan(core, load_ends + Nanos::secs(1), Action::Restart(member.node));
@@ -64,12 +79,7 @@ impl Draw<'_> {
     fn all(mut self, during: &Range<Nanos>) -> Storm {
         self.storm.operations = Operations::at(self.rates());
         for (family, intensity) in std::mem::take(&mut self.families) {
-            let length = during.end - during.start;
-            let pace = match intensity {
-                Intensity::Rare => length,
-                Intensity::Some => length.scale(1, 4),
-                Intensity::Often => length.scale(1, 10),
-            };
+            let pace = pace(intensity, during);
             let mut at = during.start + self.stream.exponential(pace);
             while at < during.end {
                 let span = self.stream.nanos(Nanos::millis(50)..Nanos::secs(20));

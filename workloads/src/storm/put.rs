@@ -1,9 +1,11 @@
 //! A storm goes on a world's plan.
 
 use super::blow::{Blow, Direction, Place, ShareBlow, Storage, StoreBlow, VolumeBlow};
+use super::lookout::{Lookout, Strikes, Waiting};
 use super::member::Member;
-use super::{Entry, Operations, Storm};
+use super::{Operations, Storm};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use wavetank_models::anomaly::Anomalies;
 use wavetank_models::cloud::express::ExpressFault;
 use wavetank_models::cloud::host::HostFault;
@@ -72,81 +74,87 @@ impl Operations {
 }
 
 impl Storm {
-    /// Puts the entries on the plan, in their order.
-    pub(crate) fn put_on_plan(&self, world: &mut World, core: &mut Core<Event>, targets: &Targets) {
-        for entry in &self.entries {
-            entry.put_on_plan(world, core, targets);
+    /// Puts the entries on the plan, in their order; those that wait for a step go on it when the step comes, and the
+    /// strikes tell of them.
+    pub(crate) fn put_on_plan(&self, world: &mut World, core: &mut Core<Event>, targets: Targets, strikes: &Strikes) {
+        let mut waiting = Vec::new();
+        for (place, entry) in self.entries.iter().enumerate() {
+            let (start, end, what) = (entry.start, entry.end, entry.what.clone());
+            match entry.aim {
+                Some(aim) => waiting.push(Waiting { entry: place, aim, start, end, what, seen: 0 }),
+                None => put(&entry.what, world, core, &targets, start..end),
+            }
+        }
+        if !waiting.is_empty() {
+            world.set_lookout(Box::new(Lookout::new(waiting, targets, strikes.clone())));
         }
     }
 }
 
-impl Entry {
-    fn put_on_plan(&self, world: &mut World, core: &mut Core<Event>, targets: &Targets) {
-        let mut plan = |at: Nanos, action| world.plan(core, at, action);
-        let (start, end) = (self.start, self.end);
-        let fault = match &self.what {
-            Blow::Kill(member) => {
-                let node = targets.at(*member).node;
-                plan(start, Action::Kill(node));
-                return plan(end, Action::Restart(node));
+/// Puts a blow on the plan.
+pub(super) fn put(what: &Blow, world: &mut World, core: &mut Core<Event>, targets: &Targets, during: Range<Nanos>) {
+    let mut plan = |at: Nanos, action| world.plan(core, at, action);
+    let (start, end) = (during.start, during.end);
+    let fault = match what {
+        Blow::Kill(member) => {
+            let node = targets.at(*member).node;
+            plan(start, Action::Kill(node));
+            return plan(end, Action::Restart(node));
+        }
+        Blow::Terminate(member) => {
+            let node = targets.at(*member).node;
+            plan(start, Action::Signal(node, Signal::Terminate));
+            return plan(end, Action::Restart(node));
+        }
+        Blow::Pause(member) => {
+            let node = targets.at(*member).node;
+            plan(start, Action::Pause(node));
+            return plan(end, Action::Resume(node));
+        }
+        Blow::PowerLoss(member) => {
+            let host = targets.at(*member).host;
+            plan(start, Action::PowerLoss(host, Survival::Drawn));
+            let there = targets.members.values().filter(|target| target.host == host);
+            return there.for_each(|target| plan(end, Action::Restart(target.node)));
+        }
+        Blow::Clock { of, jump_ns, drift_ppb } => {
+            let node = targets.at(*of).node;
+            plan(start, Action::JumpClock(node, *jump_ns));
+            if let Some(drift) = drift_ppb {
+                plan(start, Action::DriftClock(node, *drift));
+                plan(end, Action::DriftClock(node, 0));
             }
-            Blow::Terminate(member) => {
-                let node = targets.at(*member).node;
-                plan(start, Action::Signal(node, Signal::Terminate));
-                return plan(end, Action::Restart(node));
-            }
-            Blow::Pause(member) => {
-                let node = targets.at(*member).node;
-                plan(start, Action::Pause(node));
-                return plan(end, Action::Resume(node));
-            }
-            Blow::PowerLoss(member) => {
-                let host = targets.at(*member).host;
-                plan(start, Action::PowerLoss(host, Survival::Drawn));
-                let there = targets.members.values().filter(|target| target.host == host);
-                return there.for_each(|target| plan(end, Action::Restart(target.node)));
-            }
-            Blow::Clock { of, jump_ns, drift_ppb } => {
-                let node = targets.at(*of).node;
-                plan(start, Action::JumpClock(node, *jump_ns));
-                if let Some(drift) = drift_ppb {
-                    plan(start, Action::DriftClock(node, *drift));
-                    plan(end, Action::DriftClock(node, 0));
-                }
-                return;
-            }
-            Blow::MovePartition { topic, partition, to } => {
-                let moves = targets.moves.as_ref().expect("a checked storm moves partitions where there are any");
-                let order = (moves.order)(*topic, *partition, to.number);
-                return plan(start, Action::Signal(moves.admin, Signal::Order(order)));
-            }
-            Blow::PauseHost(member) => Fault::Host(targets.at(*member).host, HostFault::Pause),
-            Blow::SlowHost { of, factor } => {
-                Fault::Host(targets.at(*of).host, HostFault::Slow { num: *factor, den: 1 })
-            }
-            Blow::ZoneDown(zone) => Fault::AzDown(targets.zones[*zone as usize]),
-            Blow::Cut { .. } | Blow::Clog { .. } | Blow::Grey { .. } | Blow::Resets { .. } => {
-                Fault::Network(network_fault(&self.what, targets))
-            }
-            Blow::Volume { of, fault } => {
-                let volume = targets.at(*of).volume.expect("a checked storm hits the volumes that there are");
-                Fault::Volume(volume, volume_fault(*fault))
-            }
-            Blow::Store(StoreBlow::Brownout { latency_percent, error_ppm }) => {
-                let (latency_percent, error_ppm) = (*latency_percent, *error_ppm);
-                Fault::Object(targets.store, ObjectStoreFault::Brownout { az: None, latency_percent, error_ppm })
-            }
-            Blow::Store(StoreBlow::Outage) => Fault::Object(targets.store, ObjectStoreFault::Outage { az: None }),
-            Blow::ExpressDown(store) => Fault::Express(targets.express[*store as usize], ExpressFault::AzDown),
-            Blow::Share(fault) => {
-                let share = targets.share.expect("a checked storm hits a share where there is one");
-                Fault::Nfs(share, share_fault(*fault))
-            }
-        };
-        let id = world.next_fault_id();
-        world.plan(core, start, Action::Inject(id, fault));
-        world.plan(core, end, Action::Heal(id));
-    }
+            return;
+        }
+        Blow::MovePartition { topic, partition, to } => {
+            let moves = targets.moves.as_ref().expect("a checked storm moves partitions where there are any");
+            let order = (moves.order)(*topic, *partition, to.number);
+            return plan(start, Action::Signal(moves.admin, Signal::Order(order)));
+        }
+        Blow::PauseHost(member) => Fault::Host(targets.at(*member).host, HostFault::Pause),
+        Blow::SlowHost { of, factor } => Fault::Host(targets.at(*of).host, HostFault::Slow { num: *factor, den: 1 }),
+        Blow::ZoneDown(zone) => Fault::AzDown(targets.zones[*zone as usize]),
+        Blow::Cut { .. } | Blow::Clog { .. } | Blow::Grey { .. } | Blow::Resets { .. } => {
+            Fault::Network(network_fault(what, targets))
+        }
+        Blow::Volume { of, fault } => {
+            let volume = targets.at(*of).volume.expect("a checked storm hits the volumes that there are");
+            Fault::Volume(volume, volume_fault(*fault))
+        }
+        Blow::Store(StoreBlow::Brownout { latency_percent, error_ppm }) => {
+            let (latency_percent, error_ppm) = (*latency_percent, *error_ppm);
+            Fault::Object(targets.store, ObjectStoreFault::Brownout { az: None, latency_percent, error_ppm })
+        }
+        Blow::Store(StoreBlow::Outage) => Fault::Object(targets.store, ObjectStoreFault::Outage { az: None }),
+        Blow::ExpressDown(store) => Fault::Express(targets.express[*store as usize], ExpressFault::AzDown),
+        Blow::Share(fault) => {
+            let share = targets.share.expect("a checked storm hits a share where there is one");
+            Fault::Nfs(share, share_fault(*fault))
+        }
+    };
+    let id = world.next_fault_id();
+    world.plan(core, start, Action::Inject(id, fault));
+    world.plan(core, end, Action::Heal(id));
 }
 
 /// Of the blows that are the network's.

@@ -118,6 +118,7 @@ impl Active {
         probes.into_iter().for_each(|probe| cx.probe(probe));
         if !records.is_empty() {
             let offset = quorum.append(cx, records);
+            cx.mark("controller: a change waits for its majority");
             assert_eq!(offset, self.next.next, "the next image is what the log adds up to");
             self.next.next = MetadataOffset(offset.0 + 1);
             self.due.no_op = cx.monotonic() + spec.options.idle_interval;

@@ -29,7 +29,7 @@ fn sizes(case: &Case, smaller: impl Fn(&Size) -> Vec<Size>) -> Vec<Case> {
 }
 
 /// Numbers below one, down to the least, the smallest first: the least, a quarter, half, one less.
-fn below(of: u64, least: u64) -> Vec<u64> {
+pub(super) fn below(of: u64, least: u64) -> Vec<u64> {
     let mut numbers: Vec<u64> = [least, of / 4, of / 2, of.saturating_sub(1)].into();
     numbers.retain(|n| (least..of).contains(n));
     numbers.dedup();
