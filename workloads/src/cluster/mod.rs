@@ -23,6 +23,7 @@ mod knobs;
 mod log_starts;
 mod meter;
 mod moves;
+mod patterns;
 mod promises;
 mod rate_controller;
 mod reader_meter;

@@ -7,6 +7,7 @@ use super::aims;
 use super::budget;
 use super::build::Cluster;
 use super::case::Crew;
+use super::patterns;
 use super::size::Setup;
 use crate::spec::scenario::{Family, Intensity};
 use crate::storm::{Blow, Direction, Member, Operations, Place, Role, StoreBlow, Storm, Strikes, VolumeBlow};
@@ -32,15 +33,34 @@ struct Draw<'a> {
 pub(super) fn draw(setup: Setup<'_>, crew: &Crew, during: Range<Nanos>, choices: &Choices) -> Storm {
     let mut stream = choices.stream(Domain::new("cluster/storm"), 0);
     let (storm, kind) = (&setup.scenario.storm, setup.platform.kind);
+    let has_own_stream = |family: Family| own_stream(family).is_some();
     // Each takes its draw, so that a platform's budget does not shift the others.
-    let drawn = storm.families.iter().copied().filter(|_| stream.ratio(1, 2));
+    let drawn = storm.families.iter().copied().filter(|(family, _)| !has_own_stream(*family));
+    let drawn = drawn.filter(|_| stream.ratio(1, 2));
     let families = drawn.filter(|(family, _)| budget::promise(kind, *family).is_drawn()).collect();
     let mut restarts = choices.stream(Domain::new("cluster/storm/restarts"), 0);
     let (quick, after) = (restarts.ratio(1, 2), restarts.nanos(Nanos::millis(100)..Nanos::secs(2)));
     let draw = Draw { crew, families, quick_restart: quick.then_some(after), stream, storm: Storm::default() };
     let mut storm = draw.all(&during);
+    for (family, intensity) in setup.scenario.storm.families.iter().copied() {
+        if let Some(mut stream) = own_stream(family).map(|entity| choices.stream(OWN_STREAMS, entity))
+            && stream.ratio(1, 3)
+            && budget::promise(kind, family).is_drawn()
+        {
+            patterns::draw(&mut storm, family, pace(intensity, &during), crew, &during, &mut stream);
+        }
+    }
     aims::aim_some(&mut storm, during.end, choices);
     storm
+}
+
+/// Streams of families by themselves.
+const OWN_STREAMS: Domain = Domain::new("cluster/storm/family");
+
+/// Which stream a family has to itself: those from zone hits on, so that a further one shifts none.
+fn own_stream(family: Family) -> Option<u64> {
+    let place = |of: Family| Family::ALL.iter().position(|(_, known)| *known == of).expect("every family is listed");
+    place(family).checked_sub(place(Family::ZoneHit)).map(|place| place as u64)
 }
 
 /// From one fault of a family to the next, on average.
@@ -158,6 +178,7 @@ impl Draw<'_> {
                 let (topic, partition) = *self.stream.pick(&partitions);
                 Some(Blow::MovePartition { topic, partition, to: broker })
             }
+            family => unreachable!("{} has a stream of its own", family.name()),
         };
         if let Some(what) = what {
             self.push(family, during, what);
