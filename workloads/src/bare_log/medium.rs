@@ -101,14 +101,6 @@ impl Medium {
         Medium::ALL.into_iter().find(|medium| medium.name() == name).ok_or_else(unknown)
     }
 
-    /// Whether the log is one of objects.
-    pub(super) fn is_of_objects(self) -> bool {
-        match self {
-            Medium::Object | Medium::Express => true,
-            Medium::Gp3 | Medium::Io2 | Medium::Regional | Medium::Nfs => false,
-        }
-    }
-
     /// Whom and what a storm can aim at.
     pub(super) fn roster(self) -> Roster {
         let has_volume = matches!(self, Medium::Gp3 | Medium::Io2 | Medium::Regional);

@@ -52,8 +52,8 @@ pub enum Plan {
     Storm,
     /// A storm of owners that stop for a while and go on, and of requests that come twice.
     Zombies,
-    /// An owner that hardly begins before it dies again, while many of its requests land late: what one life leaves on its way
-    /// lands in the place of what the next one has trimmed.
+    /// An owner that hardly begins before it dies again, on a log of objects whose store is slow now and then: what one life
+    /// leaves on its way lands in the place of what the next one has trimmed.
     ShortLives,
     /// One owner, in peace but for requests that come twice; it stops appending when the storm would end.
     Duplicates,
@@ -62,7 +62,7 @@ pub enum Plan {
 impl Plan {
     fn draw(medium: Medium, choices: &Choices) -> Plan {
         // A stream of its own: it came later.
-        if medium.is_of_objects() && choices.stream(Domain::new("bare-log/short-lives"), 0).ratio(1, 4) {
+        if medium == Medium::Object && choices.stream(Domain::new("bare-log/short-lives"), 0).ratio(1, 4) {
             return Plan::ShortLives;
         }
         let mut stream = choices.stream(Domain::new("bare-log/plan"), 0);
@@ -78,7 +78,9 @@ impl Plan {
         match self {
             Plan::Storm => "a storm",
             Plan::Zombies => "owners that stop and go on, and requests that come twice",
-            Plan::ShortLives => "an owner that dies again and again just after its start, and requests that land late",
+            Plan::ShortLives => {
+                "an owner that dies again and again just after its start, and a store that is slow now and then"
+            }
             Plan::Duplicates => "requests that come twice, and nothing else",
         }
     }
@@ -172,9 +174,9 @@ pub fn run(medium: Medium, seed: u64, case: &Case, options: &RunOptions, listene
             let make = Arc::new(move |space: TokenSpace, mode| build(spec(mode), space, mutant));
             let trims = if case.trims_often { Trims::Often } else { Trims::Seldom };
             let shared = match case.plan {
-                Plan::Storm | Plan::Zombies | Plan::ShortLives => {
-                    Shared::new(judge, make, trims, case.storm_ends, case.ends)
-                }
+                Plan::Storm | Plan::Zombies => Shared::new(judge, make, trims, case.storm_ends, case.ends),
+                // A rescuer would move the log's end.
+                Plan::ShortLives => Shared::new(judge, make, trims, Nanos::ZERO, case.ends),
                 Plan::Duplicates => Shared::new(judge, make, trims, Nanos::ZERO, case.storm_ends),
             };
             let owner = world.add_node(core, "owner", place.owner, keeper(&shared, WalMode::Own));

@@ -13,6 +13,9 @@ use wavetank_sim::{Choices, Domain, Nanos, Stream};
 /// Nothing goes wrong after this.
 pub(super) const STORM_ENDS: Nanos = Nanos::secs(40);
 
+/// Of a storm of short lives, up to which trim they wait for one.
+const TRIMS: u32 = 80;
+
 /// A family of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Family {
@@ -98,26 +101,32 @@ fn aim_some(storm: &mut Storm, choices: &Choices) {
     }
 }
 
-/// Each life of the owner ends between its start and its first uploads; two of five requests land up to three seconds late. A
-/// request of one life that lands in the next one lies where that one's first objects lay, which are trimmed by then.
+/// Lives of the owner end just after one of their first trims is written down; every other one in a short time in which the
+/// store is slow, so that what it has on its way lands when the next life has begun, where that one's first objects lay, which
+/// are trimmed and deleted by then.
 fn short_lives(choices: &Choices) -> Storm {
     let mut stream = choices.stream(Domain::new("bare-log/short-lives"), 1);
-    let object = ObjectRates {
-        timed_out_ppm: 400_000,
-        applied_ppm: 1_000_000,
-        timeout: Nanos::millis(500),
-        late_by_max: Nanos::secs(3),
-        ..ObjectRates::default()
-    };
-    let operations = Operations::at(AnomalyRates { express: object.clone(), object, ..AnomalyRates::default() });
-    let mut storm = Storm { operations, ..Storm::default() };
+    let mut storm = Storm::default();
     let owner = Role::Owner.nth(0);
-    for nth in 1..30 {
-        let after = stream.nanos(Nanos::millis(100)..Nanos::millis(1_500));
-        let lasts = stream.nanos(Nanos::millis(10)..Nanos::millis(300));
-        let aim = Aim { step: Step::Said(Kind::WalReset), by: Some(owner), nth, after, lasts, at_doer: false };
-        let (family, start) = (Family::Kills.name().into(), Nanos::ZERO);
-        storm.entries.push(Entry { family, start, end: STORM_ENDS, aim: Some(aim), what: Blow::Kill(owner) });
+    let (mut nth, mut is_slow) = (0, false);
+    while nth < TRIMS {
+        nth += 1 + stream.range(0..2) as u32;
+        is_slow = !is_slow;
+        let mut dies_after = stream.nanos(Nanos::millis(100)..Nanos::millis(450));
+        let mut push = |family: Family, after, lasts, what| {
+            let aim = Aim { step: Step::Said(Kind::WalTrimmed), by: Some(owner), nth, after, lasts, at_doer: false };
+            let (family, start) = (family.name().into(), Nanos::ZERO);
+            storm.entries.push(Entry { family, start, end: STORM_ENDS, aim: Some(aim), what });
+        };
+        if is_slow {
+            let slow = stream.nanos(Nanos::millis(250)..Nanos::millis(900));
+            let latency_percent = 1_500 + stream.range(0..4_000) as u32;
+            let what = Blow::Store(StoreBlow::Brownout { latency_percent, error_ppm: 0 });
+            push(Family::Devices, dies_after, slow, what);
+            dies_after += slow;
+        }
+        let down = stream.nanos(Nanos::millis(10)..Nanos::millis(100));
+        push(Family::Kills, dies_after, down, Blow::Kill(owner));
     }
     storm
 }

@@ -99,6 +99,8 @@ const TABLE: [(Family, [Promise; 5]); Family::ALL.len()] = [
     (Family::ShareStall, [Untouched, Untouched, Untouched, Untouched, StandsStill]),
     // Logs of objects wait; the others wait when they are full.
     (Family::ObjectStoreOutage, [StandsStill; 5]),
+    // It is fenced and failed over; until then it may have to wait for what only controllers say.
+    (Family::QuorumCut, [GoesOn; 5]),
 ];
 
 /// What ends a platform's promise, in the order of [`PlatformKind::ALL`]. A storm never does it: what was acknowledged and

@@ -51,6 +51,7 @@ impl Draw<'_> {
             Family::HitAgain => return self.hit_again(at, span, broker),
             Family::RescuerCrash => return self.rescuer_crash(at, broker),
             Family::LateMessages => return self.late_messages(at, broker),
+            Family::QuorumCut => return self.quorum_cut(at, broker),
             Family::HostPause => {
                 Blow::PauseHost(*self.stream.pick(&[brokers, controllers, self.crew.jobs.clone()].concat()))
             }
@@ -176,9 +177,12 @@ impl Draw<'_> {
     }
 
     /// A broker is away for longer than its session, and whoever rescues is hit at a step of the rescue; perhaps its successor
-    /// too.
+    /// too. Or the rescuer is slow, and the broker is back before the rescue is done.
     fn rescuer_crash(&mut self, at: Nanos, broker: Member) {
         const RESCUE: [Kind; 3] = [Kind::FailoverBegan, Kind::WalTakenOver, Kind::FailoverDone];
+        if self.stream.ratio(1, 2) {
+            return self.slow_rescue(at, broker);
+        }
         let away = self.stream.nanos(Nanos::secs(12)..Nanos::secs(30));
         let first = self.blow(broker);
         self.push(at, away, first);
@@ -190,22 +194,59 @@ impl Draw<'_> {
         }
     }
 
-    /// What it asks of the controllers is on its way when it dies, and comes when it has begun again; or stays on its way while
-    /// others go on.
+    /// A broker stops in the middle of an upload, and goes on with it when somebody else has its log and has not done its work.
+    fn slow_rescue(&mut self, at: Nanos, broker: Member) {
+        let step = *self.stream.pick(&[
+            Step::Mark("storage: objects were prepared"),
+            Step::Mark("storage: a commit was asked for"),
+            Step::Said(Kind::Appended),
+        ]);
+        let nth = 1 + self.stream.range(0..3) as u32;
+        let (after, lasts) =
+            (self.stream.nanos(Nanos::ZERO..Nanos::millis(60)), self.stream.nanos(Nanos::secs(10)..Nanos::secs(18)));
+        let stops = if self.stream.ratio(3, 4) { Blow::Pause(broker) } else { Blow::PauseHost(broker) };
+        self.push_aimed(at, Aim { step, by: Some(broker), nth, after, lasts, at_doer: false }, stops);
+        let step = Step::Said(*self.stream.pick(&[Kind::FailoverBegan, Kind::WalTakenOver, Kind::WalRecoveryEnded]));
+        let (after, lasts) =
+            (self.stream.nanos(Nanos::ZERO..Nanos::millis(200)), self.stream.nanos(Nanos::secs(3)..Nanos::secs(12)));
+        self.push_aimed(at, Aim { step, by: None, nth: 1, after, lasts, at_doer: true }, Blow::Pause(broker));
+    }
+
+    /// Between a broker and all controllers; clients still reach it.
+    fn quorum_cut(&mut self, at: Nanos, broker: Member) {
+        let lasts = self.stream.nanos(Nanos::secs(6)..Nanos::secs(30));
+        let direction = if self.stream.ratio(3, 4) { Direction::TwoWay } else { Direction::OneWay };
+        for controller in self.crew.roster.all(Role::Controller) {
+            let (from, to) = (Place::Member(broker), Place::Member(controller));
+            self.push(at, lasts, Blow::Cut { from, to, direction });
+        }
+    }
+
+    /// What it asks of the controllers is on its way when it dies, and comes when it has begun again; or the answers are lost,
+    /// and it asks again what was done long ago.
     fn late_messages(&mut self, at: Nanos, broker: Member) {
         const ASKED: [&str; 2] = ["storage: a commit was asked for", "storage: objects were prepared"];
         let step = Step::Mark(ASKED[self.stream.weighted(&[3, 1])]);
         let nth = 1 + self.stream.range(0..4) as u32;
-        let held = self.stream.nanos(Nanos::millis(200)..Nanos::secs(15));
         let aim = |after, lasts| Aim { step, by: Some(broker), nth, after, lasts, at_doer: false };
-        let (from, controllers) = (Place::Member(broker), self.crew.roster.all(Role::Controller));
-        for to in controllers.into_iter().map(Place::Member) {
-            self.push_aimed(at, aim(Nanos::ZERO, held), Blow::Clog { from, to });
+        let (here, controllers) = (Place::Member(broker), self.crew.roster.all(Role::Controller));
+        let answers = self.stream.ratio(1, 2);
+        let held = self.stream.nanos(Nanos::millis(200)..Nanos::secs(15));
+        let after = self.stream.nanos(Nanos::ZERO..Nanos::millis(4));
+        for there in controllers.into_iter().map(Place::Member) {
+            if answers {
+                let what = Blow::Cut { from: there, to: here, direction: Direction::OneWay };
+                self.push_aimed(at, aim(after, held), what);
+            } else {
+                self.push_aimed(at, aim(Nanos::ZERO, held), Blow::Clog { from: here, to: there });
+            }
         }
         let dies_after = self.stream.nanos(Nanos::millis(1)..Nanos::millis(300));
         let down = self.stream.nanos(Nanos::millis(50)..Nanos::secs(3));
         let what = if self.stream.ratio(2, 3) { Blow::Kill(broker) } else { Blow::Pause(broker) };
-        self.push_aimed(at, aim(dies_after, down), what);
+        if !answers || self.stream.ratio(1, 3) {
+            self.push_aimed(at, aim(dies_after, down), what);
+        }
     }
 
     /// From everybody, from other controllers, or from brokers; heard and not hearing, or neither.
@@ -221,7 +262,7 @@ impl Draw<'_> {
     fn controller_volume(&mut self) -> VolumeBlow {
         match self.stream.weighted(&[3, 3, 1, 2]) {
             0 => VolumeBlow::Stall,
-            1 => VolumeBlow::Slow { latency_factor: 50, throughput_divisor: 50 },
+            1 => VolumeBlow::Slow { latency_factor: 20, throughput_divisor: 20 },
             2 => VolumeBlow::Full,
             _ => VolumeBlow::WriteErrors,
         }

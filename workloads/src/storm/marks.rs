@@ -1,7 +1,7 @@
 //! Situations that processes mark, by name: steps that a fault can wait for. A test holds the list against the sources.
 
 /// All of them, in the order of the alphabet.
-pub(super) const ALL: [&str; 86] = [
+pub(super) const ALL: [&str; 87] = [
     "admin: a partition was reassigned",
     "admin: a reassignment was refused",
     "boat: a connection was reset under it",
@@ -31,6 +31,7 @@ pub(super) const ALL: [&str; 86] = [
     "controller: a voter was so far behind that it got a snapshot",
     "controller: an old epoch's commit was refused",
     "controller: election with split vote",
+    "controller: gave its vote",
     "controller: halted on a storage error",
     "controller: recovery cut off an unsynced tail of the metadata log",
     "controller: the balancer moved partitions",

@@ -28,6 +28,8 @@ pub enum Kind {
     Started,
     /// A controller has become the active one.
     ControllerElected,
+    /// A controller has learned that an entry of the metadata log is committed.
+    MetadataCommitted,
     /// The quorum has fenced a broker: the step is the broker's.
     BrokerFenced,
     /// The quorum has unfenced a broker, which is ready again: the step is the broker's.
@@ -96,9 +98,10 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, with their names in files.
-    const ALL: [(&'static str, Kind); 34] = [
+    const ALL: [(&'static str, Kind); 35] = [
         ("started", Kind::Started),
         ("controller-elected", Kind::ControllerElected),
+        ("metadata-committed", Kind::MetadataCommitted),
         ("broker-fenced", Kind::BrokerFenced),
         ("broker-unfenced", Kind::BrokerUnfenced),
         ("stream-opened", Kind::StreamOpened),
@@ -138,6 +141,7 @@ impl Kind {
         let by_itself = |kind| Some((kind, None));
         match probe {
             Probe::ControllerElected { .. } => by_itself(Kind::ControllerElected),
+            Probe::MetadataCommitted { .. } => by_itself(Kind::MetadataCommitted),
             Probe::BrokerFenced { broker, .. } => Some((Kind::BrokerFenced, Some(*broker))),
             Probe::BrokerUnfenced { broker, .. } => Some((Kind::BrokerUnfenced, Some(*broker))),
             Probe::StreamOpened { broker, .. } => Some((Kind::StreamOpened, Some(*broker))),
@@ -170,8 +174,7 @@ impl Kind {
             Probe::JobFailed { .. } => by_itself(Kind::JobFailed),
             Probe::JobRestored { .. } => by_itself(Kind::JobRestored),
             Probe::Emitted { .. } => by_itself(Kind::Emitted),
-            Probe::MetadataCommitted { .. }
-            | Probe::StreamClosed { .. }
+            Probe::StreamClosed { .. }
             | Probe::CommitRefusedAfterApplied { .. }
             | Probe::Sent { .. }
             | Probe::GaveUp { .. }

@@ -90,9 +90,9 @@ pub enum Family {
     SwizzleClog,
     /// A broker that has just come back is hit again.
     HitAgain,
-    /// A broker dies, and whoever takes its log over is hit while it rescues.
+    /// A broker is away, and whoever takes its log over is hit while it rescues, or is so slow that the broker is back before.
     RescuerCrash,
-    /// What a broker has just sent is held while it dies and comes back.
+    /// What a broker has just asked of the controllers is held while it dies and comes back, or the answers are lost.
     LateMessages,
     /// Hosts stand still, with everything on them: a collection of garbage, a live migration.
     HostPause,
@@ -120,11 +120,13 @@ pub enum Family {
     ShareStall,
     /// The object store answers nobody for a while.
     ObjectStoreOutage,
+    /// Brokers and controllers do not hear each other, and clients still reach the brokers.
+    QuorumCut,
 }
 
 impl Family {
     /// All of them, with their names in scenarios.
-    pub const ALL: [(&'static str, Family); 41] = [
+    pub const ALL: [(&'static str, Family); 42] = [
         ("broker-crash", Family::BrokerCrash),
         ("broker-pause", Family::BrokerPause),
         ("broker-slow", Family::BrokerSlow),
@@ -166,6 +168,7 @@ impl Family {
         ("share-failover", Family::ShareFailover),
         ("share-stall", Family::ShareStall),
         ("object-store-outage", Family::ObjectStoreOutage),
+        ("quorum-cut", Family::QuorumCut),
     ];
 
     /// Its name in scenarios.
