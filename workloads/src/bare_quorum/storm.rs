@@ -79,7 +79,7 @@ impl Plan {
         match self {
             Plan::Swarm => (&[], &Family::ALL),
             Plan::Duels => (&[Family::ThickAir, Family::Voters], &[]),
-            Plan::FigureEight => (&[Family::ThickAir, Family::ShortReigns], &[Family::Voters]),
+            Plan::FigureEight => (&[Family::ThickAir, Family::ShortReigns], &[]),
         }
     }
 }
@@ -194,8 +194,8 @@ impl Draw<'_> {
             // How much passes in a time depends on how thick the air is.
             let (longest, lasts): (&[u64], _) = match kind {
                 0 => (&[2_000], Nanos::secs(3)..Nanos::secs(6)),
-                1 => (&[2, 2, 50], Nanos::secs(2)..Nanos::secs(9)),
-                _ => (&[10, 30, 300, 1_200], Nanos::secs(1)..Nanos::secs(7)),
+                1 => (&[2, 2, 50], Nanos::secs(4)..Nanos::secs(10)),
+                _ => (&[30, 150, 400, 1_000], Nanos::secs(3)..Nanos::secs(9)),
             };
             let longest = Nanos::millis(*self.stream.pick(longest));
             let (after, lasts) = (self.stream.nanos(Nanos::ZERO..longest), self.stream.nanos(lasts));

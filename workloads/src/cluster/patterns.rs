@@ -196,20 +196,23 @@ impl Draw<'_> {
 
     /// A broker stops in the middle of an upload, and goes on with it when somebody else has its log and has not done its work.
     fn slow_rescue(&mut self, at: Nanos, broker: Member) {
-        let step = *self.stream.pick(&[
-            Step::Mark("storage: objects were prepared"),
-            Step::Mark("storage: a commit was asked for"),
-            Step::Said(Kind::Appended),
-        ]);
+        let steps = ["storage: objects were prepared", "storage: a commit was asked for"];
+        let step = Step::Mark(steps[self.stream.weighted(&[4, 1])]);
         let nth = 1 + self.stream.range(0..3) as u32;
-        let (after, lasts) =
-            (self.stream.nanos(Nanos::ZERO..Nanos::millis(60)), self.stream.nanos(Nanos::secs(10)..Nanos::secs(18)));
+        let after = self.stream.nanos(Nanos::ZERO..Nanos::millis(50));
+        // Longer than its session, and hardly longer than what follows takes.
+        let lasts = self.stream.nanos(Nanos::secs(10)..Nanos::secs(17));
         let stops = if self.stream.ratio(3, 4) { Blow::Pause(broker) } else { Blow::PauseHost(broker) };
         self.push_aimed(at, Aim { step, by: Some(broker), nth, after, lasts, at_doer: false }, stops);
-        let step = Step::Said(*self.stream.pick(&[Kind::FailoverBegan, Kind::WalTakenOver, Kind::WalRecoveryEnded]));
-        let (after, lasts) =
-            (self.stream.nanos(Nanos::ZERO..Nanos::millis(200)), self.stream.nanos(Nanos::secs(3)..Nanos::secs(12)));
-        self.push_aimed(at, Aim { step, by: None, nth: 1, after, lasts, at_doer: true }, Blow::Pause(broker));
+        let step = Step::Said(*self.stream.pick(&[Kind::WalTakenOver, Kind::WalRecoveryEnded]));
+        let after = self.stream.nanos(Nanos::ZERO..Nanos::millis(200));
+        // Shorter than its session: nobody else takes the rescue over.
+        let lasts = self.stream.nanos(Nanos::secs(3)..Nanos::secs(8));
+        // Whoever recovers its own log is no rescuer: later than the broker's session.
+        let rescue = at + Nanos::secs(8);
+        if rescue < self.ends {
+            self.push_aimed(rescue, Aim { step, by: None, nth: 1, after, lasts, at_doer: true }, Blow::Pause(broker));
+        }
     }
 
     /// Between a broker and all controllers; clients still reach it.
