@@ -175,6 +175,8 @@ impl Kind {
             Probe::JobRestored { .. } => by_itself(Kind::JobRestored),
             Probe::Emitted { .. } => by_itself(Kind::Emitted),
             Probe::StreamClosed { .. }
+            | Probe::StreamsClaimed { .. }
+            | Probe::CommitAnswered { .. }
             | Probe::CommitRefusedAfterApplied { .. }
             | Probe::Sent { .. }
             | Probe::GaveUp { .. }
