@@ -33,7 +33,7 @@ impl Invariant for CommitsAreTheOwners {
             }
             Probe::CommitAnswered { broker, epoch, failover, at } => {
                 let claims = self.claims.get(broker).into_iter().flatten();
-                let later = claims.filter(|(offset, claim)| offset < at && *claim > (*epoch, *failover)).last();
+                let later = claims.filter(|(offset, claim)| offset < at && *claim > (*epoch, *failover)).next_back();
                 let who = |failover| if failover { "a rescuer" } else { "itself" };
                 match later {
                     Some((offset, (by, rescued))) => Err(format!(
