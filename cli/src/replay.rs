@@ -31,11 +31,12 @@ pub fn replay(arguments: &Arguments) -> Exit {
         Ok(failure) => failure,
         Err(error) => return usage(error),
     };
-    let (mut listeners, watched) = match arguments.watch.begin(&failure.case) {
+    let case = failure.case_as_it_went();
+    let (mut listeners, watched) = match arguments.watch.begin(&case) {
         Ok(begun) => begun,
         Err(message) => return usage(message),
     };
-    let collector = Arc::new(Mutex::new(Collector::new(&failure.case)));
+    let collector = Arc::new(Mutex::new(Collector::new(&case)));
     listeners.audience.add(collector.clone());
     let result = failure.replay(listeners);
     let now = lab::outcome(&result);

@@ -109,6 +109,27 @@ pub enum Probe {
         /// Which.
         object: ObjectId,
     },
+    /// Somebody has claimed a broker's streams: earlier lives of it, or it itself where it is being rescued, may commit nothing
+    /// any more.
+    StreamsClaimed {
+        /// Whose.
+        broker: BrokerId,
+        /// In which of its lives.
+        epoch: BrokerEpoch,
+        /// By its rescuer.
+        failover: bool,
+    },
+    /// A broker is told that its commit is in the metadata log.
+    CommitAnswered {
+        /// For whom.
+        broker: BrokerId,
+        /// In which of its lives.
+        epoch: BrokerEpoch,
+        /// By its rescuer.
+        failover: bool,
+        /// The entry that it is in, or, of a repeated one, that it was decided after.
+        at: MetadataOffset,
+    },
     /// A commit was refused though it had been applied before: its sender will take it for lost.
     CommitRefusedAfterApplied {
         /// Which object.
@@ -399,6 +420,8 @@ impl Probe {
             | Probe::StreamTrimmed { .. }
             | Probe::ObjectDropped { .. }
             | Probe::ObjectDeleted { .. }
+            | Probe::StreamsClaimed { .. }
+            | Probe::CommitAnswered { .. }
             | Probe::CommitRefusedAfterApplied { .. }
             | Probe::FailoverBegan { .. }
             | Probe::FailoverDone { .. } => Subject::Objects,
@@ -458,6 +481,7 @@ impl FirstTold {
             | Probe::StreamClosed { .. }
             | Probe::StreamCommitted { .. }
             | Probe::StreamTrimmed { .. }
+            | Probe::StreamsClaimed { .. }
             | Probe::ObjectDropped { .. } => self.fresh.get(&by.node).copied().unwrap_or(true),
             _ => true,
         }

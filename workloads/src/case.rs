@@ -4,7 +4,7 @@
 //! the code that draws has changed, and is made smaller by making its case smaller.
 
 use crate::storm::{Entry, Met, Operations, Storm};
-use crate::{bare_log, cluster, harbour};
+use crate::{bare_log, bare_quorum, cluster, harbour};
 use serde::{Deserialize, Serialize};
 use wavetank_sim::Nanos;
 
@@ -16,6 +16,8 @@ pub enum Case {
     Harbour(harbour::Case),
     /// Of [`bare_log`].
     BareLog(bare_log::Case),
+    /// Of [`bare_quorum`].
+    BareQuorum(bare_quorum::Case),
     /// Of a described scenario: see [`cluster`].
     Cluster(cluster::Case),
 }
@@ -26,6 +28,7 @@ impl Case {
         match self {
             Case::Harbour(case) => &case.storm,
             Case::BareLog(case) => &case.storm,
+            Case::BareQuorum(case) => &case.storm,
             Case::Cluster(case) => &case.storm,
         }
     }
@@ -35,6 +38,7 @@ impl Case {
         match self {
             Case::Harbour(case) => &mut case.storm,
             Case::BareLog(case) => &mut case.storm,
+            Case::BareQuorum(case) => &mut case.storm,
             Case::Cluster(case) => &mut case.storm,
         }
     }
@@ -44,6 +48,7 @@ impl Case {
         match self {
             Case::Harbour(case) => case.storm_ends,
             Case::BareLog(case) => case.storm_ends,
+            Case::BareQuorum(case) => case.storm_ends,
             Case::Cluster(case) => case.size.load_ends(),
         }
     }
@@ -54,6 +59,7 @@ impl Case {
         let mut case = self.clone();
         match &mut case {
             Case::Harbour(case) => case.storm_ends = end,
+            Case::BareQuorum(case) => case.storm_ends = end,
             Case::BareLog(case) => {
                 let after = case.ends.saturating_sub(case.storm_ends);
                 (case.storm_ends, case.ends) = (end, end + after);
@@ -76,7 +82,10 @@ impl Case {
         entries.sort_by_key(|entry| (entry.start, entry.end));
         let told = |entry: &&Entry| {
             let (start, end) = (seconds(entry.start), seconds(entry.end));
-            format!("{start} s to {end} s: {}", entry.what)
+            match entry.aim {
+                Some(aim) => format!("from {start} s on, until {end} s: {aim}: {}", entry.happening()),
+                None => format!("{start} s to {end} s: {}", entry.what),
+            }
         };
         let mut lines: Vec<String> = entries.iter().map(told).collect();
         match &storm.operations {
@@ -89,6 +98,7 @@ impl Case {
         }
         let size = match self {
             Case::Harbour(case) => vec![format!("{} records of cargo a boat", case.cargo)],
+            Case::BareQuorum(case) => vec![case.size()],
             Case::BareLog(case) => {
                 vec![format!("storm over at {} s, run at {} s", seconds(case.storm_ends), seconds(case.ends))]
             }
@@ -103,6 +113,7 @@ impl Case {
         match self {
             Case::Harbour(_) => "the harbour",
             Case::BareLog(_) => "a bare log",
+            Case::BareQuorum(_) => "a bare quorum",
             Case::Cluster(_) => "a cluster",
         }
     }

@@ -31,6 +31,7 @@ pub use totals::{Reached, Totals};
 use crate::case::Case;
 use crate::recording::HistoryReport;
 use crate::scenario::{Listeners, RunOptions, Scenario};
+use crate::storm::Struck;
 use wavetank_models::anomaly::{Fate, Operation};
 use wavetank_models::world::Event;
 use wavetank_sim::{
@@ -63,6 +64,8 @@ pub struct RunReport {
     pub met: Vec<(Operation, Fate)>,
     /// Where it stood still for something that its plan never mends: what that was, and who waited for whom, a line each.
     pub standstills: Vec<String>,
+    /// Faults that waited for a step, and whose step came.
+    pub struck: Vec<Struck>,
     /// The last events, one line each, oldest first; only kept when something is wrong.
     pub led_here: Vec<String>,
 }

@@ -10,9 +10,11 @@
 //! * [`storm`]: a storm as data: what goes wrong in a run, when, and to whom.
 //! * [`spec`]: what goes in: scenario files, OpenMessaging Benchmark files, settings.
 //! * [`bare_log`]: a write-ahead log by itself, under a storm.
+//! * [`bare_quorum`]: controllers by themselves, under a storm.
 //! * [`harbour`]: the built-in scenario: a small durable log service on every device of the cloud, under a storm.
 
 pub mod bare_log;
+pub mod bare_quorum;
 pub mod case;
 pub mod catalogue;
 pub mod cluster;

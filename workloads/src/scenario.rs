@@ -5,6 +5,7 @@ mod selection;
 pub use selection::select;
 
 use crate::bare_log::{self, Medium};
+use crate::bare_quorum;
 use crate::case::Case;
 use crate::cluster::{self, Purpose, Setup, situations};
 use crate::harbour;
@@ -30,6 +31,8 @@ pub enum Scenario {
     Harbour,
     /// See [`bare_log`].
     BareLog(Medium),
+    /// See [`bare_quorum`].
+    BareQuorum,
     /// A described scenario on one of its platforms, at its exploring size.
     Cluster(&'static OnPlatform),
 }
@@ -53,6 +56,8 @@ pub enum ScenarioText {
     Harbour,
     /// See [`bare_log`]: written in Rust.
     BareLog(Medium),
+    /// See [`bare_quorum`]: written in Rust.
+    BareQuorum,
     /// Described by a text.
     Described(DescribedText),
 }
@@ -63,6 +68,7 @@ impl ScenarioText {
         match self {
             ScenarioText::Harbour => "harbour".into(),
             ScenarioText::BareLog(medium) => medium.scenario().into(),
+            ScenarioText::BareQuorum => bare_quorum::NAME.into(),
             ScenarioText::Described(of) => format!("{}@{}", of.file, of.platform),
         }
     }
@@ -157,6 +163,7 @@ impl Scenario {
         match self {
             Scenario::Harbour => ScenarioText::Harbour,
             Scenario::BareLog(medium) => ScenarioText::BareLog(medium),
+            Scenario::BareQuorum => ScenarioText::BareQuorum,
             Scenario::Cluster(on) => ScenarioText::Described(on.text.clone()),
         }
     }
@@ -169,6 +176,7 @@ impl Scenario {
         match kept {
             ScenarioText::Harbour => Ok(Scenario::Harbour),
             ScenarioText::BareLog(medium) => Ok(Scenario::BareLog(*medium)),
+            ScenarioText::BareQuorum => Ok(Scenario::BareQuorum),
             ScenarioText::Described(of) => {
                 let is_builtin = builtin::ALL.iter().any(|(_, text)| *text == of.text);
                 let source = Source::new(of.file.clone(), of.text.clone());
@@ -180,7 +188,7 @@ impl Scenario {
     /// What is odd about its file.
     pub fn warnings(self) -> &'static [Problem] {
         match self {
-            Scenario::Harbour | Scenario::BareLog(_) => &[],
+            Scenario::Harbour | Scenario::BareLog(_) | Scenario::BareQuorum => &[],
             Scenario::Cluster(on) => &on.warnings,
         }
     }
@@ -190,6 +198,7 @@ impl Scenario {
         match self {
             Scenario::Harbour => harbour::demands(seeds),
             Scenario::BareLog(medium) => bare_log::demands(medium, seeds),
+            Scenario::BareQuorum => bare_quorum::demands(seeds),
             // How often a scenario of one's own gets there, nobody has measured.
             Scenario::Cluster(on) if !on.is_builtin => Vec::new(),
             Scenario::Cluster(on) => {
@@ -204,6 +213,7 @@ impl Scenario {
         match self {
             Scenario::Harbour => "harbour",
             Scenario::BareLog(medium) => medium.scenario(),
+            Scenario::BareQuorum => bare_quorum::NAME,
             Scenario::Cluster(on) => &on.argument,
         }
     }
@@ -213,6 +223,7 @@ impl Scenario {
         match self {
             Scenario::Harbour => "harbour",
             Scenario::BareLog(medium) => medium.scenario(),
+            Scenario::BareQuorum => bare_quorum::NAME,
             Scenario::Cluster(on) => &on.name,
         }
     }
@@ -224,18 +235,21 @@ impl Scenario {
             Scenario::BareLog(_) => {
                 "a write-ahead log by itself, its broker and a rescuer, in a storm; @object, @express, @gp3, @io2, @regional, @nfs"
             }
+            Scenario::BareQuorum => bare_quorum::SUMMARY,
             Scenario::Cluster(on) => &on.scenario.summary,
         }
     }
 
-    /// The scenario of that name: `harbour`, `bare-log` with `@` and a medium, or a built-in one or a file (`.toml`) with `@` and a platform; its first one
+    /// The scenario of that name: `harbour`, `bare-quorum`, `bare-log` with `@` and a medium, or a built-in one or a file (`.toml`) with `@` and a platform; its first one
     /// without.
     ///
     /// # Errors
     /// When there is none: says which there are. When the file is wrong: says what is.
     pub fn by_name(name: &str) -> Result<Scenario, NoScenario> {
-        if name == "harbour" {
-            return Ok(Scenario::Harbour);
+        match name {
+            "harbour" => return Ok(Scenario::Harbour),
+            bare_quorum::NAME => return Ok(Scenario::BareQuorum),
+            _ => {}
         }
         // No platform's name has a dot; folders may have an @.
         let (scenario, platform) = match name.rsplit_once('@') {
@@ -245,8 +259,8 @@ impl Scenario {
         if scenario == "bare-log" {
             return Ok(Scenario::BareLog(platform.map_or(Ok(Medium::Object), Medium::by_name)?));
         }
-        if let ("harbour", Some(platform)) = (scenario, platform) {
-            return Err(NoScenario::NoPlatforms(platform.into()));
+        if let ("harbour" | bare_quorum::NAME, Some(platform)) = (scenario, platform) {
+            return Err(NoScenario::NoPlatforms(scenario.into(), platform.into()));
         }
         if let Some(source) = builtin::source(scenario) {
             return Scenario::described(&source, &builtin::Files, platform, true);
@@ -267,8 +281,10 @@ impl Scenario {
     /// The first that means nothing to it.
     pub fn takes(self, options: &RunOptions) -> Result<(), UnknownOption> {
         match self {
-            Scenario::Harbour | Scenario::BareLog(_) if options.over_budget => Err(UnknownOption(self.name())),
-            Scenario::Harbour | Scenario::BareLog(_) | Scenario::Cluster(_) => Ok(()),
+            Scenario::Harbour | Scenario::BareLog(_) | Scenario::BareQuorum if options.over_budget => {
+                Err(UnknownOption(self.name()))
+            }
+            Scenario::Harbour | Scenario::BareLog(_) | Scenario::BareQuorum | Scenario::Cluster(_) => Ok(()),
         }
     }
 
@@ -277,6 +293,7 @@ impl Scenario {
         match self {
             Scenario::Harbour => Case::Harbour(harbour::Case::draw(seed)),
             Scenario::BareLog(medium) => Case::BareLog(bare_log::Case::draw(medium, seed)),
+            Scenario::BareQuorum => Case::BareQuorum(bare_quorum::Case::draw(seed)),
             Scenario::Cluster(on) => Case::Cluster(cluster::Case::draw(on.setup(), seed, options.over_budget)),
         }
     }
@@ -289,8 +306,9 @@ impl Scenario {
         match (self, case) {
             (Scenario::Harbour, Case::Harbour(case)) => case.check(),
             (Scenario::BareLog(medium), Case::BareLog(case)) => case.check(medium),
+            (Scenario::BareQuorum, Case::BareQuorum(case)) => case.check(),
             (Scenario::Cluster(on), Case::Cluster(case)) => case.check(on.setup()),
-            (Scenario::Harbour | Scenario::BareLog(_) | Scenario::Cluster(_), case) => {
+            (Scenario::Harbour | Scenario::BareLog(_) | Scenario::BareQuorum | Scenario::Cluster(_), case) => {
                 Err(Misfit::new(".", format!("it is of {}, and the scenario is {}", case.kind(), self.name())))
             }
         }
@@ -309,10 +327,11 @@ impl Scenario {
         match (self, case) {
             (Scenario::Harbour, Case::Harbour(case)) => harbour::run(seed, case, options, listeners),
             (Scenario::BareLog(medium), Case::BareLog(case)) => bare_log::run(medium, seed, case, options, listeners),
+            (Scenario::BareQuorum, Case::BareQuorum(case)) => bare_quorum::run(seed, case, options, listeners),
             (Scenario::Cluster(on), Case::Cluster(case)) => {
                 cluster::run_case(on.setup(), seed, case, options, listeners).run
             }
-            (Scenario::Harbour | Scenario::BareLog(_) | Scenario::Cluster(_), case) => {
+            (Scenario::Harbour | Scenario::BareLog(_) | Scenario::BareQuorum | Scenario::Cluster(_), case) => {
                 panic!("a checked case of {} is of {}", self.name(), case.kind())
             }
         }
@@ -371,8 +390,8 @@ pub enum NoScenario {
     #[error(transparent)]
     Unknown(#[from] UnknownName),
     /// It is written for no platform, and one was named.
-    #[error("the harbour is on no platform: it cannot be on '{0}'")]
-    NoPlatforms(String),
+    #[error("{0} is on no platform: it cannot be on '{1}'")]
+    NoPlatforms(String, String),
     /// Its file cannot be read.
     #[error("can't read {path}: {why}")]
     Unreadable {

@@ -47,7 +47,7 @@ fn text(what: &str) -> Result<String, String> {
     if let Some(source) = builtin::source(what) {
         return explained(File::parse(&source, &builtin::Files));
     }
-    if let Ok(coded @ (Coded::Harbour | Coded::BareLog(_))) = Coded::by_name(what) {
+    if let Ok(coded @ (Coded::Harbour | Coded::BareLog(_) | Coded::BareQuorum)) = Coded::by_name(what) {
         return Ok(format!("{}\n  {}\n  Written in Rust; no file describes it.\n", coded.name(), coded.summary()));
     }
     let path = Path::new(what);

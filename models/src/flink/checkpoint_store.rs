@@ -163,6 +163,7 @@ impl CheckpointStore {
                 let body = encode(&self.pointer, 0, 0);
                 self.objects.put(cx, POINTER, pointer_key(self.spec.job).into(), body, Condition::IfMatch(etag));
                 self.step = Step::MovingPointer(metadata);
+                cx.mark("flink: a checkpoint's metadata is written, and the pointer not moved");
             }
             (Step::MovingPointer(metadata), ObjectAnswer::Put(etag)) => {
                 self.etag = Some(etag);

@@ -4,6 +4,7 @@
 //! [`Invariants::all`].
 
 mod acked_is_kept;
+mod commits_are_the_owners;
 mod commits_follow_on;
 mod completed_is_restored;
 mod durable_is_recovered;
@@ -91,6 +92,7 @@ impl Invariants {
             Box::<trimmed_is_committed::TrimmedIsCommitted>::default(),
             Box::<trimmed_stays_trimmed::TrimmedStaysTrimmed>::default(),
             Box::<commits_follow_on::CommitsFollowOn>::default(),
+            Box::<commits_are_the_owners::CommitsAreTheOwners>::default(),
             Box::<retried_commit_is_known::RetriedCommitIsKnown>::default(),
             Box::<objects_are_reachable::ObjectsAreReachable>::default(),
             Box::<one_stream_owner::OneStreamOwner>::default(),

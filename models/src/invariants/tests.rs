@@ -37,6 +37,15 @@ fn acquired(epoch: i64) -> Probe {
 fn recovery_ended(epoch: i64) -> Probe {
     Probe::WalRecoveryEnded { wal: WAL, epoch: BrokerEpoch(epoch) }
 }
+fn at_offset(offset: u64) -> Probe {
+    Probe::MetadataCommitted { offset: MetadataOffset(offset), fingerprint: offset }
+}
+fn claimed(epoch: i64, failover: bool) -> Probe {
+    Probe::StreamsClaimed { broker: WAL, epoch: BrokerEpoch(epoch), failover }
+}
+fn answered(epoch: i64, failover: bool, at: u64) -> Probe {
+    Probe::CommitAnswered { broker: WAL, epoch: BrokerEpoch(epoch), failover, at: MetadataOffset(at) }
+}
 fn trimmed(upto: u64) -> Probe {
     Probe::WalTrimmed { wal: WAL, epoch: BrokerEpoch(1), upto: WalOffset(upto) }
 }
@@ -128,6 +137,11 @@ fn each_invariant_is_broken_by_what_it_is_about() {
     }
     let elected = |id, epoch| Probe::ControllerElected { controller: ControllerId(id), epoch: ControllerEpoch(epoch) };
     assert_eq!(broken_by(&[elected(1, 1), elected(2, 1)]), Some("metadata-is-one-log"));
+    let claims: [&[Probe]; 2] = [
+        &[at_offset(4), claimed(2, false), at_offset(6), answered(1, true, 6)],
+        &[at_offset(4), claimed(2, true), at_offset(6), answered(2, false, 6)],
+    ];
+    claims.iter().for_each(|probes| assert_eq!(broken_by(probes), Some("commits-are-the-owners")));
     let entry = |fingerprint| Probe::MetadataCommitted { offset: MetadataOffset(4), fingerprint };
     assert_eq!(broken_by(&[entry(1), entry(2)]), Some("metadata-is-one-log"));
     let high = |offset| Probe::HighWatermark { tp: TP, broker: WAL, epoch: LeaderEpoch(0), offset };
@@ -138,7 +152,7 @@ fn each_invariant_is_broken_by_what_it_is_about() {
 fn what_is_right_breaks_nothing() {
     let r = range(1, 0, 5);
     let elected = |id, epoch| Probe::ControllerElected { controller: ControllerId(id), epoch: ControllerEpoch(epoch) };
-    let fine: [&[Probe]; 14] = [
+    let fine: [&[Probe]; 16] = [
         // A claim that is heard of late, beside a later one.
         &[durable(1, 10, r), acquired(3), acquired(2), recovery_ended(2), recovered(3, 10, r), recovery_ended(3)],
         &[acquired(2), durable(1, 10, r), recovered(2, 10, r), recovery_ended(2)],
@@ -156,6 +170,9 @@ fn what_is_right_breaks_nothing() {
         &[ready(9), log_start(5), begins(0, 9), begins(5, 9), log_start(9)],
         &[opened(1, 1, 0), opened(1, 1, 0), closed(), opened(2, 2, 0)],
         &[elected(1, 1), elected(1, 1), elected(2, 2)],
+        &[at_offset(4), claimed(2, true), at_offset(6), answered(2, true, 6), claimed(3, false), answered(3, false, 7)],
+        // Decided before the claim, and answered after it.
+        &[at_offset(4), at_offset(5), claimed(2, false), answered(1, false, 4)],
     ];
     for probes in fine {
         assert_eq!(broken_by(probes), None, "{probes:?}");

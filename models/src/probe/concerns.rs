@@ -14,7 +14,10 @@ impl Probe {
         match self {
             Probe::ControllerElected { controller, .. } => vec![Concern::Controller(controller.0)],
             Probe::MetadataCommitted { .. } | Probe::Assigned { .. } => Vec::new(),
-            Probe::BrokerFenced { broker: who, .. } | Probe::BrokerUnfenced { broker: who, .. } => vec![broker(who)],
+            Probe::BrokerFenced { broker: who, .. }
+            | Probe::BrokerUnfenced { broker: who, .. }
+            | Probe::StreamsClaimed { broker: who, .. }
+            | Probe::CommitAnswered { broker: who, .. } => vec![broker(who)],
             Probe::StreamOpened { stream: of, tp, broker: who, .. } => vec![stream(of), partition(tp), broker(who)],
             Probe::StreamClosed { stream: of, .. } | Probe::StreamTrimmed { stream: of, .. } => vec![stream(of)],
             Probe::StreamCommitted { range, object: into, broker: who } => {

@@ -141,6 +141,7 @@ impl World {
             probes: None,
             audience: Audience::default(),
             director: None,
+            lookout: None,
             scratch: super::Scratch::default(),
         }
     }

@@ -8,6 +8,7 @@ use crate::cloud::nfs::NfsFault;
 use crate::cloud::object_store::ObjectStoreFault;
 use crate::cloud::volume::{Survival, VolumeFault};
 use crate::fault::{Fault, FaultId};
+use crate::probe::Probe;
 use wavetank_sim::{Core, DriftPpb, Incarnation, Nanos, NodeId, NodeState};
 use wavetank_traces::{Concern, Finding, Severity};
 
@@ -100,7 +101,41 @@ pub trait Director: Send {
     fn direct(&mut self, world: &mut World, core: &mut Core<Event>, what: u32);
 }
 
+/// What a process has just said or done, for a [`Lookout`].
+#[derive(Clone, Copy, Debug)]
+pub enum Said<'a> {
+    /// A life of it has begun.
+    Started,
+    /// It marked a situation.
+    Mark(&'static str),
+    /// It made a probe.
+    Probe(&'a Probe),
+}
+
+/// Acts on what processes say, as they say it: puts on the plan what waits for a step of somebody's protocol.
+///
+/// It is told within the step in which the process said so, so what it plans for this instant comes after everything else
+/// that the step wished for.
+pub trait Lookout: Send {
+    /// Somebody said something. Returns whether it listens on; when it does not, nothing is told any more and nothing costs
+    /// anything.
+    fn hears(&mut self, world: &mut World, core: &mut Core<Event>, by: Incarnation, said: Said<'_>) -> bool;
+}
+
 impl World {
+    /// From now on, this hears what processes say.
+    pub fn set_lookout(&mut self, lookout: Box<dyn Lookout>) {
+        self.lookout = Some(lookout);
+    }
+
+    pub(super) fn tell_lookout(&mut self, core: &mut Core<Event>, by: Incarnation, said: Said<'_>) {
+        if let Some(mut lookout) = self.lookout.take()
+            && lookout.hears(self, core, by, said)
+        {
+            self.lookout = Some(lookout);
+        }
+    }
+
     /// From now on, this decides what [`Action::Direct`] does.
     pub fn set_director(&mut self, director: Box<dyn Director>) {
         self.director = Some(director);

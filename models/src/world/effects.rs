@@ -1,7 +1,7 @@
 //! Carrying out what a step wished for.
 
 use super::devices::{Asked, Request};
-use super::{Effect, Event, Failure, Happening, Input, Witness, World};
+use super::{Effect, Event, Failure, Happening, Input, Said, Witness, World};
 use crate::cloud::host::{Unmute, WorkPool};
 use crate::cloud::network::ResetReason;
 use crate::cloud::volume::{Owner, Survival};
@@ -111,9 +111,13 @@ impl World {
             Effect::Mark { name } => {
                 self.audience.hear(core.now(), &Happening::Reached { by: me, situation: name });
                 core.mark(name);
+                self.tell_lookout(core, me, Said::Mark(name));
             }
             Effect::Fail { why } => self.broken_promise(core, Witness::Process(me), why, Vec::new()),
-            Effect::Probe(probe) => self.heed_probe(core, me, &probe),
+            Effect::Probe(probe) => {
+                self.heed_probe(core, me, &probe);
+                self.tell_lookout(core, me, Said::Probe(&probe));
+            }
             Effect::Stop { why } => core.stop(why),
         }
     }

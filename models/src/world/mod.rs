@@ -38,7 +38,7 @@ mod usage;
 mod wait;
 
 pub use build::{Behaviour, CloudSpec, Factory, launch};
-pub use control::{Action, Director, Failure, HISTORY, Witness};
+pub use control::{Action, Director, Failure, HISTORY, Lookout, Said, Witness};
 pub(crate) use event::DownloadKey;
 pub use event::{Event, InputKey, RequestKey};
 pub use guest::Guest;
@@ -128,6 +128,7 @@ pub struct World {
     probes: Option<Box<dyn ProbeSink>>,
     audience: Audience,
     director: Option<Box<dyn Director>>,
+    lookout: Option<Box<dyn Lookout>>,
     scratch: Scratch,
 }
 
@@ -151,6 +152,7 @@ impl Dispatch<Event> for World {
                 // Not earlier: a connection at the instant of the restart must not come before the boot.
                 self.network.listen(self.endpoint(life));
                 self.step(core, life, Input::Boot);
+                self.tell_lookout(core, life, Said::Started);
             }
             Event::Timer { timer, token } => {
                 // A timer that was taken back while its node was paused is gone from the table.

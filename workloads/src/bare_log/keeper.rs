@@ -23,12 +23,22 @@ const FIRST_LOG: u16 = 100;
 /// Makes a log with these tokens.
 pub(super) type MakeWal = Arc<dyn Fn(TokenSpace, WalMode) -> Box<dyn Wal> + Send + Sync>;
 
+/// How an owner trims its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trims {
+    /// Once in a second or two, any part of what there is.
+    Seldom,
+    /// A few times a second, a few records.
+    Often,
+}
+
 /// What keepers share: the judge's, not the world's.
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) judge: Judge,
     pub(super) epochs: Arc<AtomicI64>,
     pub(super) make: MakeWal,
+    pub(super) trims: Trims,
     /// The rescuer begins nothing after this.
     pub(super) rescues_until: Nanos,
     /// The broker appends and trims nothing after this.
@@ -36,8 +46,8 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(judge: Judge, make: MakeWal, rescues_until: Nanos, appends_until: Nanos) -> Shared {
-        Shared { judge, epochs: Arc::new(AtomicI64::new(1)), make, rescues_until, appends_until }
+    pub(super) fn new(judge: Judge, make: MakeWal, trims: Trims, rescues_until: Nanos, appends_until: Nanos) -> Shared {
+        Shared { judge, epochs: Arc::new(AtomicI64::new(1)), make, trims, rescues_until, appends_until }
     }
 }
 
@@ -174,8 +184,12 @@ impl Keeper {
 
     /// Sometimes all but a few, as after a commit.
     fn trim(&mut self, cx: &mut Cx<'_>) {
-        if cx.random().ratio(1, 40) && !self.kept.is_empty() {
-            let many = 1 + cx.random().index(self.kept.len());
+        let (one_in, most) = match self.shared.trims {
+            Trims::Seldom => (40, usize::MAX),
+            Trims::Often => (6, 8),
+        };
+        if cx.random().ratio(1, one_in) && !self.kept.is_empty() {
+            let many = 1 + cx.random().index(self.kept.len().min(most));
             let upto = self.kept.drain(..many).next_back().expect("at least one");
             let log = self.log.as_mut().expect("it is ready");
             self.shared.judge.trimmed(log.epoch, upto);

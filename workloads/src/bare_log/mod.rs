@@ -20,9 +20,9 @@ use crate::lab::RunReport;
 use crate::mutant::Mutant;
 use crate::recording::HistoryReport;
 use crate::scenario::{Listeners, RunOptions};
-use crate::storm::{LONGEST, Misfit, Operations, Role, Storm, Target, Targets};
+use crate::storm::{LONGEST, Misfit, Operations, Role, Storm, Strikes, Target, Targets};
 use judge::{Breach, Judge, Rule};
-use keeper::{BROKER, Keeper, Shared};
+use keeper::{BROKER, Keeper, Shared, Trims};
 use medium::{Berth, Place};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -52,12 +52,19 @@ pub enum Plan {
     Storm,
     /// A storm of owners that stop for a while and go on, and of requests that come twice.
     Zombies,
+    /// An owner that hardly begins before it dies again, on a log of objects whose store is slow now and then: what one life
+    /// leaves on its way lands in the place of what the next one has trimmed.
+    ShortLives,
     /// One owner, in peace but for requests that come twice; it stops appending when the storm would end.
     Duplicates,
 }
 
 impl Plan {
     fn draw(medium: Medium, choices: &Choices) -> Plan {
+        // A stream of its own: it came later.
+        if medium == Medium::Object && choices.stream(Domain::new("bare-log/short-lives"), 0).ratio(1, 4) {
+            return Plan::ShortLives;
+        }
         let mut stream = choices.stream(Domain::new("bare-log/plan"), 0);
         match stream.range(0..8) {
             0 | 1 => Plan::Zombies,
@@ -71,6 +78,9 @@ impl Plan {
         match self {
             Plan::Storm => "a storm",
             Plan::Zombies => "owners that stop and go on, and requests that come twice",
+            Plan::ShortLives => {
+                "an owner that dies again and again just after its start, and a store that is slow now and then"
+            }
             Plan::Duplicates => "requests that come twice, and nothing else",
         }
     }
@@ -86,6 +96,9 @@ pub struct Case {
     pub storm_ends: Nanos,
     /// When the run is.
     pub ends: Nanos,
+    /// The owner trims often, and little at a time; else seldom, and any part of what there is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trims_often: bool,
     /// What goes wrong.
     pub storm: Storm,
 }
@@ -95,7 +108,9 @@ impl Case {
     pub fn draw(medium: Medium, seed: u64) -> Case {
         let choices = Choices::new(seed);
         let plan = Plan::draw(medium, &choices);
-        Case { plan, storm_ends: STORM_ENDS, ends: RUN, storm: storm::draw(&choices, plan, medium) }
+        let storm = storm::draw(&choices, plan, medium);
+        let trims_often = plan == Plan::ShortLives || storm::trims_often(&choices);
+        Case { plan, storm_ends: STORM_ENDS, ends: RUN, trims_often, storm }
     }
 
     /// Whether it can be run.
@@ -103,7 +118,7 @@ impl Case {
     /// # Errors
     /// The first thing that does not fit.
     pub fn check(&self, medium: Medium) -> Result<(), Misfit> {
-        let Case { plan: _, storm_ends, ends, storm } = self;
+        let Case { plan: _, storm_ends, ends, trims_often: _, storm } = self;
         if *ends > LONGEST {
             return Err(Misfit::new("ends", format!("{ends} s: at most a day")));
         }
@@ -117,6 +132,9 @@ impl Case {
     /// For people.
     pub fn describe(&self) -> Vec<String> {
         let mut lines = vec![format!("around it: {}", self.plan.words())];
+        if self.trims_often {
+            lines.push("the owner trims often".into());
+        }
         lines.extend(self.storm.describe());
         lines
     }
@@ -144,6 +162,8 @@ pub fn run(medium: Medium, seed: u64, case: &Case, options: &RunOptions, listene
     let (cloud, azs, hosts) = map();
     let shown = judge.clone();
     let audience = listeners.audience;
+    let strikes = Strikes::default();
+    let struck = strikes.clone();
     launch(
         options.choices(seed),
         limits,
@@ -155,9 +175,12 @@ pub fn run(medium: Medium, seed: u64, case: &Case, options: &RunOptions, listene
             let place = build_stores(world, core, azs, hosts);
             let Berth { spec, volume, share, rescuer } = medium.furnish(world, core.choices(), &place);
             let make = Arc::new(move |space: TokenSpace, mode| build(spec(mode), space, mutant));
+            let trims = if case.trims_often { Trims::Often } else { Trims::Seldom };
             let shared = match case.plan {
-                Plan::Storm | Plan::Zombies => Shared::new(judge, make, case.storm_ends, case.ends),
-                Plan::Duplicates => Shared::new(judge, make, Nanos::ZERO, case.storm_ends),
+                Plan::Storm | Plan::Zombies => Shared::new(judge, make, trims, case.storm_ends, case.ends),
+                // A rescuer would move the log's end.
+                Plan::ShortLives => Shared::new(judge, make, trims, Nanos::ZERO, case.ends),
+                Plan::Duplicates => Shared::new(judge, make, trims, Nanos::ZERO, case.storm_ends),
             };
             let owner = world.add_node(core, "owner", place.owner, keeper(&shared, WalMode::Own));
             let rescuer = world.add_node(core, "rescuer", rescuer, keeper(&shared, WalMode::Failover));
@@ -165,7 +188,8 @@ pub fn run(medium: Medium, seed: u64, case: &Case, options: &RunOptions, listene
                 world.supervise(node, SUPERVISED);
             }
             case.storm.operations.begin(world, core);
-            case.storm.put_on_plan(world, core, &targets(world, &place, [owner, rescuer], volume, share));
+            let targets = targets(world, &place, [owner, rescuer], volume, share);
+            case.storm.put_on_plan(world, core, targets, &strikes);
             if case.storm.operations != Operations::Ordinary {
                 world.plan(core, case.storm_ends, Action::EndAnomalies);
             }
@@ -174,7 +198,7 @@ pub fn run(medium: Medium, seed: u64, case: &Case, options: &RunOptions, listene
                 world.plan(core, case.storm_ends + Nanos::secs(1), Action::Restart(node));
             }
         },
-        |world, core, outcome| Report { seed, case, judge: &shown }.of(world, core, outcome),
+        |world, core, outcome| Report { seed, case, judge: &shown, struck }.of(world, core, outcome),
     )
 }
 
@@ -246,6 +270,7 @@ struct Report<'a> {
     seed: u64,
     case: &'a Case,
     judge: &'a Judge,
+    struck: Strikes,
 }
 
 impl Report<'_> {
@@ -272,6 +297,7 @@ impl Report<'_> {
             drawn: self.case.describe(),
             history: HistoryReport::default(),
             met: world.anomalies().happened().to_vec(),
+            struck: self.struck.all(),
             led_here,
             standstills: Vec::new(),
         }
@@ -294,12 +320,12 @@ impl Report<'_> {
         let why = match (self.case.plan, &outcome.reason) {
             // It falls silent by itself.
             (Plan::Duplicates, _) => return None,
-            (Plan::Storm | Plan::Zombies, EndReason::TimeCap) => {
+            (Plan::Storm | Plan::Zombies | Plan::ShortLives, EndReason::TimeCap) => {
                 let last = self.judge.last_durable();
                 (last + STUCK <= self.case.ends).then(|| format!("nothing was acknowledged after {last} s"))?
             }
-            (Plan::Storm | Plan::Zombies, EndReason::Stopped(_)) => return None,
-            (Plan::Storm | Plan::Zombies, reason) => format!("the run ended early: {reason}"),
+            (Plan::Storm | Plan::Zombies | Plan::ShortLives, EndReason::Stopped(_)) => return None,
+            (Plan::Storm | Plan::Zombies | Plan::ShortLives, reason) => format!("the run ended early: {reason}"),
         };
         let (severity, by, about) = (Severity::Stall, "the bare log".into(), vec![Concern::Wal(BROKER.0)]);
         Some(Finding { severity, at_ns: outcome.now.0, by, why, about })

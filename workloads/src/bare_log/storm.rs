@@ -1,14 +1,20 @@
 //! What goes wrong around a log, drawn from the seed: families of faults, each off or on.
 
 use super::{Medium, Plan};
+use crate::cluster::draw_delay;
 use crate::harbour;
-use crate::storm::{Blow, Direction, Operations, Place, Role, ShareBlow, Storage, StoreBlow, Storm, VolumeBlow};
+use crate::storm::{
+    Aim, Blow, Direction, Entry, Kind, Operations, Place, Role, ShareBlow, Step, Storage, StoreBlow, Storm, VolumeBlow,
+};
 use wavetank_models::anomaly::AnomalyRates;
 use wavetank_models::cloud::object_store::ObjectRates;
 use wavetank_sim::{Choices, Domain, Nanos, Stream};
 
 /// Nothing goes wrong after this.
 pub(super) const STORM_ENDS: Nanos = Nanos::secs(40);
+
+/// Of a storm of short lives, up to which trim they wait for one.
+const TRIMS: u32 = 80;
 
 /// A family of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +64,73 @@ struct Draw {
     stream: Stream,
 }
 
+/// Steps of whoever has the log, that faults of either may wait for.
+const STEPS: [Step; 8] = [
+    Step::Said(Kind::Started),
+    Step::Said(Kind::WalAcquired),
+    Step::Said(Kind::WalTakenOver),
+    Step::Said(Kind::WalRecovered),
+    Step::Said(Kind::WalRecoveryEnded),
+    Step::Said(Kind::WalReset),
+    Step::Said(Kind::WalDurable),
+    Step::Said(Kind::WalTrimmed),
+];
+
+/// Whether a seed's owner trims its log often and little by little, as one does that uploads often. Then a trim may lie
+/// anywhere in the owner's first objects when it dies.
+pub(super) fn trims_often(choices: &Choices) -> bool {
+    choices.stream(Domain::new("bare-log/trims"), 0).ratio(1, 3)
+}
+
+/// Some of the faults that hit a process, in some seeds, wait for a step of it or of the other one.
+fn aim_some(storm: &mut Storm, choices: &Choices) {
+    let mut stream = choices.stream(Domain::new("bare-log/storm/aims"), 0);
+    if !stream.ratio(1, 2) {
+        return;
+    }
+    for entry in &mut storm.entries {
+        let hits_a_process =
+            matches!(&entry.what, Blow::Kill(_) | Blow::Pause(_) | Blow::PowerLoss(_) | Blow::Cut { .. });
+        if hits_a_process && stream.ratio(1, 2) {
+            let step = *stream.pick(&STEPS);
+            let nth = 1 + stream.range(0..8) as u32;
+            let (after, lasts) = (draw_delay(&mut stream), entry.end - entry.start);
+            entry.aim = Some(Aim { step, by: None, nth, after, lasts, at_doer: false });
+            entry.end = STORM_ENDS;
+        }
+    }
+}
+
+/// Lives of the owner end just after one of their first trims is written down; every other one in a short time in which the
+/// store is slow, so that what it has on its way lands when the next life has begun, where that one's first objects lay, which
+/// are trimmed and deleted by then.
+fn short_lives(choices: &Choices) -> Storm {
+    let mut stream = choices.stream(Domain::new("bare-log/short-lives"), 1);
+    let mut storm = Storm::default();
+    let owner = Role::Owner.nth(0);
+    let (mut nth, mut is_slow) = (0, false);
+    while nth < TRIMS {
+        nth += 1 + stream.range(0..2) as u32;
+        is_slow = !is_slow;
+        let mut dies_after = stream.nanos(Nanos::millis(100)..Nanos::millis(450));
+        let mut push = |family: Family, after, lasts, what| {
+            let aim = Aim { step: Step::Said(Kind::WalTrimmed), by: Some(owner), nth, after, lasts, at_doer: false };
+            let (family, start) = (family.name().into(), Nanos::ZERO);
+            storm.entries.push(Entry { family, start, end: STORM_ENDS, permanent: false, aim: Some(aim), what });
+        };
+        if is_slow {
+            let slow = stream.nanos(Nanos::millis(250)..Nanos::millis(900));
+            let latency_percent = 1_500 + stream.range(0..4_000) as u32;
+            let what = Blow::Store(StoreBlow::Brownout { latency_percent, error_ppm: 0 });
+            push(Family::Devices, dies_after, slow, what);
+            dies_after += slow;
+        }
+        let down = stream.nanos(Nanos::millis(10)..Nanos::millis(100));
+        push(Family::Kills, dies_after, down, Blow::Kill(owner));
+    }
+    storm
+}
+
 /// A seed's storm.
 pub(super) fn draw(choices: &Choices, plan: Plan, medium: Medium) -> Storm {
     let mut stream = choices.stream(Domain::new("bare-log/storm"), 0);
@@ -65,6 +138,7 @@ pub(super) fn draw(choices: &Choices, plan: Plan, medium: Medium) -> Storm {
     let pace = stream.nanos(Nanos::secs(2)..Nanos::secs(12));
     let drawn = Draw { medium, rates: rates(40_000), families, pace, stream };
     let draw = match plan {
+        Plan::ShortLives => return short_lives(choices),
         Plan::Storm => drawn,
         Plan::Zombies => {
             let families = vec![Family::Pauses, Family::Anomalies];
@@ -78,7 +152,9 @@ pub(super) fn draw(choices: &Choices, plan: Plan, medium: Medium) -> Storm {
             Draw { rates, families: vec![Family::Anomalies], ..drawn }
         }
     };
-    draw.all()
+    let mut storm = draw.all();
+    aim_some(&mut storm, choices);
+    storm
 }
 
 impl Draw {

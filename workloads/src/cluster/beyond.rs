@@ -20,7 +20,7 @@ pub(super) fn draw(setup: &Setup<'_>, crew: &Crew, during: Range<Nanos>, choices
     let mut stream = choices.stream(Domain::new("cluster/beyond"), 0);
     let can_be: Vec<Cause> = Cause::ALL.into_iter().filter(|cause| is_there(*cause, setup, crew)).collect();
     let (cause, start) = (*stream.pick(&can_be), stream.nanos(during.start..during.end));
-    let entry = |what| Entry { family: FAMILY.into(), start, end: during.end, permanent: true, what };
+    let entry = |what| Entry { family: FAMILY.into(), start, end: during.end, permanent: true, aim: None, what };
     blows(cause, setup, crew, &mut stream).into_iter().map(entry).collect()
 }
 

@@ -73,6 +73,34 @@ const TABLE: [(Family, [Promise; 5]); Family::ALL.len()] = [
     (Family::Reassignment, [GoesOn; 5]),
     (Family::NoisyNeighbour, [GoesOn; 5]),
     (Family::ClockSkew, [GoesOn; 5]),
+    // Volumes of one zone keep all brokers in that zone: they all start again, and nobody is left to take over.
+    (Family::ZoneHit, [GoesOn, GoesOn, StandsStill, GoesOn, GoesOn]),
+    // One after the other, all of a quorum may be down at once.
+    (Family::RollingFaults, [StandsStill; 5]),
+    // As a one-way cut.
+    (Family::SwizzleClog, [StandsStill; 5]),
+    (Family::HitAgain, [GoesOn; 5]),
+    (Family::RescuerCrash, [GoesOn; 5]),
+    // Its heartbeats are held too, or they are not: then nobody takes over.
+    (Family::LateMessages, [StandsStill; 5]),
+    (Family::HostPause, [GoesOn; 5]),
+    (Family::ControllerPause, [StandsStill; 5]),
+    // What a voter has promised it has synced: a quorum comes back from a loss of power, all of it.
+    (Family::ControllerPowerLoss, [StandsStill; 5]),
+    (Family::ControllerCut, [StandsStill; 5]),
+    (Family::ControllerVolume, [StandsStill; 5]),
+    (Family::JobPause, [GoesOn; 5]),
+    (Family::ConnectionResets, [GoesOn; 5]),
+    (Family::ZoneGrey, [GoesOn; 5]),
+    (Family::VolumeSlow, [Untouched, Untouched, GoesOn, GoesOn, Untouched]),
+    // Its log fails, it ends itself and starts again, until writes succeed.
+    (Family::VolumeWriteErrors, [Untouched, Untouched, StandsStill, StandsStill, Untouched]),
+    (Family::ShareFailover, [Untouched, Untouched, Untouched, Untouched, GoesOn]),
+    (Family::ShareStall, [Untouched, Untouched, Untouched, Untouched, StandsStill]),
+    // Logs of objects wait; the others wait when they are full.
+    (Family::ObjectStoreOutage, [StandsStill; 5]),
+    // It is fenced and failed over; until then it may have to wait for what only controllers say.
+    (Family::QuorumCut, [GoesOn; 5]),
 ];
 
 /// What ends a platform's promise, in the order of [`PlatformKind::ALL`]. A storm never does it: what was acknowledged and

@@ -69,6 +69,8 @@ pub(super) struct Cluster {
     /// Places of the brokers that have not joined yet, in the order in which they do.
     pub(super) spares: VecDeque<usize>,
     pub(super) controllers: Vec<Member>,
+    /// Where each controller keeps its log.
+    pub(super) controller_volumes: Vec<VolumeId>,
     pub(super) producers: Vec<Member>,
     pub(super) consumers: Vec<Member>,
     pub(super) jobs: Vec<Job>,
@@ -212,7 +214,7 @@ impl Builder<'_> {
     pub(super) fn build(&self, world: &mut World, core: &mut Core<Event>, map: &MapHosts) -> Cluster {
         let media = self.media(world, core, map);
         let quorum = self.quorum_nodes(map);
-        let controllers = self.controllers(world, core, map, &media, &quorum);
+        let (controllers, controller_volumes) = self.controllers(world, core, map, &media, &quorum);
         let brokers = self.brokers(world, core, map, &media, &quorum);
         let ids = (0..).map(BrokerId);
         let directory = Directory::new(ids.zip(brokers.iter().map(|broker| broker.node)).collect());
@@ -229,6 +231,7 @@ impl Builder<'_> {
             brokers,
             spares,
             controllers,
+            controller_volumes,
             producers,
             consumers,
             groups,
@@ -286,19 +289,21 @@ impl Builder<'_> {
         map: &MapHosts,
         media: &Media,
         quorum: &[NodeId],
-    ) -> Vec<Member> {
+    ) -> (Vec<Member>, Vec<VolumeId>) {
         let choices = *core.choices();
         let peers: BTreeMap<ControllerId, NodeId> = (0..).map(ControllerId).zip(quorum.iter().copied()).collect();
         let options = self.knobs.controller(settings::controller(self.setup.platform));
         let namespace = StorageOptions::for_cache(0).namespace;
-        let mut members = Vec::new();
+        let (mut members, mut volumes) = (Vec::new(), Vec::new());
         for (n, (host, az)) in map.controllers.iter().copied().enumerate() {
             let mut volume = Volume::new(CLOUD.controller_volume(az), &choices, 1_000 + n as u64);
             volume.attach_at_start(host, az).expect("a fresh volume in the host's zone");
+            let volume = world.add_volume(volume);
+            volumes.push(volume);
             let spec = ControllerSpec {
                 id: ControllerId(n as u32),
                 peers: peers.clone(),
-                volume: world.add_volume(volume),
+                volume,
                 store: media.store,
                 bucket: media.data,
                 namespace: namespace.clone(),
@@ -313,7 +318,7 @@ impl Builder<'_> {
             world.supervise(node, SUPERVISED);
             members.push(Member { node, host, az, volume: None });
         }
-        members
+        (members, volumes)
     }
 
     fn brokers(

@@ -9,7 +9,8 @@ use super::{admin, beyond, storm};
 use crate::spec::scenario::PlatformKind;
 use crate::storm::{self as shared, Misfit, Moves, Role, Roster, Storm, Target, Targets};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use wavetank_models::world::VolumeId;
 use wavetank_sim::Choices;
 
 /// What an exploring run of a cluster is, beyond scenario, seed and options.
@@ -60,6 +61,8 @@ pub(super) struct Crew {
     pub(super) roster: Roster,
     /// The processes of jobs, job by job.
     pub(super) jobs: Vec<shared::Member>,
+    /// All brokers are in the first zone.
+    is_in_one_zone: bool,
 }
 
 impl Crew {
@@ -88,13 +91,19 @@ impl Crew {
         let roster = Roster {
             members,
             zones,
-            with_volumes: if have_volumes { BTreeSet::from([Role::Broker]) } else { BTreeSet::new() },
+            with_volumes: [Role::Controller].into_iter().chain(have_volumes.then_some(Role::Broker)).collect(),
             volumes: cluster.controllers + if have_volumes { cluster.brokers } else { 0 },
             express: if kind == PlatformKind::S3ExpressWal { zones } else { 0 },
             has_share: kind == PlatformKind::NfsWal,
             partitions: partitions(setup, size).collect(),
         };
-        Crew { roster, jobs }
+        Crew { roster, jobs, is_in_one_zone: kind.is_in_one_zone() }
+    }
+
+    /// The brokers of a zone: they are spread over zones in turn, or are all in the first one.
+    pub(super) fn brokers_in(&self, zone: u32) -> Vec<shared::Member> {
+        let zone_of = |broker: &shared::Member| if self.is_in_one_zone { 0 } else { broker.number % self.roster.zones };
+        self.roster.all(Role::Broker).into_iter().filter(|broker| zone_of(broker) == zone).collect()
     }
 
     /// Every partition, the platform's own first: topic and number.
@@ -127,9 +136,11 @@ impl Cluster {
     pub(super) fn targets(&self) -> Targets {
         let job_managers: Vec<Member> = self.jobs.iter().map(|job| job.job_manager).collect();
         let task_managers: Vec<Member> = self.jobs.iter().flat_map(|job| job.task_managers.iter().copied()).collect();
+        let with_volume = |(of, volume): (&Member, &VolumeId)| Member { volume: Some(*volume), ..*of };
+        let controllers: Vec<Member> = self.controllers.iter().zip(&self.controller_volumes).map(with_volume).collect();
         let all = [
             (Role::Broker, &self.brokers),
-            (Role::Controller, &self.controllers),
+            (Role::Controller, &controllers),
             (Role::Producer, &self.producers),
             (Role::Consumer, &self.consumers),
             (Role::JobManager, &job_managers),

@@ -9,6 +9,7 @@
 //! killed; and at the end that everything became quiet: jobs too, whose output and latest checkpoint then hold all of it.
 
 mod admin;
+mod aims;
 mod beyond;
 pub mod budget;
 mod build;
@@ -25,6 +26,7 @@ mod knobs;
 mod log_starts;
 mod meter;
 mod moves;
+mod patterns;
 mod promises;
 mod rate_controller;
 mod reader_meter;
@@ -35,6 +37,7 @@ mod standstill;
 mod storm;
 mod sustainable;
 
+pub(crate) use aims::draw_delay;
 pub use case::Case;
 pub use cause::Cause;
 pub use comparison::{Measured, compare};
@@ -48,7 +51,7 @@ use crate::compare::{Expected, Platform, Recorder};
 use crate::lab::RunReport;
 use crate::recording::{Heard, Readers, judge, recording};
 use crate::scenario::{Listeners, RunOptions};
-use crate::storm::Storm;
+use crate::storm::{Storm, Strikes};
 use build::{Builder, FIRST_TOPIC, Map};
 use cloud::CLOUD;
 use faults::{Conductor, judge_jobs};
@@ -118,6 +121,8 @@ fn carry_out(
     let meter = SharedMeter(Arc::new(Mutex::new(meter)));
     let marks = Arc::new(Mutex::new(Vec::new()));
     let jobs = Arc::new(Mutex::new(Vec::new()));
+    let strikes = Strikes::default();
+    let struck = strikes.clone();
     let is_explore = setup.purpose == Purpose::Explore;
     let drawn = if is_explore { case.describe() } else { Vec::new() };
     // Consumers are members of groups.
@@ -147,7 +152,7 @@ fn carry_out(
             let faults = if is_explore { Vec::new() } else { setup.scenario.faults.clone() };
             let mut unmended = Vec::new();
             if is_explore {
-                unmended = storm::put_on_plan(storm, world, core, &cluster, size.load_ends());
+                unmended = storm::put_on_plan(storm, world, core, &cluster, size.load_ends(), &strikes);
             }
             let conductor = Conductor {
                 faults,
@@ -186,6 +191,7 @@ fn carry_out(
             }
             let standstills = standstills.lock().expect("the run is over");
             let run = report.run(world, core, outcome, &meter, &standstills);
+            let run = RunReport { struck: struck.all(), ..run };
             ClusterReport { run, measurement }
         },
     )
@@ -321,6 +327,7 @@ impl Report<'_> {
             drawn: self.drawn,
             history,
             met: world.anomalies().happened().to_vec(),
+            struck: Vec::new(),
             led_here,
             standstills: standstill::describe(&standstills.mended),
         }

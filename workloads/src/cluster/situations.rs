@@ -35,29 +35,29 @@ pub const SITUATIONS: &[Situation] = &[
         storms: &[CRASHES, LATE],
         seeds: 5_000,
     },
-    // 22.
+    // 45.
     Situation {
         mark: "producer: a batch of unknown fate was acknowledged by another leader",
         platforms: ALL,
         storms: &[CRASHES],
         seeds: 300,
     },
-    // 34.
+    // 30.
     Situation { mark: "wal: a trim lay between crash and recovery", platforms: ALL, storms: &[CRASHES], seeds: 300 },
-    // 1 or 2.
+    // 10 (a commit's answer is lost on purpose in some seeds).
     Situation {
         mark: "controller: a commit was retried after it was applied",
         platforms: ALL,
         storms: &[CRASHES, CUTS],
-        seeds: 3_000,
+        seeds: 500,
     },
-    // 17.
+    // 23.
     Situation { mark: "wal: list crossed a page", platforms: OBJECT, storms: &[CRASHES], seeds: 300 },
     // 17.
     Situation { mark: "wal: over capacity", platforms: ALL, storms: &[CRASHES], seeds: 300 },
     // 20.
     Situation { mark: "retention: segments were deleted", platforms: ALL, storms: &[CRASHES], seeds: 300 },
-    // 0.5.
+    // 0.2.
     Situation { mark: "compaction: a read raced with it", platforms: ALL, storms: &[CRASHES], seeds: 10_000 },
 ];
 

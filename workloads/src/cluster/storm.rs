@@ -3,12 +3,16 @@
 //! Each family that the scenario names is on or off for a seed (swarm), so that rare combinations get whole runs to
 //! themselves. Whatever is broken is mended when the load ends.
 
+use super::aims;
 use super::budget;
 use super::build::Cluster;
 use super::case::Crew;
+use super::patterns;
 use super::size::Setup;
 use crate::spec::scenario::{Family, Intensity};
-use crate::storm::{Blow, Direction, Member, Operations, Permanent, Place, Role, StoreBlow, Storm, VolumeBlow};
+use crate::storm::{
+    Blow, Direction, Member, Operations, Permanent, Place, Role, StoreBlow, Storm, Strikes, VolumeBlow,
+};
 use std::ops::Range;
 use wavetank_models::anomaly::AnomalyRates;
 use wavetank_models::cloud::object_store::ObjectRates;
@@ -31,12 +35,44 @@ struct Draw<'a> {
 pub(super) fn draw(setup: Setup<'_>, crew: &Crew, during: Range<Nanos>, choices: &Choices) -> Storm {
     let mut stream = choices.stream(Domain::new("cluster/storm"), 0);
     let (storm, kind) = (&setup.scenario.storm, setup.platform.kind);
+    let has_own_stream = |family: Family| own_stream(family).is_some();
     // Each takes its draw, so that a platform's budget does not shift the others.
-    let drawn = storm.families.iter().copied().filter(|_| stream.ratio(1, 2));
+    let drawn = storm.families.iter().copied().filter(|(family, _)| !has_own_stream(*family));
+    let drawn = drawn.filter(|_| stream.ratio(1, 2));
     let families = drawn.filter(|(family, _)| budget::promise(kind, *family).is_drawn()).collect();
     let mut restarts = choices.stream(Domain::new("cluster/storm/restarts"), 0);
     let (quick, after) = (restarts.ratio(1, 2), restarts.nanos(Nanos::millis(100)..Nanos::secs(2)));
-    Draw { crew, families, quick_restart: quick.then_some(after), stream, storm: Storm::default() }.all(&during)
+    let draw = Draw { crew, families, quick_restart: quick.then_some(after), stream, storm: Storm::default() };
+    let mut storm = draw.all(&during);
+    for (family, intensity) in setup.scenario.storm.families.iter().copied() {
+        if let Some(mut stream) = own_stream(family).map(|entity| choices.stream(OWN_STREAMS, entity))
+            && stream.ratio(1, 3)
+            && budget::promise(kind, family).is_drawn()
+        {
+            patterns::draw(&mut storm, family, pace(intensity, &during), crew, &during, &mut stream);
+        }
+    }
+    aims::aim_some(&mut storm, during.end, choices);
+    storm
+}
+
+/// Streams of families by themselves.
+const OWN_STREAMS: Domain = Domain::new("cluster/storm/family");
+
+/// Which stream a family has to itself: those from zone hits on, so that a further one shifts none.
+fn own_stream(family: Family) -> Option<u64> {
+    let place = |of: Family| Family::ALL.iter().position(|(_, known)| *known == of).expect("every family is listed");
+    place(family).checked_sub(place(Family::ZoneHit)).map(|place| place as u64)
+}
+
+/// From one fault of a family to the next, on average.
+fn pace(intensity: Intensity, during: &Range<Nanos>) -> Nanos {
+    let length = during.end - during.start;
+    match intensity {
+        Intensity::Rare => length,
+        Intensity::Some => length.scale(1, 4),
+        Intensity::Often => length.scale(1, 10),
+    }
 }
 
 /// Puts a storm on the plan. Whatever is down or stopped when the load ends comes back, but for what is returned.
@@ -46,10 +82,11 @@ pub(super) fn put_on_plan(
     core: &mut Core<Event>,
     cluster: &Cluster,
     load_ends: Nanos,
+    strikes: &Strikes,
 ) -> Vec<Permanent> {
     storm.operations.begin(world, core);
     world.plan(core, load_ends, Action::EndAnomalies);
-    let permanent = storm.put_on_plan(world, core, &cluster.targets());
+    let permanent = storm.put_on_plan(world, core, cluster.targets(), strikes);
     for member in cluster.members() {
         world.plan(core, load_ends, Action::Resume(member.node));
         world.plan(core, load_ends + Nanos::secs(1), Action::Restart(member.node));
@@ -65,12 +102,7 @@ impl Draw<'_> {
     fn all(mut self, during: &Range<Nanos>) -> Storm {
         self.storm.operations = Operations::at(self.rates());
         for (family, intensity) in std::mem::take(&mut self.families) {
-            let length = during.end - during.start;
-            let pace = match intensity {
-                Intensity::Rare => length,
-                Intensity::Some => length.scale(1, 4),
-                Intensity::Often => length.scale(1, 10),
-            };
+            let pace = pace(intensity, during);
             let mut at = during.start + self.stream.exponential(pace);
             while at < during.end {
                 let span = self.stream.nanos(Nanos::millis(50)..Nanos::secs(20));
@@ -149,6 +181,7 @@ impl Draw<'_> {
                 let (topic, partition) = *self.stream.pick(&partitions);
                 Some(Blow::MovePartition { topic, partition, to: broker })
             }
+            family => unreachable!("{} has a stream of its own", family.name()),
         };
         if let Some(what) = what {
             self.push(family, during, what);

@@ -34,7 +34,7 @@ pub(crate) use storm::rates;
 use crate::lab::RunReport;
 use crate::recording::{Heard, Readers, judge, recording};
 use crate::scenario::{Listeners, RunOptions};
-use crate::storm::{LONGEST, Misfit, Operations, Role, Roster, Storm, Target, Targets};
+use crate::storm::{LONGEST, Misfit, Operations, Role, Roster, Storm, Strikes, Target, Targets};
 use ledger::Ledger;
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -178,6 +178,8 @@ pub fn run(seed: u64, case: &Case, options: &RunOptions, listeners: Listeners) -
     let ledger = Arc::new(Mutex::new(Ledger::new(azs.len(), case.cargo)));
     let planted = options.planted_divergence.then(planted_divergence);
     let drawn = case.storm.describe();
+    let strikes = Strikes::default();
+    let struck = strikes.clone();
     let recording = recording(options, Options::default(), Heard::AtOnce, listeners.history);
     let audience = listeners.audience;
     launch(
@@ -195,7 +197,7 @@ pub fn run(seed: u64, case: &Case, options: &RunOptions, listeners: Listeners) -
             let berths = build_devices(world, core, &azs, &hosts);
             let harbour = build_nodes(world, core, berths, &ledger, options);
             case.storm.operations.begin(world, core);
-            case.storm.put_on_plan(world, core, &harbour.targets(world));
+            case.storm.put_on_plan(world, core, harbour.targets(world), &strikes);
             if case.storm.operations != Operations::Ordinary {
                 world.plan(core, storm_ends, Action::EndAnomalies);
             }
@@ -211,7 +213,7 @@ pub fn run(seed: u64, case: &Case, options: &RunOptions, listeners: Listeners) -
                 world.plan(core, at, Action::Resume(harbour.boats[boat]));
             }
         },
-        |world, core, outcome| report(seed, world, core, outcome, &ledger, drawn),
+        |world, core, outcome| RunReport { struck: struck.all(), ..report(seed, world, core, outcome, &ledger, drawn) },
     )
 }
 
@@ -376,6 +378,7 @@ fn report(
         drawn,
         history,
         met: world.anomalies().happened().to_vec(),
+        struck: Vec::new(),
         led_here,
         standstills: Vec::new(),
     }

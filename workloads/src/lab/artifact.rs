@@ -4,7 +4,7 @@ use super::{RunReport, run_case};
 use crate::case::Case;
 use crate::mutant::Mutant;
 use crate::scenario::{Listeners, NoScenario, RunOptions, Scenario, ScenarioText, UnknownName};
-use crate::storm::Misfit;
+use crate::storm::{Entry, Misfit};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use wavetank_sim::Panicked;
@@ -194,6 +194,22 @@ impl Failure {
     /// When it panics.
     pub fn replay(&self, listeners: Listeners) -> Result<RunReport, Panicked> {
         run_case(self.scenario, self.seed, &self.case, &self.options, listeners)
+    }
+
+    /// The case as it went, for telling: each fault that waited for a step is at the moment at which it struck, and those whose
+    /// step never came are gone. Takes a run where there are any.
+    pub fn case_as_it_went(&self) -> Case {
+        let mut case = self.case.clone();
+        if case.storm().entries.iter().any(|entry| entry.aim.is_some()) {
+            let struck = self.replay(Listeners::default()).map_or_else(|_| Vec::new(), |report| report.struck);
+            let at = |place: usize, entry: &Entry| match entry.aim {
+                None => Some(entry.clone()),
+                Some(_) => struck.iter().find(|it| it.entry == place).map(|it| entry.at_time(*it)),
+            };
+            let entries = case.storm().entries.iter().enumerate();
+            case.storm_mut().entries = entries.filter_map(|(place, entry)| at(place, entry)).collect();
+        }
+        case
     }
 
     /// How another outcome compares with it.

@@ -161,7 +161,7 @@ fn replayed(
     fingerprint: &Fingerprint,
     plan: &CurvePlan,
 ) -> Result<(Nanos, Vec<Beat>), CannotExplain> {
-    let collector = Arc::new(Mutex::new(Collector::new(&failure.case)));
+    let collector = Arc::new(Mutex::new(Collector::new(&failure.case_as_it_went())));
     let mut listeners = Listeners::default();
     listeners.audience.add(collector.clone());
     let now = outcome(&failure.replay(listeners));

@@ -24,7 +24,7 @@ const GROUNDS: &[(&str, &[&str])] = &[
     ("wal-overlap-first-only", &["bare-log@object"]),
     ("wal-plain-put-reservation", &["bare-log@object"]),
     ("wal-no-verify-before-ack", &["bare-log@object", "broker-failover@s3-wal"]),
-    ("wal-trim-not-rounded", &["bare-log@object", "bare-log@express"]),
+    ("wal-trim-not-rounded", &["bare-log@object"]),
     ("wal-header-by-wall-clock", &["bare-log@io2", "bare-log@nfs"]),
     ("storage-delta-overflows", &["late-writes@s3-wal"]),
     ("storage-cache-order-not-wal-order", &["late-writes@s3-wal", "late-writes@ebs-wal"]),
@@ -43,9 +43,9 @@ const GROUNDS: &[(&str, &[&str])] = &[
     ("no-node-epoch-check", &["broker-failover@s3-wal"]),
     ("fast-close-forgets", &["rebalance@s3-wal"]),
     ("trim-drops-whole-sets", &["late-writes@s3-wal"]),
-    ("ack-unflushed", &["broker-failover@s3-wal"]),
-    ("forget-votes", &["broker-failover@s3-wal"]),
-    ("commit-old-epochs", &["broker-failover@s3-wal"]),
+    ("ack-unflushed", &["bare-quorum"]),
+    ("forget-votes", &["bare-quorum"]),
+    ("commit-old-epochs", &["bare-quorum"]),
     ("flink-restore-from-committed-offsets", &["backfill@s3-wal"]),
     ("flink-barrier-blocks-nothing", &["backfill@s3-wal"]),
     ("flink-complete-before-metadata", &["backfill@s3-wal"]),
@@ -80,6 +80,12 @@ mod tests {
                 let is_harbours = matches!(mutant, Mutant::Harbour(_));
                 assert_eq!(is_harbours, matches!(scenario, Scenario::Harbour), "{} can show there", mutant.name());
                 let is_of_a_log = matches!(mutant, Mutant::Wal(_));
+                let is_of_controllers = matches!(mutant, Mutant::Controller(_));
+                assert!(
+                    is_of_controllers || !matches!(scenario, Scenario::BareQuorum),
+                    "{} can show there",
+                    mutant.name()
+                );
                 assert!(is_of_a_log || !matches!(scenario, Scenario::BareLog(_)), "{} can show there", mutant.name());
             }
         }

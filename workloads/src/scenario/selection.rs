@@ -2,6 +2,7 @@
 
 use super::{NoScenario, Scenario, UnknownName};
 use crate::bare_log::Medium;
+use crate::bare_quorum;
 use crate::spec::scenario::{PlatformKind, builtin};
 use std::collections::BTreeSet;
 
@@ -63,13 +64,13 @@ fn on_each<'a>(name: &str, platforms: impl Iterator<Item = &'a str>) -> Result<V
 impl Scenario {
     /// Names of those that come with wavetank, without platforms.
     pub fn built_in() -> impl Iterator<Item = &'static str> {
-        ["harbour", "bare-log"].into_iter().chain(builtin::ALL.iter().map(|(name, _)| *name))
+        ["harbour", "bare-log", bare_quorum::NAME].into_iter().chain(builtin::ALL.iter().map(|(name, _)| *name))
     }
 
-    /// What may stand behind the `@` of its name, in its order: platforms, or what a bare log lies on. None of the harbour.
+    /// What may stand behind the `@` of its name, in its order: platforms, or what a bare log lies on. None of the harbour and of a bare quorum.
     pub fn platforms(self) -> Vec<&'static str> {
         match self {
-            Scenario::Harbour => Vec::new(),
+            Scenario::Harbour | Scenario::BareQuorum => Vec::new(),
             Scenario::BareLog(_) => Medium::ALL.iter().map(|medium| medium.name()).collect(),
             Scenario::Cluster(on) => on.scenario.platforms.iter().map(|platform| platform.kind.name()).collect(),
         }
@@ -106,7 +107,7 @@ mod tests {
             assert_eq!(selected(names, platforms), Ok(wanted.to_vec()));
         }
         let all = selected(&["all"], &[]).expect("they are there");
-        assert_eq!((all[0], &all[1..3], all.len()), ("harbour", &["bare-log@object", "bare-log@express"][..], 49));
+        assert_eq!((all[0], &all[1..3], all.len()), ("harbour", &["bare-log@object", "bare-log@express"][..], 50));
         assert_eq!(selected(&["all"], &["all"]), Ok(all));
         let regional = selected(&["all"], &["regional-ebs-wal"]).expect("they are there");
         assert!(regional.len() == 7 && regional.iter().all(|name| name.ends_with("@regional-ebs-wal")), "{regional:?}");

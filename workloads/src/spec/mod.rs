@@ -10,7 +10,7 @@
 //! file with an error has no value; fallbacks that let reading go on never leave.
 
 mod document;
-mod near;
+pub(crate) mod near;
 pub mod omb;
 mod problem;
 pub mod scenario;

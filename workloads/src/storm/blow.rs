@@ -99,6 +99,64 @@ pub enum Blow {
     },
 }
 
+impl Blow {
+    /// The member that it names first: whom it hits, or where the ways begin that it is about.
+    pub fn member(&self) -> Option<Member> {
+        match self {
+            Blow::Kill(member)
+            | Blow::Terminate(member)
+            | Blow::Pause(member)
+            | Blow::PowerLoss(member)
+            | Blow::PauseHost(member)
+            | Blow::Clock { of: member, .. }
+            | Blow::SlowHost { of: member, .. }
+            | Blow::Volume { of: member, .. }
+            | Blow::MovePartition { to: member, .. }
+            | Blow::Cut { from: Place::Member(member), .. }
+            | Blow::Clog { from: Place::Member(member), .. }
+            | Blow::Grey { from: Place::Member(member), .. }
+            | Blow::Resets { from: Place::Member(member), .. } => Some(*member),
+            Blow::ZoneDown(_)
+            | Blow::Store(_)
+            | Blow::ExpressDown(_)
+            | Blow::Share(_)
+            | Blow::Cut { .. }
+            | Blow::Clog { .. }
+            | Blow::Grey { .. }
+            | Blow::Resets { .. } => None,
+        }
+    }
+
+    /// The same at another member, where it [names](Blow::member) one.
+    pub fn at(&self, other: Member) -> Blow {
+        let mut blow = self.clone();
+        match &mut blow {
+            Blow::Kill(member)
+            | Blow::Terminate(member)
+            | Blow::Pause(member)
+            | Blow::PowerLoss(member)
+            | Blow::PauseHost(member)
+            | Blow::Clock { of: member, .. }
+            | Blow::SlowHost { of: member, .. }
+            | Blow::Volume { of: member, .. }
+            | Blow::MovePartition { to: member, .. }
+            | Blow::Cut { from: Place::Member(member), .. }
+            | Blow::Clog { from: Place::Member(member), .. }
+            | Blow::Grey { from: Place::Member(member), .. }
+            | Blow::Resets { from: Place::Member(member), .. } => *member = other,
+            Blow::ZoneDown(_)
+            | Blow::Store(_)
+            | Blow::ExpressDown(_)
+            | Blow::Share(_)
+            | Blow::Cut { .. }
+            | Blow::Clog { .. }
+            | Blow::Grey { .. }
+            | Blow::Resets { .. } => {}
+        }
+        blow
+    }
+}
+
 /// One end of ways through the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

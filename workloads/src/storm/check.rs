@@ -2,7 +2,7 @@
 
 use super::blow::{Blow, Place, ShareBlow, Storage, StoreBlow, VolumeBlow};
 use super::member::{Member, Role};
-use super::{Entry, Met, Operations, Storm};
+use super::{Aim, Entry, Met, Operations, Storm};
 use std::collections::{BTreeMap, BTreeSet};
 use wavetank_models::anomaly::{AnomalyRates, Entity, Fate};
 use wavetank_models::cloud::nfs::NfsFate;
@@ -177,7 +177,7 @@ fn number_is_there(what: &str, number: u32, count: u32) -> Result<(), String> {
 
 impl Entry {
     fn check(&self, roster: &Roster, ends: Nanos) -> Result<(), String> {
-        let Entry { family: _, start, end, permanent, what } = self;
+        let Entry { family: _, start, end, permanent, aim, what } = self;
         if start > end {
             return Err(format!("it ends at {end} s, before it begins at {start} s"));
         }
@@ -187,7 +187,33 @@ impl Entry {
         if *permanent && !what.can_be_permanent() {
             return Err(format!("\"permanent\": \"{what}\" is over by itself, or has no end to leave out"));
         }
-        what.check(roster)
+        if *permanent && aim.is_some() {
+            return Err("\"permanent\": what waits for a step is healed; take out \"aim\" or \"permanent\"".into());
+        }
+        what.check(roster)?;
+        aim.map_or(Ok(()), |aim| aim.check(what, roster))
+    }
+}
+
+impl Aim {
+    fn check(&self, what: &Blow, roster: &Roster) -> Result<(), String> {
+        let Aim { step: _, by, nth, after, lasts, at_doer } = self;
+        if *nth == 0 {
+            return Err("aim.nth is 0: steps are counted from 1".into());
+        }
+        is_short(*after)?;
+        is_short(*lasts)?;
+        if let Some(by) = by {
+            number_is_there(by.role.name(), by.number, roster.count(by.role))?;
+        }
+        match what.member() {
+            None if *at_doer => Err("aim.at_doer: the fault names no member, so it hits nobody in particular".into()),
+            Some(member) if *at_doer && by.is_some_and(|by| by.role != member.role) => {
+                let (role, by) = (member.role.name(), by.expect("just looked at"));
+                Err(format!("aim.at_doer: {by} is no {role}, and the fault hits a {role}"))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 }
 

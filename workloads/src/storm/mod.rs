@@ -15,6 +15,15 @@
 //! }
 //! ```
 //!
+//! A fault may wait for a step of somebody's protocol instead of a time ([`Aim`]): "kill broker 1 a millisecond after it has
+//! trimmed its log for the second time". `start` is then when it begins to wait, and `end` when it is healed at the latest:
+//!
+//! ```json
+//! {"family": "broker-crash", "start": "12.5 s", "end": "45 s",
+//!  "aim": {"step": "wal-trimmed", "by": "broker 1", "nth": 2, "after": "0.001 s", "lasts": "4 s"},
+//!  "what": {"kill": "broker 1"}}
+//! ```
+//!
 //! Single operations meet what their [fates](Operations) say: at rates, each device's drawn from the seed; or exactly those
 //! that are listed, each under its operation's name.
 //!
@@ -22,16 +31,23 @@
 //!
 //! The order of entries is the order in which they go on the plan. What begins at one instant is ordered by the seed.
 
+mod aim;
 mod blow;
 mod check;
+mod lookout;
+mod marks;
 mod member;
 mod put;
+mod step;
 
+pub use aim::{Aim, Struck};
 pub use blow::{Blow, Direction, Place, ShareBlow, Storage, StoreBlow, VolumeBlow};
 pub(crate) use check::LONGEST;
 pub use check::{Misfit, Roster};
+pub(crate) use lookout::Strikes;
 pub use member::{Member, Role};
 pub(crate) use put::{Moves, Permanent, Target, Targets};
+pub use step::{Kind, Step};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -78,15 +94,39 @@ pub struct Met {
 pub struct Entry {
     /// The family that it was drawn for: for people, it decides nothing.
     pub family: String,
-    /// When it begins.
+    /// When it begins; with an aim: when it begins to wait for the step.
     pub start: Nanos,
-    /// When it is healed.
+    /// When it is healed; with an aim: when it is healed at the latest.
     pub end: Nanos,
     /// It is never healed, whatever its end says: what stands still for it stands still for good.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub permanent: bool,
+    /// The step that it waits for, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aim: Option<Aim>,
     /// What happens, and to whom.
     pub what: Blow,
+}
+
+impl Entry {
+    /// What it does at a time, without waiting: what struck, struck so.
+    pub fn at_time(&self, struck: Struck) -> Entry {
+        let Some(aim) = self.aim else { return self.clone() };
+        let what = if aim.at_doer { self.what.at(struck.doer) } else { self.what.clone() };
+        let end = self.end.min(struck.at.saturating_add(aim.lasts));
+        Entry { family: self.family.clone(), start: struck.at, end, permanent: false, aim: None, what }
+    }
+
+    /// For people: what happens, and to whom.
+    pub fn happening(&self) -> String {
+        match (self.aim, self.what.member()) {
+            (Some(Aim { at_doer: true, .. }), Some(member)) => {
+                let whoever = format!("whichever {} did it", member.role.name());
+                self.what.to_string().replacen(&member.to_string(), &whoever, 1)
+            }
+            (Some(_) | None, _) => self.what.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for Met {
@@ -132,16 +172,21 @@ impl Operations {
 
 impl Storm {
     pub(crate) fn push(&mut self, family: &str, start: Nanos, end: Nanos, what: Blow) {
-        self.entries.push(Entry { family: family.into(), start, end, permanent: false, what });
+        self.entries.push(Entry { family: family.into(), start, end, permanent: false, aim: None, what });
     }
 
     /// For people: how many faults of which family, and what single operations meet.
     pub fn describe(&self) -> Vec<String> {
-        let mut families: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut families: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
         for entry in &self.entries {
-            *families.entry(&entry.family).or_default() += 1;
+            let (count, aimed) = families.entry(&entry.family).or_default();
+            (*count, *aimed) = (*count + 1, *aimed + usize::from(entry.aim.is_some()));
         }
-        let names: Vec<String> = families.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        let name = |(name, (count, aimed)): (&&str, &(usize, usize))| match aimed {
+            0 => format!("{name} {count}"),
+            aimed => format!("{name} {count} ({aimed} aimed)"),
+        };
+        let names: Vec<String> = families.iter().map(name).collect();
         let mut lines = vec![format!("faults: {}", if names.is_empty() { "none".into() } else { names.join(", ") })];
         lines.extend(match &self.operations {
             Operations::Ordinary => None,

@@ -1,9 +1,11 @@
 //! A storm goes on a world's plan.
 
 use super::blow::{Blow, Direction, Place, ShareBlow, Storage, StoreBlow, VolumeBlow};
+use super::lookout::{Lookout, Strikes, Waiting};
 use super::member::Member;
-use super::{Entry, Operations, Storm};
+use super::{Operations, Storm};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use wavetank_models::anomaly::Anomalies;
 use wavetank_models::cloud::express::ExpressFault;
 use wavetank_models::cloud::host::HostFault;
@@ -72,15 +74,26 @@ impl Operations {
 }
 
 impl Storm {
-    /// Puts the entries on the plan, in their order; what is never healed by it comes back.
-    pub(crate) fn put_on_plan(&self, world: &mut World, core: &mut Core<Event>, targets: &Targets) -> Vec<Permanent> {
-        let mut permanent = Vec::new();
-        for entry in &self.entries {
-            if entry.permanent {
-                permanent.push(entry.put_for_good(world, core, targets));
-            } else {
-                entry.put_on_plan(world, core, targets);
+    /// Puts the entries on the plan, in their order; those that wait for a step go on it when the step comes, and the
+    /// strikes tell of them. What is never healed by the plan comes back.
+    pub(crate) fn put_on_plan(
+        &self,
+        world: &mut World,
+        core: &mut Core<Event>,
+        targets: Targets,
+        strikes: &Strikes,
+    ) -> Vec<Permanent> {
+        let (mut waiting, mut permanent) = (Vec::new(), Vec::new());
+        for (place, entry) in self.entries.iter().enumerate() {
+            let (start, end, what) = (entry.start, entry.end, entry.what.clone());
+            match entry.aim {
+                Some(aim) => waiting.push(Waiting { entry: place, aim, start, end, what, seen: 0 }),
+                None if entry.permanent => permanent.push(put_for_good(&entry.what, world, core, &targets, start)),
+                None => put(&entry.what, world, core, &targets, start..end),
             }
+        }
+        if !waiting.is_empty() {
+            world.set_lookout(Box::new(Lookout::new(waiting, targets, strikes.clone())));
         }
         permanent
     }
@@ -95,74 +108,72 @@ pub(crate) struct Permanent {
     pub(crate) mend: Vec<Action>,
 }
 
-impl Entry {
-    /// Puts what is never healed on the plan.
-    fn put_for_good(&self, world: &mut World, core: &mut Core<Event>, targets: &Targets) -> Permanent {
-        let what = self.what.clone();
-        let buried = |nodes: Vec<NodeId>| (nodes.clone(), nodes.into_iter().map(Action::DigOut).collect());
-        let (nodes, mend): (Vec<NodeId>, Vec<Action>) = match &what {
-            Blow::Kill(member) => buried(vec![targets.at(*member).node]),
-            Blow::PowerLoss(member) => {
-                let host = targets.at(*member).host;
-                world.plan(core, self.start, Action::PowerLoss(host, Survival::Drawn));
-                let there = targets.members.values().filter(|target| target.host == host);
-                buried(there.map(|target| target.node).collect())
-            }
-            other => {
-                let (id, fault) = (world.next_fault_id(), other.fault(targets));
-                world.plan(core, self.start, Action::Inject(id, fault));
-                (Vec::new(), vec![Action::Heal(id)])
-            }
-        };
-        nodes.into_iter().for_each(|node| world.plan(core, self.start, Action::Bury(node)));
-        Permanent { what, mend }
-    }
-
-    fn put_on_plan(&self, world: &mut World, core: &mut Core<Event>, targets: &Targets) {
-        let mut plan = |at: Nanos, action| world.plan(core, at, action);
-        let (start, end) = (self.start, self.end);
-        match &self.what {
-            Blow::Kill(member) => {
-                let node = targets.at(*member).node;
-                plan(start, Action::Kill(node));
-                return plan(end, Action::Restart(node));
-            }
-            Blow::Terminate(member) => {
-                let node = targets.at(*member).node;
-                plan(start, Action::Signal(node, Signal::Terminate));
-                return plan(end, Action::Restart(node));
-            }
-            Blow::Pause(member) => {
-                let node = targets.at(*member).node;
-                plan(start, Action::Pause(node));
-                return plan(end, Action::Resume(node));
-            }
-            Blow::PowerLoss(member) => {
-                let host = targets.at(*member).host;
-                plan(start, Action::PowerLoss(host, Survival::Drawn));
-                let there = targets.members.values().filter(|target| target.host == host);
-                return there.for_each(|target| plan(end, Action::Restart(target.node)));
-            }
-            Blow::Clock { of, jump_ns, drift_ppb } => {
-                let node = targets.at(*of).node;
-                plan(start, Action::JumpClock(node, *jump_ns));
-                if let Some(drift) = drift_ppb {
-                    plan(start, Action::DriftClock(node, *drift));
-                    plan(end, Action::DriftClock(node, 0));
-                }
-                return;
-            }
-            Blow::MovePartition { topic, partition, to } => {
-                let moves = targets.moves.as_ref().expect("a checked storm moves partitions where there are any");
-                let order = (moves.order)(*topic, *partition, to.number);
-                return plan(start, Action::Signal(moves.admin, Signal::Order(order)));
-            }
-            _ => {}
+/// Puts what is never healed on the plan.
+fn put_for_good(what: &Blow, world: &mut World, core: &mut Core<Event>, targets: &Targets, start: Nanos) -> Permanent {
+    let buried = |nodes: Vec<NodeId>| (nodes.clone(), nodes.into_iter().map(Action::DigOut).collect());
+    let (nodes, mend): (Vec<NodeId>, Vec<Action>) = match what {
+        Blow::Kill(member) => buried(vec![targets.at(*member).node]),
+        Blow::PowerLoss(member) => {
+            let host = targets.at(*member).host;
+            world.plan(core, start, Action::PowerLoss(host, Survival::Drawn));
+            let there = targets.members.values().filter(|target| target.host == host);
+            buried(there.map(|target| target.node).collect())
         }
-        let (id, fault) = (world.next_fault_id(), self.what.fault(targets));
-        world.plan(core, start, Action::Inject(id, fault));
-        world.plan(core, end, Action::Heal(id));
+        other => {
+            let (id, fault) = (world.next_fault_id(), other.fault(targets));
+            world.plan(core, start, Action::Inject(id, fault));
+            (Vec::new(), vec![Action::Heal(id)])
+        }
+    };
+    nodes.into_iter().for_each(|node| world.plan(core, start, Action::Bury(node)));
+    Permanent { what: what.clone(), mend }
+}
+
+/// Puts a blow on the plan.
+pub(super) fn put(what: &Blow, world: &mut World, core: &mut Core<Event>, targets: &Targets, during: Range<Nanos>) {
+    let mut plan = |at: Nanos, action| world.plan(core, at, action);
+    let (start, end) = (during.start, during.end);
+    match what {
+        Blow::Kill(member) => {
+            let node = targets.at(*member).node;
+            plan(start, Action::Kill(node));
+            return plan(end, Action::Restart(node));
+        }
+        Blow::Terminate(member) => {
+            let node = targets.at(*member).node;
+            plan(start, Action::Signal(node, Signal::Terminate));
+            return plan(end, Action::Restart(node));
+        }
+        Blow::Pause(member) => {
+            let node = targets.at(*member).node;
+            plan(start, Action::Pause(node));
+            return plan(end, Action::Resume(node));
+        }
+        Blow::PowerLoss(member) => {
+            let host = targets.at(*member).host;
+            plan(start, Action::PowerLoss(host, Survival::Drawn));
+            let there = targets.members.values().filter(|target| target.host == host);
+            return there.for_each(|target| plan(end, Action::Restart(target.node)));
+        }
+        Blow::Clock { of, jump_ns, drift_ppb } => {
+            let node = targets.at(*of).node;
+            plan(start, Action::JumpClock(node, *jump_ns));
+            if let Some(drift) = drift_ppb {
+                plan(start, Action::DriftClock(node, *drift));
+                plan(end, Action::DriftClock(node, 0));
+            }
+            return;
+        }
+        Blow::MovePartition { topic, partition, to } => {
+            let moves = targets.moves.as_ref().expect("a checked storm moves partitions where there are any");
+            let order = (moves.order)(*topic, *partition, to.number);
+            return plan(start, Action::Signal(moves.admin, Signal::Order(order)));
+        }
+        _ => {}
     }
+    let (id, fault) = (world.next_fault_id(), what.fault(targets));
+    world.plan(core, start, Action::Inject(id, fault));
+    world.plan(core, end, Action::Heal(id));
 }
 
 impl Blow {

@@ -12,11 +12,12 @@ use super::object_control::{self, Deletions};
 use super::quorum::{Caller, Quorum};
 use super::stream_control::{self, Identity};
 use crate::cloud::object_store::ObjectDone;
-use crate::kafka::ids::{BrokerId, ControllerEpoch, MetadataOffset, ObjectId};
+use crate::kafka::ids::{BrokerEpoch, BrokerId, ControllerEpoch, MetadataOffset, ObjectId};
 use crate::kafka::metadata::{ClusterImage, MetadataRecord};
 use crate::kafka::protocol::ErrorCode;
 use crate::kafka::protocol::controller::{ControllerAnswer, ControllerRequest, ControllerResponse, StorageRequest};
 use crate::kafka::token::TokenSpace;
+use crate::probe::Probe;
 use crate::world::Cx;
 use std::collections::BTreeMap;
 use wavetank_sim::Nanos;
@@ -28,6 +29,21 @@ const SCAN: Nanos = Nanos::secs(1);
 struct Waiting {
     caller: Caller,
     response: ControllerResponse,
+    /// Of a commit: for whom, in which life, by whom.
+    commit: Option<(BrokerId, BrokerEpoch, bool)>,
+}
+
+/// Of a commit of objects: for whom, in which life of that broker, and whether its rescuer asks.
+fn committer(request: &ControllerRequest) -> Option<(BrokerId, BrokerEpoch, bool)> {
+    match request {
+        ControllerRequest::Storage {
+            broker,
+            epoch,
+            failover,
+            request: StorageRequest::CommitStreamSetObject(_) | StorageRequest::CommitStreamObject(_),
+        } => Some((*broker, *epoch, *failover)),
+        _ => None,
+    }
 }
 
 /// When what is due next.
@@ -118,6 +134,7 @@ impl Active {
         probes.into_iter().for_each(|probe| cx.probe(probe));
         if !records.is_empty() {
             let offset = quorum.append(cx, records);
+            cx.mark("controller: a change waits for its majority");
             assert_eq!(offset, self.next.next, "the next image is what the log adds up to");
             self.next.next = MetadataOffset(offset.0 + 1);
             self.due.no_op = cx.monotonic() + spec.options.idle_interval;
@@ -148,15 +165,30 @@ impl Active {
             self.decide(cx, spec, quorum, |draft, soft| failover_control::look(draft, soft.last_rescuer));
         }
         // Even a refusal may rest on what is on its way.
+        let commit = committer(request).filter(|_| result.is_ok());
         let response = ControllerResponse { leader: Some(spec.id), result };
-        self.waiting.entry(self.next.next).or_default().push(Waiting { caller, response });
+        self.waiting.entry(self.next.next).or_default().push(Waiting { caller, response, commit });
     }
 
     /// Answers that rest on nothing beyond the high watermark.
-    pub(super) fn committed(&mut self, high_watermark: MetadataOffset) -> Vec<(Caller, ControllerResponse)> {
+    pub(super) fn committed(
+        &mut self,
+        cx: &mut Cx<'_>,
+        high_watermark: MetadataOffset,
+    ) -> Vec<(Caller, ControllerResponse)> {
         let later = self.waiting.split_off(&MetadataOffset(high_watermark.0 + 1));
         let now = std::mem::replace(&mut self.waiting, later);
-        now.into_values().flatten().map(|waiting| (waiting.caller, waiting.response)).collect()
+        let mut answers = Vec::new();
+        for (next, waiting) in now {
+            for Waiting { caller, response, commit } in waiting {
+                if let Some((broker, epoch, failover)) = commit {
+                    let at = MetadataOffset(next.0.saturating_sub(1));
+                    cx.probe(Probe::CommitAnswered { broker, epoch, failover, at });
+                }
+                answers.push((caller, response));
+            }
+        }
+        answers
     }
 
     /// Who still waits: what they asked may be done or not.

@@ -59,6 +59,9 @@ pub(super) fn facts(image: &ClusterImage, record: &MetadataRecord, closers: &Clo
                 tell(Probe::StreamCommitted { range: *range, object: *object, broker });
             }
         }
+        MetadataRecord::WalNode { broker, epoch, failover } => {
+            tell(Probe::StreamsClaimed { broker: *broker, epoch: *epoch, failover: *failover });
+        }
         MetadataRecord::Object { object, state: ObjectState::MarkDestroyed { .. } } => {
             tell(Probe::ObjectDropped { object: *object });
         }
@@ -70,7 +73,6 @@ pub(super) fn facts(image: &ClusterImage, record: &MetadataRecord, closers: &Clo
         | MetadataRecord::Topic { .. }
         | MetadataRecord::Partition { .. }
         | MetadataRecord::ProducerIds(_)
-        | MetadataRecord::WalNode { .. }
         | MetadataRecord::NextStream(_)
         | MetadataRecord::NextObject(_)
         | MetadataRecord::StreamEndOffsets(_)

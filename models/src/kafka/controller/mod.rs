@@ -403,7 +403,7 @@ impl Running {
             self.image.next.0 += 1;
         }
         if let Some(active) = &mut self.active {
-            for (caller, response) in active.committed(self.image.next) {
+            for (caller, response) in active.committed(cx, self.image.next) {
                 self.acts.push_back(Act::Answer(caller, Response::Controller(response)));
             }
         }

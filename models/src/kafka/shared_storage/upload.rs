@@ -318,6 +318,7 @@ impl Uploader {
             }
             due.push_back(Due { at: cx.monotonic() + after, object, body });
         }
+        cx.mark("storage: objects were prepared");
         task.commit = Some(Arc::new(commit));
         task.stage = Stage::Uploading { due, puts: BTreeSet::new() };
         self.put_due(cx, objects);
@@ -332,6 +333,7 @@ impl Uploader {
         let commit = task.commit.clone().expect("what is uploaded is to be committed");
         let ticket = link.ask(cx, self.identity.request(StorageRequest::CommitStreamSetObject(commit)));
         self.tickets.insert(ticket, Asked::Commit);
+        cx.mark("storage: a commit was asked for");
     }
 
     fn committed(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink) {

@@ -5,10 +5,11 @@
 //!
 //! 1. **time**: what lies after the violation, then as much of the storm's time as goes;
 //! 2. **faults**: family by family, then in halves, quarters, down to single ones;
-//! 3. **fates** of single operations: all, those of one kind of device, then rates become the list of what they drew, and
+//! 3. **aims**: what waits for a step strikes at the time at which it struck, or else at an earlier occurrence of the step;
+//! 4. **fates** of single operations: all, those of one kind of device, then rates become the list of what they drew, and
 //!    single fates go from it;
-//! 4. **size**: pipelines, topics, partitions, producers, members, rate, cargo; **knobs** go back to the scenario's own;
-//! 5. at last **times are rounded**.
+//! 5. **size**: pipelines, topics, partitions, producers, members, rate, cargo; **knobs** go back to the scenario's own;
+//! 6. at last **times are rounded**.
 //!
 //! Of candidates in a row the first that fails the same way is taken, and of whatever else ran meanwhile nothing is used: the
 //! result does not depend on how many run at once.
@@ -37,7 +38,7 @@ use super::artifact::{Failure, outcome};
 use super::fingerprint::Fingerprint;
 use crate::case::Case;
 use crate::scenario::{Listeners, RunOptions};
-use crate::storm::Operations;
+use crate::storm::{Operations, Struck};
 use journal::Journal;
 use std::path::{Path, PathBuf};
 use wavetank_models::anomaly::{Fate, Operation};
@@ -136,6 +137,7 @@ impl Candidate {
 struct Ran {
     outcome: Outcome,
     met: Vec<(Operation, Fate)>,
+    struck: Vec<Struck>,
 }
 
 /// A shrinking that is under way: the smallest failure so far, and what came of it.
@@ -229,7 +231,8 @@ fn run(of: &Failure, candidate: &Candidate) -> Ran {
     let Candidate { seed, case } = candidate;
     let result = super::run_case(of.scenario, *seed, case, &of.options, Listeners::default());
     let met = result.as_ref().map_or_else(|_| Vec::new(), |report| report.met.clone());
-    Ran { outcome: outcome(&result), met }
+    let struck = result.as_ref().map_or_else(|_| Vec::new(), |report| report.struck.clone());
+    Ran { outcome: outcome(&result), met, struck }
 }
 
 impl Shrinker<'_> {

@@ -2,7 +2,7 @@
 
 use super::{Shrinker, Stop, smaller};
 use crate::case::Case;
-use crate::storm::{Blow, Entry, Met, Operations, Storm};
+use crate::storm::{Aim, Blow, Entry, Met, Operations, Storm};
 use std::collections::BTreeSet;
 use wavetank_models::anomaly::{AnomalyRates, Entity};
 use wavetank_sim::Nanos;
@@ -19,6 +19,7 @@ impl Shrinker<'_> {
             self.shorten()?;
             self.delete_families()?;
             self.delete_entries()?;
+            self.simplify_aims()?;
             self.delete_fates()?;
             self.reduce()?;
             if self.taken == before {
@@ -93,6 +94,30 @@ impl Shrinker<'_> {
 
     fn delete_entries(&mut self) -> Result<(), Stop> {
         self.delete("faults", |storm| storm.entries.len(), |storm, range| drop(storm.entries.drain(range)))
+    }
+
+    /// What waits for a step: at the time at which it struck; or at the first occurrence, at half the count, at one before.
+    fn simplify_aims(&mut self) -> Result<(), Stop> {
+        const PASS: &str = "aims";
+        for place in 0..self.best.case.storm().entries.len() {
+            while let Some(aim) = self.best.case.storm().entries[place].aim {
+                let with = |entry: Entry| {
+                    let mut case = self.best.case.clone();
+                    case.storm_mut().entries[place] = entry;
+                    case
+                };
+                let entry = &self.best.case.storm().entries[place];
+                let struck = self.ran.struck.iter().find(|struck| struck.entry == place);
+                let mut simpler: Vec<Entry> = struck.map(|struck| entry.at_time(*struck)).into_iter().collect();
+                let earlier = smaller::below(aim.nth.into(), 1).into_iter();
+                simpler.extend(earlier.map(|nth| Entry { aim: Some(Aim { nth: nth as u32, ..aim }), ..entry.clone() }));
+                let cases = simpler.into_iter().map(with).collect();
+                if self.take_first(PASS, cases, false)?.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Deletes what it can of a list: all of it, halves, quarters, down to single ones.
@@ -252,6 +277,9 @@ fn round_entry(entry: &mut Entry, unit: Nanos, ends: Nanos) {
         entry.end = (entry.start + unit).min(ends);
     }
     entry.start = entry.start.min(entry.end);
+    if let Some(aim) = &mut entry.aim {
+        (aim.after, aim.lasts) = (nearest(aim.after, unit), nearest(aim.lasts, unit));
+    }
     if let Blow::Clock { jump_ns, .. } = &mut entry.what {
         let unit = unit.0 as i64;
         *jump_ns = jump_ns.saturating_add(unit / 2).div_euclid(unit) * unit;

@@ -9,7 +9,7 @@ use wavetank_sim::Nanos;
 type Smaller = fn(&Case) -> Vec<Case>;
 
 /// What can be made smaller, by name.
-pub(super) const DIMENSIONS: [(&str, Smaller); 9] = [
+pub(super) const DIMENSIONS: [(&str, Smaller); 10] = [
     ("pipelines", |case| sizes(case, |size| each(size.pipelines, 0, |n| Size { pipelines: n, ..size.clone() }))),
     ("topics", |case| sizes(case, |size| each(size.topics, 1, |n| Size { topics: n, ..size.clone() }))),
     ("partitions", |case| sizes(case, |size| each(size.partitions, 1, |n| Size { partitions: n, ..size.clone() }))),
@@ -21,6 +21,7 @@ pub(super) const DIMENSIONS: [(&str, Smaller); 9] = [
     ("warm-up", |case| sizes(case, without_warm_up)),
     ("knobs", knobs),
     ("cargo", less_cargo),
+    ("controllers", fewer_controllers),
 ];
 
 fn sizes(case: &Case, smaller: impl Fn(&Size) -> Vec<Size>) -> Vec<Case> {
@@ -29,7 +30,7 @@ fn sizes(case: &Case, smaller: impl Fn(&Size) -> Vec<Size>) -> Vec<Case> {
 }
 
 /// Numbers below one, down to the least, the smallest first: the least, a quarter, half, one less.
-fn below(of: u64, least: u64) -> Vec<u64> {
+pub(super) fn below(of: u64, least: u64) -> Vec<u64> {
     let mut numbers: Vec<u64> = [least, of / 4, of / 2, of.saturating_sub(1)].into();
     numbers.retain(|n| (least..of).contains(n));
     numbers.dedup();
@@ -87,6 +88,14 @@ fn less_cargo(case: &Case) -> Vec<Case> {
     below(of.cargo, 1).into_iter().map(|cargo| Case::Harbour(crate::harbour::Case { cargo, ..of.clone() })).collect()
 }
 
+/// Three controllers, and fetches as they are.
+fn fewer_controllers(case: &Case) -> Vec<Case> {
+    let Case::BareQuorum(of) = case else { return Vec::new() };
+    let fewer = (of.controllers > 3).then(|| crate::bare_quorum::Case { controllers: 3, ..of.clone() });
+    let plain = of.fetch_entries.map(|_| crate::bare_quorum::Case { fetch_entries: None, ..of.clone() });
+    fewer.into_iter().chain(plain).map(Case::BareQuorum).collect()
+}
+
 /// The run is over then, if that is earlier than it is and after the storm: only a bare log has an end of its own, and not
 /// where it is judged by what is left at the end.
 pub(super) fn ending_at(case: &Case, at: Nanos) -> Option<Case> {
@@ -112,6 +121,7 @@ pub(super) fn rounded(case: &Case, unit: Nanos) -> Option<Case> {
     let mut case = case.clone();
     match &mut case {
         Case::Harbour(of) => of.storm_ends = up(of.storm_ends),
+        Case::BareQuorum(of) => of.storm_ends = up(of.storm_ends),
         Case::BareLog(of) => (of.storm_ends, of.ends) = (up(of.storm_ends), up(of.ends)),
         Case::Cluster(of) => of.size.duration = up(of.size.duration),
     }

@@ -122,6 +122,7 @@ fn weight(probe: &Probe) -> Weight {
         Probe::ControllerElected { .. }
         | Probe::BrokerFenced { .. }
         | Probe::BrokerUnfenced { .. }
+        | Probe::StreamsClaimed { .. }
         | Probe::CommitRefusedAfterApplied { .. }
         | Probe::FailoverBegan { .. }
         | Probe::FailoverDone { .. }
@@ -145,6 +146,7 @@ fn weight(probe: &Probe) -> Weight {
         | Probe::CheckpointFailed { .. }
         | Probe::Emitted { .. } => Weight::Work,
         Probe::MetadataCommitted { .. }
+        | Probe::CommitAnswered { .. }
         | Probe::ObjectDropped { .. }
         | Probe::Appended { .. }
         | Probe::HighWatermark { .. }
@@ -167,6 +169,8 @@ pub(in crate::lab) fn kind(probe: &Probe) -> &'static str {
         Probe::StreamClosed { .. } => "stream closed",
         Probe::StreamCommitted { .. } => "stream committed",
         Probe::StreamTrimmed { .. } => "stream trimmed",
+        Probe::StreamsClaimed { .. } => "streams claimed",
+        Probe::CommitAnswered { .. } => "commit answered",
         Probe::ObjectDropped { .. } => "object dropped",
         Probe::ObjectDeleted { .. } => "object deleted",
         Probe::CommitRefusedAfterApplied { .. } => "commit refused after it was applied",

@@ -129,6 +129,11 @@ fn said(f: &mut fmt::Formatter<'_>, beat: &Beat, first: &Probe, last: &Probe) ->
         }
         (Probe::BrokerFenced { broker, epoch }, _) => write!(f, "fences broker {broker} of epoch {epoch}"),
         (Probe::BrokerUnfenced { broker, epoch }, _) => write!(f, "unfences broker {broker} of epoch {epoch}"),
+        (Probe::StreamsClaimed { broker, epoch, failover }, _) => {
+            let by = if *failover { "for its rescuer" } else { "for itself" };
+            write!(f, "hands out the streams of broker {broker} in epoch {epoch}, {by}")
+        }
+        (Probe::CommitAnswered { broker, .. }, _) => write!(f, "has a commit of broker {broker} in the metadata log"),
         (Probe::StreamOpened { .. }, _) if beat.times > 1 => write!(f, "opens {}", Many(beat.times, "stream")),
         (Probe::StreamClosed { .. }, _) if beat.times > 1 => write!(f, "closes {}", Many(beat.times, "stream")),
         (Probe::ObjectDeleted { .. }, _) if beat.times > 1 => write!(f, "deletes {}", Many(beat.times, "object")),

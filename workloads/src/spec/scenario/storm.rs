@@ -82,11 +82,51 @@ pub enum Family {
     NoisyNeighbour,
     /// Wall clocks jump and drift.
     ClockSkew,
+    /// All brokers of a zone die, stop or slow down, at once or one shortly after the other; the zone itself is up.
+    ZoneHit,
+    /// Brokers, or controllers, are hit one after the other, all of them.
+    RollingFaults,
+    /// Messages on some links are held, link by link, and set free link by link in another order (FoundationDB's swizzle-clogging).
+    SwizzleClog,
+    /// A broker that has just come back is hit again.
+    HitAgain,
+    /// A broker is away, and whoever takes its log over is hit while it rescues, or is so slow that the broker is back before.
+    RescuerCrash,
+    /// What a broker has just asked of the controllers is held while it dies and comes back, or the answers are lost.
+    LateMessages,
+    /// Hosts stand still, with everything on them: a collection of garbage, a live migration.
+    HostPause,
+    /// Controllers stop and come back.
+    ControllerPause,
+    /// Controllers' hosts lose power.
+    ControllerPowerLoss,
+    /// Controllers do not hear others, or are not heard.
+    ControllerCut,
+    /// Controllers' volumes stall, are slow or full, or fail writes.
+    ControllerVolume,
+    /// Job managers and task managers stop and come back.
+    JobPause,
+    /// Connections of brokers are reset, again and again.
+    ConnectionResets,
+    /// The way from one zone to another is slow and narrow.
+    ZoneGrey,
+    /// Brokers' volumes are slow.
+    VolumeSlow,
+    /// Writes to brokers' volumes fail for a while.
+    VolumeWriteErrors,
+    /// The file share fails over to its standby.
+    ShareFailover,
+    /// The file share answers nothing for a while.
+    ShareStall,
+    /// The object store answers nobody for a while.
+    ObjectStoreOutage,
+    /// Brokers and controllers do not hear each other, and clients still reach the brokers.
+    QuorumCut,
 }
 
 impl Family {
     /// All of them, with their names in scenarios.
-    pub const ALL: [(&'static str, Family); 22] = [
+    pub const ALL: [(&'static str, Family); 42] = [
         ("broker-crash", Family::BrokerCrash),
         ("broker-pause", Family::BrokerPause),
         ("broker-slow", Family::BrokerSlow),
@@ -109,6 +149,26 @@ impl Family {
         ("reassignment", Family::Reassignment),
         ("noisy-neighbour", Family::NoisyNeighbour),
         ("clock-skew", Family::ClockSkew),
+        ("zone-hit", Family::ZoneHit),
+        ("rolling-faults", Family::RollingFaults),
+        ("swizzle-clog", Family::SwizzleClog),
+        ("hit-again", Family::HitAgain),
+        ("rescuer-crash", Family::RescuerCrash),
+        ("late-messages", Family::LateMessages),
+        ("host-pause", Family::HostPause),
+        ("controller-pause", Family::ControllerPause),
+        ("controller-power-loss", Family::ControllerPowerLoss),
+        ("controller-cut", Family::ControllerCut),
+        ("controller-volume", Family::ControllerVolume),
+        ("job-pause", Family::JobPause),
+        ("connection-resets", Family::ConnectionResets),
+        ("zone-grey", Family::ZoneGrey),
+        ("volume-slow", Family::VolumeSlow),
+        ("volume-write-errors", Family::VolumeWriteErrors),
+        ("share-failover", Family::ShareFailover),
+        ("share-stall", Family::ShareStall),
+        ("object-store-outage", Family::ObjectStoreOutage),
+        ("quorum-cut", Family::QuorumCut),
     ];
 
     /// Its name in scenarios.

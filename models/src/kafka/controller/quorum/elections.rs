@@ -97,6 +97,7 @@ impl Quorum {
                 if self.mutant != Some(ControllerMutant::ForgetVotes) {
                     self.persist();
                 }
+                cx.mark("controller: gave its vote");
             }
             let until = self.election_timeout(cx);
             self.set_role(Role::Unattached { until });

@@ -72,15 +72,13 @@ fn commit_checked(
         continued = check_continuous(draft.image(), who, pieces())?;
     }
     let objects = || commit.object.iter().chain(commit.stream_objects.iter().map(|(object, _)| object));
-    for object in objects() {
-        match object_control::check_commit(draft.image(), object.id)? {
-            Commitment::New => {}
-            Commitment::Redundant => {
-                draft.marks.push(RETRIED);
-                return Ok(ControllerAnswer::Done);
-            }
-        }
+    // All of a commit is one entry: where one object was committed, all were, though others may be gone since.
+    let checked: Vec<_> = objects().map(|object| object_control::check_commit(draft.image(), object.id)).collect();
+    if checked.contains(&Ok(Commitment::Redundant)) {
+        draft.marks.push(RETRIED);
+        return Ok(ControllerAnswer::Done);
     }
+    checked.into_iter().collect::<Result<Vec<_>, _>>()?;
     let order = check_compacted(draft.image(), &commit.compacted)?;
     if pieces().any(|range| !draft.image().streams.contains_key(&range.stream)) {
         return Err(ErrorCode::StreamNotExist);

@@ -145,6 +145,25 @@ fn a_commit_that_is_asked_for_again_is_done_and_the_mutant_refuses_it() {
 }
 
 #[test]
+fn a_commit_of_which_one_object_is_gone_since_is_known_by_the_others() {
+    let mut desk = desk();
+    let first = desk.prepare(1, 10, 2, HOUR);
+    let second = ObjectId(first.0 + 1);
+    let commit = StorageRequest::CommitStreamSetObject(Arc::new(CommitStreamSetObject {
+        object: Some(NewObject { id: first, size: 10 }),
+        ranges: vec![range(0, 0, 5)],
+        stream_objects: vec![(NewObject { id: second, size: 10 }, range(1, 0, 2))],
+        compacted: Vec::new(),
+    }));
+    assert_eq!(desk.storage(1, 10, commit.clone()), Ok(ControllerAnswer::Done));
+    // Compacted, dropped and deleted before the answer came through.
+    desk.image.objects.remove(&first);
+    assert_eq!(desk.storage(1, 10, commit), Ok(ControllerAnswer::Done));
+    assert_eq!((desk.end(0), desk.end(1)), (5, 2));
+    assert_eq!(desk.marks, ["controller: a commit was retried after it was applied"]);
+}
+
+#[test]
 fn an_earlier_life_commits_nothing_but_with_the_mutant() {
     let mut desk = desk();
     assert_eq!(desk.storage(1, 11, StorageRequest::GetOpeningStreams).map(|_| ()), Ok(()));
