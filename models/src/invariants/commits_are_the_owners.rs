@@ -32,8 +32,8 @@ impl Invariant for CommitsAreTheOwners {
                 Ok(true)
             }
             Probe::CommitAnswered { broker, epoch, failover, at } => {
-                let claims = self.claims.get(broker).into_iter().flatten();
-                let later = claims.filter(|(offset, claim)| offset < at && *claim > (*epoch, *failover)).next_back();
+                let mut claims = self.claims.get(broker).into_iter().flatten();
+                let later = claims.rfind(|(offset, claim)| offset < at && *claim > (*epoch, *failover));
                 let who = |failover| if failover { "a rescuer" } else { "itself" };
                 match later {
                     Some((offset, (by, rescued))) => Err(Broken::from(format!(
