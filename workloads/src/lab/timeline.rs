@@ -58,7 +58,7 @@ struct Open {
     spans: BTreeMap<Span, VecDeque<Begun>>,
 }
 
-/// Writes a run's timeline. See the [module](self).
+/// Writes a run's timeline, as it happens: for Perfetto or `chrome://tracing`.
 pub struct Timeline<W: Write + Send> {
     out: W,
     /// The first error: nothing is written after it.
