@@ -69,6 +69,7 @@ fn mutants_of_logs_of_objects_are_caught() {
         "wal-overlap-first-only",
         "wal-plain-put-reservation",
         "wal-no-verify-before-ack",
+        "wal-trim-not-rounded",
     ] {
         is_caught(Medium::Object, mutant, LOST);
     }
