@@ -490,12 +490,19 @@ fn facts_are_told_once_and_in_order_and_dropped_objects_are_deleted_from_the_sto
         },
     );
     let (broker, object) = (BrokerId(7), ObjectId(0));
+    let (life, failover) = (BrokerEpoch(1), false);
+    let claimed = Probe::StreamsClaimed { broker, epoch: life, failover };
+    let answered = Probe::CommitAnswered { broker, epoch: life, failover, at: MetadataOffset(4) };
     let seen = watch.0.lock().unwrap();
     assert_eq!(
         seen.facts,
         [
+            claimed,
             Probe::StreamOpened { stream, tp, epoch, broker, end_offset: 0 },
             Probe::StreamCommitted { range, object, broker },
+            // The commit, and the same once more.
+            answered.clone(),
+            answered,
             Probe::StreamTrimmed { stream, start_offset: 4 },
             Probe::StreamClosed { stream, epoch, end_offset: 5 },
             Probe::ObjectDropped { object: ObjectId(1) },

@@ -124,7 +124,7 @@ mod tests {
                 &["regional-ebs-wal"],
                 "unknown platform 'regional-ebs-wal': there is s3-wal, ebs-wal",
             ),
-            (&["harbour"], &["s3-wal"], "the harbour is on no platform"),
+            (&["harbour"], &["s3-wal"], "harbour is on no platform"),
             (&["bare-log"], &["s3-wal"], "unknown medium of a bare log 's3-wal'"),
         ] {
             let error = selected(names, platforms).expect_err(said);
