@@ -161,6 +161,9 @@ fn what_is_right_breaks_nothing() {
         &[durable(1, 10, r), committed(r), trimmed(10), acquired(2), recovery_ended(2)],
         &[durable(1, 10, r), acquired(2), recovered(2, 10, r), recovery_ended(2), committed(r), reset()],
         &[acquired(1), durable(1, 10, r), acquired(2), durable(2, 3, r)],
+        // A fenced owner goes on, and gives up what was its own.
+        &[acquired(1), acquired(2), durable(2, 10, r), reset()],
+        &[acquired(1), acquired(2), durable(2, 10, r), trimmed(10)],
         // A trim that was lost with its owner.
         &[committed(r), durable(1, 10, r), trimmed(10), acquired(2), recovered(2, 10, r), recovery_ended(2)],
         &[committed(r), committed(range(1, 5, 8)), committed(range(1, 0, 8)), opened(1, 1, 8)],

@@ -1,7 +1,11 @@
 //! A log is never trimmed beyond what is in committed objects.
+//!
+//! What a fenced owner trims is its own, and its predecessors': a rescuer that stopped before it had emptied the log says so
+//! when it goes on, and what its successor has written meanwhile is none of its business. That it leaves that alone,
+//! [`durable-is-recovered`](super::durable_is_recovered) holds.
 
 use super::{Broken, Invariant, named};
-use crate::kafka::ids::{BrokerId, StreamId};
+use crate::kafka::ids::{BrokerEpoch, BrokerId, StreamId};
 use crate::kafka::metadata::StreamRange;
 use crate::kafka::wal::WalOffset;
 use crate::probe::Probe;
@@ -11,8 +15,8 @@ use wavetank_traces::Concern;
 /// See the [module](self).
 #[derive(Default)]
 pub(super) struct TrimmedIsCommitted {
-    /// By log: what was reported durable and is not trimmed.
-    held: BTreeMap<BrokerId, BTreeMap<WalOffset, StreamRange>>,
+    /// By log: what was reported durable and is not trimmed, and under which owner.
+    held: BTreeMap<BrokerId, BTreeMap<WalOffset, (BrokerEpoch, StreamRange)>>,
     /// By stream: all before is in objects, or trimmed itself.
     committed: BTreeMap<StreamId, u64>,
 }
@@ -23,11 +27,10 @@ impl TrimmedIsCommitted {
         *committed = upto.max(*committed);
     }
 
-    /// Drops what a trim drops.
-    fn drop_upto(&mut self, wal: BrokerId, upto: WalOffset) -> Result<bool, Broken> {
+    /// Drops what a trim by an owner drops.
+    fn drop_upto(&mut self, wal: BrokerId, by: BrokerEpoch, upto: WalOffset) -> Result<bool, Broken> {
         let Some(held) = self.held.get_mut(&wal) else { return Ok(true) };
-        while let Some(first) = held.first_entry().filter(|first| *first.key() <= upto) {
-            let (at, range) = first.remove_entry();
+        for (at, (_, range)) in held.extract_if(..=upto, |_, (epoch, _)| *epoch <= by) {
             let committed = self.committed.get(&range.stream).copied().unwrap_or(0);
             if range.end > committed {
                 let why = format!(
@@ -49,11 +52,11 @@ impl Invariant for TrimmedIsCommitted {
         match probe {
             Probe::StreamCommitted { range, .. } => self.covered(range.stream, range.end),
             Probe::StreamTrimmed { stream, start_offset } => self.covered(*stream, *start_offset),
-            Probe::WalDurable { wal, at, range, .. } => {
-                self.held.entry(*wal).or_default().insert(*at, *range);
+            Probe::WalDurable { wal, epoch, at, range } => {
+                self.held.entry(*wal).or_default().insert(*at, (*epoch, *range));
             }
-            Probe::WalTrimmed { wal, upto, .. } => return self.drop_upto(*wal, *upto),
-            Probe::WalReset { wal, .. } => return self.drop_upto(*wal, WalOffset(u64::MAX)),
+            Probe::WalTrimmed { wal, epoch, upto } => return self.drop_upto(*wal, *epoch, *upto),
+            Probe::WalReset { wal, epoch } => return self.drop_upto(*wal, *epoch, WalOffset(u64::MAX)),
             _ => {}
         }
         Ok(false)

@@ -152,7 +152,7 @@ impl Follower<'_> {
                     if known.insert((next, want)) {
                         queue.push_back(asked.len());
                         asked.push(Asked { node: next, want, by: Some((at, wait.what.clone())) });
-                    } else {
+                    } else if is_before(&asked, at, (next, want)) {
                         found(End::Circle, Some(format!("{}, and so on in a circle", wait.what)));
                     }
                 }
@@ -266,6 +266,12 @@ impl Follower<'_> {
         let ask = if fine.is_empty() { all.clone() } else { fine };
         ask.into_iter().map(|node| (node, Want::Answer)).collect()
     }
+}
+
+/// Whether somebody was asked on the way to whoever is asked now.
+fn is_before(asked: &[Asked], at: usize, who: (NodeId, Want)) -> bool {
+    let before = |at: &usize| asked[*at].by.as_ref().map(|(by, _)| *by);
+    std::iter::successors(Some(at), before).any(|at| (asked[at].node, asked[at].want) == who)
 }
 
 fn device(on: On) -> &'static str {

@@ -173,7 +173,8 @@ impl Knobs {
                 capacity_bytes: HEADERS + SMALL_RING_BYTES,
                 window_initial_bytes: 64 << 10,
                 window_unit_bytes: 64 << 10,
-                window_max_bytes: SMALL_RING_BYTES / 2,
+                // A block that is full, and what filled it up, must fit: with less nothing is ever written again.
+                window_max_bytes: SMALL_RING_BYTES / 4 * 3,
                 ..of
             },
         }

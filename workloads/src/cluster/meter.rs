@@ -303,7 +303,10 @@ impl Meter {
                 if self.served.is_some() && *log_start > 0 && tp.topic.0 >= self.first_topic {
                     self.log_starts.heed(now, *tp, *log_start);
                 }
-                self.leaders.insert(*tp, (*broker, *epoch));
+                // One that was deposed before it was ready says so all the same.
+                if self.leaders.get(tp).is_none_or(|(_, known)| epoch >= known) {
+                    self.leaders.insert(*tp, (*broker, *epoch));
+                }
                 if let Some(acked) = self.acked.get_mut(*tp) {
                     // What is lost is lost once.
                     self.acked_lost += acked.saturating_sub(*log_end);

@@ -11,7 +11,7 @@ use super::patterns;
 use super::size::Setup;
 use crate::spec::scenario::{Family, Intensity};
 use crate::storm::{
-    Blow, Direction, Member, Operations, Permanent, Place, Role, StoreBlow, Storm, Strikes, VolumeBlow,
+    Blow, Direction, Entry, Member, Operations, Permanent, Place, Role, StoreBlow, Storm, Strikes, VolumeBlow,
 };
 use std::ops::Range;
 use wavetank_models::anomaly::AnomalyRates;
@@ -52,8 +52,36 @@ pub(super) fn draw(setup: Setup<'_>, crew: &Crew, during: Range<Nanos>, choices:
             patterns::draw(&mut storm, family, pace(intensity, &during), crew, &during, &mut stream);
         }
     }
+    keep_slowness_single(&mut storm);
     aims::aim_some(&mut storm, during.end, choices);
     storm
+}
+
+/// What is slow twice is slow by the product, and a request that meets six brownouts of the object store at once takes hours:
+/// longer than any cluster is given to become quiet. Of faults that make the same thing slow at the same time the first stays.
+fn keep_slowness_single(storm: &mut Storm) {
+    let mut kept: Vec<Entry> = Vec::new();
+    for entry in std::mem::take(&mut storm.entries) {
+        let is_double = |other: &Entry| {
+            let is_same = slowed(&entry.what).is_some() && slowed(&entry.what) == slowed(&other.what);
+            is_same && entry.start < other.end && other.start < entry.end
+        };
+        if !kept.iter().any(is_double) {
+            kept.push(entry);
+        }
+    }
+    storm.entries = kept;
+}
+
+/// What a fault makes slow by a factor.
+fn slowed(blow: &Blow) -> Option<String> {
+    match blow {
+        Blow::SlowHost { of, .. } => Some(format!("host of {of}")),
+        Blow::Store(StoreBlow::Brownout { .. }) => Some("store".into()),
+        Blow::Volume { of, fault: VolumeBlow::Slow { .. } } => Some(format!("volume of {of}")),
+        Blow::Grey { from, to, .. } => Some(format!("way from {from} to {to}")),
+        _ => None,
+    }
 }
 
 /// Streams of families by themselves.
