@@ -152,7 +152,7 @@ fn each_invariant_is_broken_by_what_it_is_about() {
 fn what_is_right_breaks_nothing() {
     let r = range(1, 0, 5);
     let elected = |id, epoch| Probe::ControllerElected { controller: ControllerId(id), epoch: ControllerEpoch(epoch) };
-    let fine: [&[Probe]; 16] = [
+    let fine: [&[Probe]; 18] = [
         // A claim that is heard of late, beside a later one.
         &[durable(1, 10, r), acquired(3), acquired(2), recovery_ended(2), recovered(3, 10, r), recovery_ended(3)],
         &[acquired(2), durable(1, 10, r), recovered(2, 10, r), recovery_ended(2)],
