@@ -65,21 +65,9 @@ impl Cause {
         }
     }
 
-    /// For people, and for books: what is gone for good.
+    /// For people: what is gone for good.
     pub fn words(self) -> &'static str {
-        match self {
-            Cause::Quorum => "a majority of the controllers is gone",
-            Cause::Broker => "a broker is gone",
-            Cause::Zone => "a zone is gone",
-            Cause::Volume => "a broker's volume is gone",
-            Cause::ObjectStore => "the object store is gone",
-            Cause::ExpressStore => "an express store is gone",
-            Cause::Share => "the file share is gone",
-            Cause::Way => "a way through the network is gone",
-            Cause::Client => "clients are gone",
-            Cause::JobManager => "a job manager is gone",
-            Cause::TaskManager => "a job's task managers are gone",
-        }
+        self.mark().trim_start_matches("standstill: ")
     }
 
     /// The mark of a run that stood still for it, and went on when it was mended.
@@ -101,22 +89,7 @@ impl Cause {
 
     /// Of what a storm never mends.
     pub(super) fn of(blow: &Blow) -> Cause {
-        let of_member = |member: &Member| match member.role {
-            Role::Controller => Cause::Quorum,
-            Role::Producer | Role::Consumer => Cause::Client,
-            Role::JobManager => Cause::JobManager,
-            Role::TaskManager => Cause::TaskManager,
-            _ => Cause::Broker,
-        };
         match blow {
-            Blow::Kill(member)
-            | Blow::Terminate(member)
-            | Blow::Pause(member)
-            | Blow::PowerLoss(member)
-            | Blow::PauseHost(member)
-            | Blow::Clock { of: member, .. }
-            | Blow::SlowHost { of: member, .. }
-            | Blow::MovePartition { to: member, .. } => of_member(member),
             Blow::ZoneDown(_) => Cause::Zone,
             Blow::Cut { from, to, .. }
             | Blow::Clog { from, to }
@@ -126,7 +99,18 @@ impl Cause {
             Blow::Store(_) => Cause::ObjectStore,
             Blow::ExpressDown(_) => Cause::ExpressStore,
             Blow::Share(_) => Cause::Share,
+            other => of_member(other.member().expect("what hits no device and no way hits a member")),
         }
+    }
+}
+
+fn of_member(member: Member) -> Cause {
+    match member.role {
+        Role::Controller => Cause::Quorum,
+        Role::Producer | Role::Consumer => Cause::Client,
+        Role::JobManager => Cause::JobManager,
+        Role::TaskManager => Cause::TaskManager,
+        _ => Cause::Broker,
     }
 }
 

@@ -177,10 +177,9 @@ impl Meter {
 
     /// What keeps the cluster from being quiet, in words.
     pub(super) fn what_is_left(&self) -> String {
-        let behind = self.acked.iter().filter(|(tp, acked)| self.consumed.get(*tp) < Some(*acked));
-        let behind: Vec<String> = behind
-            .map(|(tp, acked)| format!("{tp} is read to {} of {acked}", self.consumed.get(tp).copied().unwrap_or(0)))
-            .collect();
+        let count = |of: &PartitionMap<u64>, tp| of.get(tp).copied().unwrap_or(0);
+        let told = |tp| format!("{tp} is read to {} of {}", count(&self.consumed, tp), count(&self.acked, tp));
+        let behind: Vec<String> = self.behind().into_iter().map(told).collect();
         format!(
             "{} records were acknowledged, {} given up; {}",
             self.produced_records,

@@ -102,6 +102,30 @@ pub enum Blow {
 impl Blow {
     /// The member that it names first: whom it hits, or where the ways begin that it is about.
     pub fn member(&self) -> Option<Member> {
+        self.clone().named().copied()
+    }
+
+    /// All members that it names.
+    pub fn members(&self) -> impl Iterator<Item = Member> {
+        let other_end = match self {
+            Blow::Cut { to, .. } | Blow::Clog { to, .. } | Blow::Grey { to, .. } | Blow::Resets { to, .. } => {
+                to.member()
+            }
+            _ => None,
+        };
+        self.member().into_iter().chain(other_end)
+    }
+
+    /// The same at another member, where it [names](Blow::member) one.
+    pub fn at(&self, other: Member) -> Blow {
+        let mut blow = self.clone();
+        if let Some(member) = blow.named() {
+            *member = other;
+        }
+        blow
+    }
+
+    fn named(&mut self) -> Option<&mut Member> {
         match self {
             Blow::Kill(member)
             | Blow::Terminate(member)
@@ -115,7 +139,7 @@ impl Blow {
             | Blow::Cut { from: Place::Member(member), .. }
             | Blow::Clog { from: Place::Member(member), .. }
             | Blow::Grey { from: Place::Member(member), .. }
-            | Blow::Resets { from: Place::Member(member), .. } => Some(*member),
+            | Blow::Resets { from: Place::Member(member), .. } => Some(member),
             Blow::ZoneDown(_)
             | Blow::Store(_)
             | Blow::ExpressDown(_)
@@ -126,34 +150,14 @@ impl Blow {
             | Blow::Resets { .. } => None,
         }
     }
+}
 
-    /// The same at another member, where it [names](Blow::member) one.
-    pub fn at(&self, other: Member) -> Blow {
-        let mut blow = self.clone();
-        match &mut blow {
-            Blow::Kill(member)
-            | Blow::Terminate(member)
-            | Blow::Pause(member)
-            | Blow::PowerLoss(member)
-            | Blow::PauseHost(member)
-            | Blow::Clock { of: member, .. }
-            | Blow::SlowHost { of: member, .. }
-            | Blow::Volume { of: member, .. }
-            | Blow::MovePartition { to: member, .. }
-            | Blow::Cut { from: Place::Member(member), .. }
-            | Blow::Clog { from: Place::Member(member), .. }
-            | Blow::Grey { from: Place::Member(member), .. }
-            | Blow::Resets { from: Place::Member(member), .. } => *member = other,
-            Blow::ZoneDown(_)
-            | Blow::Store(_)
-            | Blow::ExpressDown(_)
-            | Blow::Share(_)
-            | Blow::Cut { .. }
-            | Blow::Clog { .. }
-            | Blow::Grey { .. }
-            | Blow::Resets { .. } => {}
+impl Place {
+    fn member(&self) -> Option<Member> {
+        match self {
+            Place::Member(member) => Some(*member),
+            Place::Everywhere | Place::Zone(_) | Place::Storage(_) => None,
         }
-        blow
     }
 }
 

@@ -1,9 +1,10 @@
 //! When a failure became inevitable, as one page.
 
 use super::chart::{Size, at, band, both, horizontal, strip};
+use super::document;
 use super::scale::{Linear, time_step};
 use crate::report::words;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 use wavetank_sim::Nanos;
 use wavetank_workloads::compare::measurement::FaultMark;
 use wavetank_workloads::lab::{Curve, INEVITABLE, Point};
@@ -11,37 +12,24 @@ use wavetank_workloads::lab::{Curve, INEVITABLE, Point};
 /// The page's text. `file` is the failure's file, without folders.
 pub fn page(scenario: &str, seed: u64, file: &str, curve: &Curve) -> String {
     let title = format!("{}: when it became inevitable", words::clean(scenario));
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
-                meta name="color-scheme" content="light dark";
-                title { (title) }
-                style { (PreEscaped(include_str!("style.css"))) }
-            }
-            body {
-                main {
-                    (head(scenario, seed, file, curve))
-                    section {
-                        h2 { "How likely it was, moment by moment" }
-                        figure {
-                            (both(|size| drawing(curve, size)))
-                            figcaption {
-                                "The share of runs that end in the same failure when everything but the storm is drawn anew from "
-                                "that moment on. Shaded in the line's colour: its 95 % interval (Wilson). Shaded from top to "
-                                "bottom: faults. Between the dashed lines it becomes inevitable."
-                            }
-                        }
+    document(
+        &title,
+        &html! {
+            (head(scenario, seed, file, curve))
+            section {
+                h2 { "How likely it was, moment by moment" }
+                figure {
+                    (both(|size| drawing(curve, size)))
+                    figcaption {
+                        "The share of runs that end in the same failure when everything but the storm is drawn anew from "
+                        "that moment on. Shaded in the line's colour: its 95 % interval (Wilson). Shaded from top to "
+                        "bottom: faults. Between the dashed lines it becomes inevitable."
                     }
-                    (table(curve))
                 }
             }
-        }
-    }
-    .into_string()
+            (table(curve))
+        },
+    )
 }
 
 fn head(scenario: &str, seed: u64, file: &str, curve: &Curve) -> Markup {

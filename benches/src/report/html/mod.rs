@@ -21,6 +21,27 @@ use wavetank_workloads::compare::summary::{PlatformSummary, Stages, Summary};
 /// The page's text.
 pub fn page(summary: &Summary) -> String {
     let title = format!("{}: platforms compared", words::clean(&summary.subject.scenario));
+    document(
+        &title,
+        &html! {
+            (head(summary))
+            (overview(summary))
+            (tables::headline(summary))
+            (latency(summary))
+            (over_time(summary))
+            (recovery(summary))
+            (cost(summary))
+            (rests::held(summary))
+            (rests::used(summary))
+            (rests::basis(summary))
+            (rests::runs(summary))
+            (rests::published(summary))
+        },
+    )
+}
+
+/// A page around its content: one file, which loads nothing.
+fn document(title: &str, main: &Markup) -> String {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -32,22 +53,7 @@ pub fn page(summary: &Summary) -> String {
                 title { (title) }
                 style { (PreEscaped(include_str!("style.css"))) }
             }
-            body {
-                main {
-                    (head(summary))
-                    (overview(summary))
-                    (tables::headline(summary))
-                    (latency(summary))
-                    (over_time(summary))
-                    (recovery(summary))
-                    (cost(summary))
-                    (rests::held(summary))
-                    (rests::used(summary))
-                    (rests::basis(summary))
-                    (rests::runs(summary))
-                    (rests::published(summary))
-                }
-            }
+            body { main { (main) } }
         }
     }
     .into_string()

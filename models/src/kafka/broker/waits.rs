@@ -13,7 +13,7 @@ impl Broker {
         };
         if !self.is_ready {
             let waits = self.logs.waits(link, Ask::Recovery);
-            return or_nobody(waits, "its own log is not recovered");
+            return or_nobody(waits, "has not recovered its own log");
         }
         match want {
             Want::Lead(tp) if self.leads(tp) => Vec::new(),

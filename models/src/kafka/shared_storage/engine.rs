@@ -549,7 +549,7 @@ impl Engine {
         };
         let mut waits = Vec::new();
         if !self.back_off.is_empty() {
-            waits.extend(prefix(&format!("{} appends have no room", self.back_off.len()), uploads()));
+            waits.extend(prefix(&format!("has {} appends without room", self.back_off.len()), uploads()));
         }
         if self.wal.unflushed_bytes() > 0 {
             waits.extend(self.wal.waits());

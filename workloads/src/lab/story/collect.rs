@@ -4,7 +4,7 @@
 
 use super::beat::{Beat, Deed, Weight};
 use crate::case::Case;
-use crate::storm::{Blow, Entry, Member, Met, Place};
+use crate::storm::{Blow, Entry, Member, Met};
 use std::collections::BTreeMap;
 use wavetank_models::kafka::ids::BrokerId;
 use wavetank_models::probe::{FirstTold, Probe};
@@ -74,7 +74,7 @@ impl Collector {
 
     /// Whom a fault hits, by node; nobody in particular: everybody.
     fn hit(&self, blow: &Blow) -> Vec<Concern> {
-        let mut about: Vec<Concern> = members(blow).into_iter().filter_map(|member| self.node_of(member)).collect();
+        let mut about: Vec<Concern> = blow.members().filter_map(|member| self.node_of(member)).collect();
         if let Blow::MovePartition { topic, partition, .. } = blow {
             about.insert(0, Concern::Partition(format!("{topic}-{partition}")));
         }
@@ -165,31 +165,5 @@ fn doer(probe: &Probe) -> Option<BrokerId> {
     match probe {
         Probe::StreamOpened { broker, .. } | Probe::StreamCommitted { broker, .. } => Some(*broker),
         _ => None,
-    }
-}
-
-/// The members that a fault names.
-fn members(blow: &Blow) -> Vec<Member> {
-    match blow {
-        Blow::Kill(member)
-        | Blow::Terminate(member)
-        | Blow::Pause(member)
-        | Blow::PowerLoss(member)
-        | Blow::PauseHost(member)
-        | Blow::Clock { of: member, .. }
-        | Blow::SlowHost { of: member, .. }
-        | Blow::Volume { of: member, .. }
-        | Blow::MovePartition { to: member, .. } => vec![*member],
-        Blow::Cut { from, to, .. }
-        | Blow::Clog { from, to }
-        | Blow::Grey { from, to, .. }
-        | Blow::Resets { from, to, .. } => {
-            let member = |place: &Place| match place {
-                Place::Member(member) => Some(*member),
-                Place::Everywhere | Place::Zone(_) | Place::Storage(_) => None,
-            };
-            [from, to].into_iter().filter_map(member).collect()
-        }
-        Blow::ZoneDown(_) | Blow::Store(_) | Blow::ExpressDown(_) | Blow::Share(_) => Vec::new(),
     }
 }

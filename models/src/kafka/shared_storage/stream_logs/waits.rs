@@ -64,14 +64,15 @@ impl StreamLogs {
             return vec![Wait::on(format!("has not opened the streams of {tp}, though they are closed"), On::Nobody)];
         };
         if let Some(context) = link.image.failovers().find(|context| context.broker == owner) {
-            let what = format!("the log of broker {owner}, which had {tp} open, is not empty");
+            let what = format!("waits for the log of broker {owner}, which had {tp} open, to be emptied");
             return vec![Wait::new(what, On::Broker(context.rescuer), Want::Rescue(owner))];
         }
         if link.image.brokers.get(&owner).is_none_or(|state| state.fenced) {
-            let what = format!("broker {owner} had {tp} open and is fenced, and nobody empties its log");
+            let what =
+                format!("waits for broker {owner}, which had {tp} open and is fenced, and whose log nobody empties");
             return vec![Wait::new(what, On::Broker(owner), Want::Anything)];
         }
-        let what = format!("broker {owner} has {tp} open still");
+        let what = format!("waits for broker {owner}, which has {tp} open still");
         vec![Wait::new(what, On::Broker(owner), Want::Close(tp))]
     }
 }

@@ -120,7 +120,7 @@ enum Phase {
 impl Phase {
     fn words(self) -> &'static str {
         match self {
-            Phase::Closed => "its log is not opened",
+            Phase::Closed => "has not opened the log",
             Phase::Acquiring => "acquires the log",
             Phase::Listing => "lists the log",
             Phase::Marking => "puts a rescuer's first record into the log",
