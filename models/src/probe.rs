@@ -353,6 +353,13 @@ pub enum Probe {
         /// The checkpoint that it restores; 0: none.
         checkpoint: u64,
     },
+    /// A task cannot restore its state: the object store does not have it.
+    StateMissing {
+        /// Which job.
+        job: u32,
+        /// Of which checkpoint.
+        checkpoint: u64,
+    },
     /// A job has noticed that it must restart.
     JobFailed {
         /// Which job.
@@ -447,6 +454,7 @@ impl Probe {
             Probe::CheckpointCompleted { .. }
             | Probe::CheckpointFailed { .. }
             | Probe::CheckpointChosen { .. }
+            | Probe::StateMissing { .. }
             | Probe::JobFailed { .. }
             | Probe::JobRestarted { .. }
             | Probe::JobRestored { .. }

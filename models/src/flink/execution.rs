@@ -205,6 +205,11 @@ impl Execution {
         self.failed
     }
 
+    /// A task of it has failed.
+    pub fn fail(&mut self) {
+        self.failed = true;
+    }
+
     pub fn is_restored(&self) -> bool {
         self.keyed.values().all(|task| task.restoring == 0) && self.waiting.is_empty()
     }

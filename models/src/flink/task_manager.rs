@@ -21,6 +21,7 @@ use crate::cloud::object_store::Condition;
 use crate::kafka::object_client::{ObjectAnswer, ObjectClient};
 use crate::kafka::token::TokenSpace;
 use crate::message::Message;
+use crate::probe::Probe;
 use crate::world::{Cx, Input, Process, Wait, Want};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -231,13 +232,16 @@ impl TaskManager {
     }
 
     fn downloaded(&mut self, cx: &mut Cx<'_>, download: &Download, answer: ObjectAnswer) {
+        let job = self.spec.job;
         let Some(execution) = self.execution_of(download.attempt) else { return };
         let body = match answer {
             ObjectAnswer::Content { body, .. } => body,
-            other => {
-                return cx
-                    .fail(format!("flink: state of the latest checkpoint is lost: {}: {other:?}", download.object));
+            ObjectAnswer::Missing => {
+                let checkpoint = execution.restored_from().map_or(0, |metadata| metadata.id.0);
+                cx.probe(Probe::StateMissing { job, checkpoint });
+                return execution.fail();
             }
+            other => unreachable!("a get is answered with {other:?}"),
         };
         let states: Vec<GroupState> = match decode(&body) {
             Ok(states) => states,

@@ -6,6 +6,7 @@
 mod acked_is_kept;
 mod commits_are_the_owners;
 mod commits_follow_on;
+mod completed_is_kept;
 mod completed_is_restored;
 mod durable_is_recovered;
 mod fenced_is_silent;
@@ -99,6 +100,7 @@ impl Invariants {
             Box::<retention_is_bounded::RetentionIsBounded>::default(),
             Box::<metadata_is_one_log::MetadataIsOneLog>::default(),
             Box::<completed_is_restored::CompletedIsRestored>::default(),
+            Box::<completed_is_kept::CompletedIsKept>::default(),
         ];
         let mut told: [Vec<usize>; Subject::COUNT] = Default::default();
         for (place, invariant) in all.iter().enumerate() {

@@ -49,6 +49,7 @@ impl Probe {
             Probe::CheckpointCompleted { job, .. }
             | Probe::CheckpointFailed { job, .. }
             | Probe::CheckpointChosen { job, .. }
+            | Probe::StateMissing { job, .. }
             | Probe::JobFailed { job }
             | Probe::JobRestarted { job }
             | Probe::JobRestored { job }

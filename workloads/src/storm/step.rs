@@ -181,6 +181,7 @@ impl Kind {
             | Probe::Sent { .. }
             | Probe::GaveUp { .. }
             | Probe::Held { .. }
+            | Probe::StateMissing { .. }
             | Probe::JobRestarted { .. }
             | Probe::JobCaughtUp { .. } => None,
         }

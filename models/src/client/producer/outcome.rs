@@ -136,13 +136,16 @@ impl Producer {
                 }
                 Verdict::Again
             }
-            ErrorCode::NotLeaderOrFollower
-            | ErrorCode::UnknownTopicOrPartition
-            | ErrorCode::LeaderNotAvailable
+            ErrorCode::LeaderNotAvailable
             | ErrorCode::FencedLeaderEpoch
             | ErrorCode::UnknownLeaderEpoch
             | ErrorCode::ThrottlingQuotaExceeded => Verdict::Again,
-            ErrorCode::RequestTimedOut | ErrorCode::KafkaStorageError => Verdict::Unknown,
+            // These three may be said of a batch that is in the log, and whose leader has changed before it was
+            // acknowledged (`DelayedProduce.tryComplete`).
+            ErrorCode::NotLeaderOrFollower
+            | ErrorCode::UnknownTopicOrPartition
+            | ErrorCode::KafkaStorageError
+            | ErrorCode::RequestTimedOut => Verdict::Unknown,
             _ => Verdict::Refused,
         }
     }

@@ -383,6 +383,14 @@ impl StreamLogs {
         tp: TopicIdPartition,
         records: &[Arc<WalRecord>],
     ) {
+        let Some(log) = self.logs.get(&tp) else { return };
+        let Stage::ReadSnapshot(streams, _) = log.stage else { return };
+        let epoch = StreamEpoch(u64::from(log.epoch.0));
+        if link.image.streams.get(&streams.meta).is_some_and(|meta| meta.epoch > epoch) {
+            // Its next owner may have trimmed the stream beyond that record already.
+            cx.mark("storage: a stream had its next owner before it was open");
+            return self.gone(tp);
+        }
         let snapshot = records.first().and_then(|record| decode_snapshot(&record.payload));
         if snapshot.is_none() {
             cx.fail(format!("partition {tp}: the snapshot of producer state is not readable"));

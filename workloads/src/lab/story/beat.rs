@@ -130,6 +130,7 @@ fn weight(probe: &Probe) -> Weight {
         | Probe::WalRecoveryEnded { .. }
         | Probe::WalReset { .. }
         | Probe::CheckpointChosen { .. }
+        | Probe::StateMissing { .. }
         | Probe::JobFailed { .. }
         | Probe::JobRestarted { .. }
         | Probe::JobRestored { .. }
@@ -198,6 +199,7 @@ pub(in crate::lab) fn kind(probe: &Probe) -> &'static str {
         Probe::CheckpointCompleted { .. } => "checkpoint completed",
         Probe::CheckpointFailed { .. } => "checkpoint failed",
         Probe::CheckpointChosen { .. } => "checkpoint chosen",
+        Probe::StateMissing { .. } => "state missing",
         Probe::JobFailed { .. } => "job failed",
         Probe::JobRestarted { .. } => "job restarted",
         Probe::JobRestored { .. } => "job restored",

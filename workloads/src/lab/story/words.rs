@@ -217,6 +217,9 @@ fn said(f: &mut fmt::Formatter<'_>, beat: &Beat, first: &Probe, last: &Probe) ->
         (Probe::CheckpointFailed { job, checkpoint }, _) => write!(f, "gives up checkpoint {checkpoint} of job {job}"),
         (Probe::CheckpointChosen { job, checkpoint: 0 }, _) => write!(f, "deploys job {job} from its beginning"),
         (Probe::CheckpointChosen { job, checkpoint }, _) => write!(f, "deploys job {job} from checkpoint {checkpoint}"),
+        (Probe::StateMissing { job, checkpoint }, _) => {
+            write!(f, "finds no state of checkpoint {checkpoint} of job {job}")
+        }
         (Probe::JobFailed { job }, _) => write!(f, "notices that job {job} must restart"),
         (Probe::JobRestarted { job }, _) => write!(f, "lets all tasks of job {job} run again"),
         (Probe::JobRestored { job }, _) => write!(f, "has the state of job {job} back in all its tasks"),
