@@ -32,16 +32,18 @@ pub fn report(scenario: Scenario, report: &RunReport) -> String {
 pub fn summary(scenario: Scenario, report: &RunReport) -> String {
     let checked = report.history.checked;
     let history = checked.map_or_else(|| "not checked".into(), |count| format!("{count} operations, checked"));
-    let mut out = totals(
-        scenario,
-        &[
-            ("seed", report.seed.to_string()),
-            ("ended", format!("{} at {} s", report.reason, report.now)),
-            ("events", report.events.to_string()),
-            ("history", history),
-            ("digest", report.digest.to_string()),
-        ],
-    );
+    let mut lines = vec![
+        ("seed", report.seed.to_string()),
+        ("ended", format!("{} at {} s", report.reason, report.now)),
+        ("phases", report.phases.to_string()),
+        ("events", report.events.to_string()),
+        ("history", history),
+        ("digest", report.digest.to_string()),
+    ];
+    if let Some(finding) = report.findings.first() {
+        lines.push(("wrong", format!("in phase {}", report.phases.at(Nanos(finding.at_ns)).name())));
+    }
+    let mut out = totals(scenario, &lines);
     for line in &report.drawn {
         let _ = writeln!(out, "  drawn          {line}");
     }

@@ -7,6 +7,7 @@ mod curve;
 mod fingerprint;
 mod hunt;
 mod merge;
+mod phases;
 mod score;
 mod seeds;
 mod shrink;
@@ -21,6 +22,8 @@ pub use curve::{CannotExplain, Curve, CurvePlan, INEVITABLE, Point, curve};
 pub use fingerprint::Fingerprint;
 pub use hunt::{Bag, Clean, Hunt, HuntLimits};
 pub use merge::{MergeError, Merged, merge};
+pub(crate) use phases::BACK_AFTER;
+pub use phases::{Phase, Phases};
 pub use score::{Hunted, Score};
 pub use seeds::{Seeds, Shard};
 pub use shrink::{CannotShrink, Extent, FRESH_SEEDS, Shrunk, Step, regression_test, shrink};
@@ -48,6 +51,8 @@ pub struct RunReport {
     pub reason: EndReason,
     /// Virtual time at the end.
     pub now: Nanos,
+    /// When it was in which phase.
+    pub phases: Phases,
     /// Events dispatched, inputs included.
     pub events: u64,
     /// Its fingerprint.

@@ -63,6 +63,13 @@ fn closed() -> Probe {
     Probe::StreamClosed { stream: StreamId(1), epoch: StreamEpoch(1), end_offset: 0 }
 }
 
+fn checkpoint_completed(checkpoint: u64) -> Probe {
+    Probe::CheckpointCompleted { job: 0, checkpoint, took: Nanos::ZERO }
+}
+fn state_missing(checkpoint: u64) -> Probe {
+    Probe::StateMissing { job: 0, checkpoint }
+}
+
 /// The invariant that the last of these breaks; all before it are fine.
 fn broken_by(probes: &[Probe]) -> Option<&'static str> {
     let mut invariants = Invariants::all();
@@ -144,6 +151,10 @@ fn each_invariant_is_broken_by_what_it_is_about() {
     claims.iter().for_each(|probes| assert_eq!(broken_by(probes), Some("commits-are-the-owners")));
     let entry = |fingerprint| Probe::MetadataCommitted { offset: MetadataOffset(4), fingerprint };
     assert_eq!(broken_by(&[entry(1), entry(2)]), Some("metadata-is-one-log"));
+    let (completed, chosen) = (checkpoint_completed(8), |checkpoint| Probe::CheckpointChosen { job: 0, checkpoint });
+    assert_eq!(broken_by(&[completed.clone(), chosen(7)]), Some("completed-is-restored"));
+    assert_eq!(broken_by(&[completed, state_missing(8)]), Some("completed-is-kept"));
+    assert_eq!(broken_by(&[chosen(8), state_missing(8)]), Some("completed-is-kept"));
     let high = |offset| Probe::HighWatermark { tp: TP, broker: WAL, epoch: LeaderEpoch(0), offset };
     assert_eq!(broken_by(&[high(9), ready(8)]), Some("high-watermark-rises"));
 }
@@ -152,7 +163,9 @@ fn each_invariant_is_broken_by_what_it_is_about() {
 fn what_is_right_breaks_nothing() {
     let r = range(1, 0, 5);
     let elected = |id, epoch| Probe::ControllerElected { controller: ControllerId(id), epoch: ControllerEpoch(epoch) };
-    let fine: [&[Probe]; 18] = [
+    let fine: [&[Probe]; 19] = [
+        // A task that was cut off looks for what was discarded since.
+        &[checkpoint_completed(7), checkpoint_completed(8), state_missing(7)],
         // A claim that is heard of late, beside a later one.
         &[durable(1, 10, r), acquired(3), acquired(2), recovery_ended(2), recovered(3, 10, r), recovery_ended(3)],
         &[acquired(2), durable(1, 10, r), recovered(2, 10, r), recovery_ended(2)],

@@ -16,7 +16,7 @@ mod storm;
 
 pub use medium::Medium;
 
-use crate::lab::RunReport;
+use crate::lab::{BACK_AFTER, Phases, RunReport};
 use crate::mutant::Mutant;
 use crate::recording::HistoryReport;
 use crate::scenario::{Listeners, RunOptions};
@@ -129,6 +129,10 @@ impl Case {
         storm.check_is_mended()
     }
 
+    fn phases(&self, ended: Nanos) -> Phases {
+        Phases::of(&self.storm, self.storm_ends, Some(self.storm_ends + BACK_AFTER), ended)
+    }
+
     /// For people.
     pub fn describe(&self) -> Vec<String> {
         let mut lines = vec![format!("around it: {}", self.plan.words())];
@@ -195,7 +199,7 @@ pub fn run(medium: Medium, seed: u64, case: &Case, options: &RunOptions, listene
             }
             for node in [owner, rescuer] {
                 world.plan(core, case.storm_ends, Action::Resume(node));
-                world.plan(core, case.storm_ends + Nanos::secs(1), Action::Restart(node));
+                world.plan(core, case.storm_ends + BACK_AFTER, Action::Restart(node));
             }
         },
         |world, core, outcome| Report { seed, case, judge: &shown, struck }.of(world, core, outcome),
@@ -290,6 +294,7 @@ impl Report<'_> {
             seed: self.seed,
             reason: outcome.reason,
             now: outcome.now,
+            phases: self.case.phases(outcome.now),
             events: outcome.events,
             digest: outcome.digest,
             marks: outcome.marks,

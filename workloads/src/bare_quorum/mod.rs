@@ -12,7 +12,7 @@
 mod registrar;
 mod storm;
 
-use crate::lab::RunReport;
+use crate::lab::{BACK_AFTER, Phases, RunReport};
 use crate::mutant::Mutant;
 use crate::recording::HistoryReport;
 use crate::scenario::{Listeners, RunOptions};
@@ -167,10 +167,14 @@ pub fn run(seed: u64, case: &Case, options: &RunOptions, listeners: Listeners) -
             case.storm.put_on_plan(world, core, targets, &strikes);
             for node in nodes {
                 world.plan(core, case.storm_ends, Action::Resume(node));
-                world.plan(core, case.storm_ends + Nanos::secs(1), Action::Restart(node));
+                world.plan(core, case.storm_ends + BACK_AFTER, Action::Restart(node));
             }
         },
-        |world, core, outcome| RunReport { struck: struck.all(), ..report(seed, case, &written, world, core, outcome) },
+        |world, core, outcome| {
+            let phases = Phases::of(&case.storm, case.storm_ends, Some(case.storm_ends + BACK_AFTER), outcome.now);
+            let report = report(seed, case, &written, world, core, outcome);
+            RunReport { struck: struck.all(), phases, ..report }
+        },
     )
 }
 
@@ -264,6 +268,7 @@ fn report(
         seed,
         reason: outcome.reason,
         now: outcome.now,
+        phases: Phases::default(),
         events: outcome.events,
         digest: outcome.digest,
         marks: outcome.marks,

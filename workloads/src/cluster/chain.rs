@@ -207,19 +207,28 @@ impl Follower<'_> {
     /// Whether everything is live: nobody has anything on its way to a broker, every partition is led, and no broker has
     /// forgotten what it has to do.
     pub(super) fn is_live(&self) -> bool {
-        let is_up = |node: NodeId| self.core.node_state(node) == NodeState::Up;
         let waits = |node: NodeId, want| self.world.waits(node, want);
         // What only a timeout ends is not waited for.
         let is_ended_by_time = |wait: &Wait| wait.on == On::Time;
-        let has_sent = |node: &NodeId| !is_up(*node) || waits(*node, Want::Anything).iter().all(is_ended_by_time);
-        let is_led = |(tp, leader): (TopicIdPartition, BrokerId)| {
-            let leader = self.broker(leader);
-            is_up(leader) && waits(leader, Want::Lead(tp)).is_empty()
-        };
+        let has_sent = |node: &NodeId| !self.is_up(*node) || waits(*node, Want::Anything).iter().all(is_ended_by_time);
         let remembers = |node: &NodeId| waits(*node, Want::Anything).iter().all(|wait| wait.on != On::Nobody);
-        self.places.producers.iter().all(has_sent)
-            && self.meter.led().all(is_led)
-            && self.places.brokers.iter().all(remembers)
+        self.places.producers.iter().all(has_sent) && self.is_led() && self.places.brokers.iter().all(remembers)
+    }
+
+    /// Whether all brokers and controllers are up, and every partition is led.
+    pub(super) fn is_healed(&self) -> bool {
+        self.places.brokers.iter().chain(&self.places.controllers).all(|node| self.is_up(*node)) && self.is_led()
+    }
+
+    fn is_up(&self, node: NodeId) -> bool {
+        self.core.node_state(node) == NodeState::Up
+    }
+
+    fn is_led(&self) -> bool {
+        self.meter.led().all(|(tp, leader)| {
+            let leader = self.broker(leader);
+            self.is_up(leader) && self.world.waits(leader, Want::Lead(tp)).is_empty()
+        })
     }
 
     /// Who is asked next, or how the chain ends.

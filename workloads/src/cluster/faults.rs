@@ -303,9 +303,12 @@ impl Conductor {
         if self.purpose == Purpose::Measure {
             return core.stop(super::LOAD_OVER);
         }
+        if self.follows(world, core, |follower| follower.is_healed()) {
+            self.patience.is_healed(core);
+        }
         let is_quiet = self.meter.0.lock().expect("nobody panics with it").is_quiet();
         match self.judge_jobs(world) {
-            Verdict::Whole if is_quiet && self.is_live(world, core) => {
+            Verdict::Whole if is_quiet && self.follows(world, core, |follower| follower.is_live()) => {
                 self.patience.is_quiet(core);
                 return core.stop(super::ALL_DONE);
             }
@@ -320,9 +323,9 @@ impl Conductor {
         world.plan(core, core.now() + LOOK_EVERY, Action::Direct(LOOK_WHETHER_DONE));
     }
 
-    fn is_live(&self, world: &World, core: &Core<Event>) -> bool {
+    fn follows(&self, world: &World, core: &Core<Event>, asks: impl FnOnce(&Follower<'_>) -> bool) -> bool {
         let meter = &self.meter.0.lock().expect("nobody panics with it");
-        Follower { world, core, places: &Places::of(&self.cluster), meter }.is_live()
+        asks(&Follower { world, core, places: &Places::of(&self.cluster), meter })
     }
 
     /// What a job has put out is right at any moment, also in the middle of a storm.

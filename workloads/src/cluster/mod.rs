@@ -48,7 +48,7 @@ pub use size::{Purpose, Setup, Size};
 use crate::compare::measurement::{Evaluations, Measurement, UsageReport};
 use crate::compare::recorder::Shape;
 use crate::compare::{Expected, Platform, Recorder};
-use crate::lab::RunReport;
+use crate::lab::{Phases, RunReport};
 use crate::recording::{Heard, Readers, judge, recording};
 use crate::scenario::{Listeners, RunOptions};
 use crate::storm::{Storm, Strikes};
@@ -191,7 +191,8 @@ fn carry_out(
             }
             let standstills = standstills.lock().expect("the run is over");
             let run = report.run(world, core, outcome, &meter, &standstills);
-            let run = RunReport { struck: struck.all(), ..run };
+            let phases = Phases::of(storm, size.load_ends(), standstills.healed, run.now);
+            let run = RunReport { struck: struck.all(), phases, ..run };
             ClusterReport { run, measurement }
         },
     )
@@ -320,6 +321,7 @@ impl Report<'_> {
             seed: self.seed,
             reason: outcome.reason,
             now: outcome.now,
+            phases: Phases::default(),
             events: outcome.events,
             digest: outcome.digest,
             marks: outcome.marks,

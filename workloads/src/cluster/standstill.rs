@@ -36,6 +36,8 @@ pub(super) struct Standstill {
 pub(super) struct Told {
     /// What was mended then, in order.
     pub(super) mended: Vec<Standstill>,
+    /// When everybody was up again, and everything led, after the storm.
+    pub(super) healed: Option<Nanos>,
     /// Who waited for whom when there was nothing left to mend.
     pub(super) last: Option<Chain>,
 }
@@ -84,6 +86,11 @@ impl Patience {
         self.until = now + self.span;
         let (cause, what) = (Cause::of(&what), what.to_string());
         told.mended.push(Standstill { at: now, chain, cause, what, quiet_after: None });
+    }
+
+    /// The storm is over, and everybody is up and everything led.
+    pub(super) fn is_healed(&self, core: &Core<Event>) {
+        self.told.lock().expect("nobody panics with it").healed.get_or_insert(core.now());
     }
 
     /// The cluster is quiet: if something was mended, that was why.

@@ -31,7 +31,7 @@ mod watchman;
 pub use mutant::Mutant;
 pub(crate) use storm::rates;
 
-use crate::lab::RunReport;
+use crate::lab::{BACK_AFTER, Phases, RunReport};
 use crate::recording::{Heard, Readers, judge, recording};
 use crate::scenario::{Listeners, RunOptions};
 use crate::storm::{LONGEST, Misfit, Operations, Role, Roster, Storm, Strikes, Target, Targets};
@@ -204,7 +204,7 @@ pub fn run(seed: u64, case: &Case, options: &RunOptions, listeners: Listeners) -
             // Whatever is down or paused by then comes back.
             for node in harbour.all_nodes() {
                 world.plan(core, storm_ends, Action::Resume(node));
-                world.plan(core, storm_ends + Nanos::secs(1), Action::Restart(node));
+                world.plan(core, storm_ends + BACK_AFTER, Action::Restart(node));
             }
             for (n, boat) in planted.into_iter().flatten().enumerate() {
                 // Only the order of these touches the run, and no seed decides it.
@@ -213,7 +213,11 @@ pub fn run(seed: u64, case: &Case, options: &RunOptions, listeners: Listeners) -
                 world.plan(core, at, Action::Resume(harbour.boats[boat]));
             }
         },
-        |world, core, outcome| RunReport { struck: struck.all(), ..report(seed, world, core, outcome, &ledger, drawn) },
+        |world, core, outcome| {
+            let phases = Phases::of(&case.storm, storm_ends, Some(storm_ends + BACK_AFTER), outcome.now);
+            let report = report(seed, world, core, outcome, &ledger, drawn);
+            RunReport { struck: struck.all(), phases, ..report }
+        },
     )
 }
 
@@ -371,6 +375,7 @@ fn report(
         seed,
         reason: outcome.reason,
         now: outcome.now,
+        phases: Phases::default(),
         events: outcome.events,
         digest: outcome.digest,
         marks,
