@@ -1,5 +1,7 @@
 //! `wavetank mutants`: which known bugs sweeps catch, and how soon.
 
+mod small;
+
 use crate::exit::Exit;
 use crate::progress::Progress;
 use crate::say;
@@ -37,6 +39,9 @@ pub struct Arguments {
     /// Write what came of it to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Shrink the first failure of each one that is caught into this folder, and replay what is left 100 times
+    #[arg(long, value_name = "DIR")]
+    shrink: Option<PathBuf>,
 }
 
 /// Hunts.
@@ -64,7 +69,13 @@ pub fn mutants(arguments: &Arguments) -> Exit {
     let took = progress.finish();
     say(sums(&score, &cleans));
     eprintln!("{:.0} s", took.as_secs_f64());
-    let exit = exit(&score, &cleans);
+    let mut exit = exit(&score, &cleans);
+    if let Some(folder) = &arguments.shrink
+        && let Err(error) = small::all(&score, folder, jobs, say)
+    {
+        eprintln!("{error}");
+        exit = exit.max(Exit::Usage);
+    }
     let Some(path) = &arguments.json else { return exit };
     match std::fs::write(path, score.to_json()) {
         Ok(()) => exit,

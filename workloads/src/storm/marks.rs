@@ -1,7 +1,7 @@
 //! Situations that processes mark, by name: steps that a fault can wait for. A test holds the list against the sources.
 
 /// All of them, in the order of the alphabet.
-pub(super) const ALL: [&str; 87] = [
+pub(super) const ALL: [&str; 88] = [
     "admin: a partition was reassigned",
     "admin: a reassignment was refused",
     "boat: a connection was reset under it",
@@ -41,6 +41,7 @@ pub(super) const ALL: [&str; 87] = [
     "flink: a group has no committed offset to begin at",
     "flink: a job manager was deposed",
     "flink: a sink sent again what it had written",
+    "flink: a source was sent back, and did not go",
     "flink: a source's position was out of range",
     "flink: a task manager lost its job manager",
     "flink: a task manager was lost",
