@@ -31,7 +31,9 @@ pub(super) fn all(score: &Score, folder: &Path, jobs: usize, mut say: impl FnMut
     say(heading());
     let mut made = Vec::new();
     for (mutant, hunts) in score.by_mutant() {
-        let Some(hunted) = hunts.iter().filter(|of| of.bag.caught > 0).min_by_key(|of| of.bag.median()) else { continue };
+        let Some(hunted) = hunts.iter().filter(|of| of.bag.caught > 0).min_by_key(|of| of.bag.median()) else {
+            continue;
+        };
         let small = one(mutant, hunted, folder, jobs)?;
         say(row(&small));
         made.push(small);

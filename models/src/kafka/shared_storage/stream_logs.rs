@@ -14,27 +14,29 @@
 //! the two brokers and the controller do to each other is all there. One data stream a partition, not one a segment and index kind; a partition's time index and
 //! transaction index are not kept, so a look-up by time is not possible.
 
+mod closing;
+mod opening;
+mod rescue;
 mod trimming;
 mod waits;
 
-use super::engine::{Engine, EngineEvent, EngineRead, EngineSpaces, FlushId};
+use super::engine::{Engine, EngineEvent, EngineRead, FlushId};
 use super::objects::Bucket;
 use super::reader::ReadId;
-use super::recovery::{Recovered, Recovery, RecoverySpaces};
+use super::recovery::{Recovery, RecoverySpaces};
 use super::{Identity, StorageMutant, StorageOptions};
 use crate::blob::Blob;
 use crate::kafka::batch::RecordBatch;
 use crate::kafka::broker::link::{ControllerLink, Ticket};
 use crate::kafka::ids::{BrokerId, LeaderEpoch, StreamEpoch, StreamId, TopicIdPartition};
-use crate::kafka::metadata::{FailoverContext, StreamState};
 use crate::kafka::partition_log::{Ask, LogEvent, LogRead, LogReadId, PartitionLogs, Snapshot};
 use crate::kafka::protocol::ErrorCode;
-use crate::kafka::protocol::controller::{CloseStream, ControllerAnswer, OpenedStream, StorageRequest, TrimStream};
+use crate::kafka::protocol::controller::{ControllerAnswer, OpenedStream, StorageRequest, TrimStream};
 use crate::kafka::token::{TokenSpace, token_of};
 use crate::kafka::wal::{Wal, WalMode, WalRecord};
-use crate::probe::Probe;
 use crate::world::{Cx, Input, Wait};
 use bytes::{BufMut, Bytes, BytesMut};
+use rescue::Rescue;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
@@ -108,19 +110,6 @@ struct Kept {
     at: u64,
 }
 
-struct Rescue {
-    recovery: Option<Recovery>,
-    identity: Identity,
-    done: Option<Ticket>,
-    /// Rescues of this life of the broker that were lost.
-    lost: u32,
-    /// The next one does not begin before.
-    not_before: Nanos,
-}
-
-/// After a lost rescue the next begins after 2^n seconds, a minute at most (`FailoverListener`).
-const RESCUE_PAUSE_MAX_SECS: u64 = 60;
-
 enum Reading {
     Partition(TopicIdPartition, LogReadId),
     Snapshot(TopicIdPartition),
@@ -182,322 +171,6 @@ impl StreamLogs {
         self.start = Start::Over;
         self.events.push_back(LogEvent::Halt { why });
     }
-
-    // ---- recovery of its own log, and of others' ----
-
-    fn own_recovery_done(&mut self, cx: &mut Cx<'_>, link: &ControllerLink) {
-        let Start::Recovering(recovery) = &mut self.start else { return };
-        match recovery.poll() {
-            None => {}
-            Some(Recovered::Lost { why }) => self.halt(why),
-            Some(Recovered::CalledOff) => unreachable!("a broker's own recovery is not called off"),
-            Some(Recovered::Done) => {
-                let Start::Recovering(recovery) = std::mem::replace(&mut self.start, Start::Over) else { return };
-                let spaces = EngineSpaces {
-                    engine: self.space(0),
-                    wal: self.space(1),
-                    uploader: self.space(2),
-                    objects: self.space(3),
-                    compaction: self.space(7),
-                };
-                let (identity, options) = (self.identity(link), self.spec.options.clone());
-                let engine = Engine::new(cx, spaces, identity, options, self.spec.bucket, recovery.into_wal());
-                self.start = Start::Running(Box::new(engine));
-                self.events.push_back(LogEvent::Ready);
-            }
-        }
-    }
-
-    fn look_for_rescues(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink) {
-        let me = self.spec.broker;
-        let mine: Vec<_> = link.image.failovers().filter(|context| context.rescuer == me).collect();
-        self.call_off_rescues(cx, link, &mine);
-        for context in mine {
-            let identity = Identity { broker: context.broker, epoch: context.epoch, failover: true };
-            match self.rescues.get(&context.broker) {
-                Some(rescue) if rescue.identity == identity => {
-                    let is_over = rescue.recovery.is_none() && rescue.done.is_none();
-                    if is_over && cx.monotonic() >= rescue.not_before {
-                        let lost = rescue.lost;
-                        self.rescue(cx, link, identity, lost);
-                    }
-                }
-                Some(_) | None => self.rescue(cx, link, identity, 0),
-            }
-        }
-    }
-
-    /// The rescues that are not this broker's any more.
-    fn call_off_rescues(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, mine: &[FailoverContext]) {
-        for (broker, rescue) in &mut self.rescues {
-            let is_mine = mine.iter().any(|context| context.broker == *broker);
-            if let (false, Some(recovery)) = (is_mine, &mut rescue.recovery) {
-                recovery.call_off(cx, link);
-            }
-        }
-        self.rescues_done(cx, link);
-        self.rescues.retain(|broker, rescue| {
-            let is_mine = mine.iter().any(|context| context.broker == *broker);
-            is_mine || rescue.done.is_some() || rescue.recovery.is_some()
-        });
-    }
-
-    fn rescue(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, identity: Identity, lost: u32) {
-        let first = SPACES + 3 * self.next_rescue;
-        self.next_rescue += 1;
-        let spaces =
-            RecoverySpaces { wal: self.space(first), uploader: self.space(first + 1), objects: self.space(first + 2) };
-        cx.probe(Probe::FailoverBegan { broker: identity.broker, rescuer: self.spec.broker });
-        let wal = (self.spec.wals)(identity.broker, WalMode::Failover, spaces.wal);
-        let (options, bucket) = (self.spec.options.clone(), self.spec.bucket);
-        let recovery = Recovery::begin(cx, link, spaces, identity, options, bucket, wal);
-        let (recovery, not_before) = (Some(recovery), Nanos::ZERO);
-        self.rescues.insert(identity.broker, Rescue { recovery, identity, done: None, lost, not_before });
-        self.rescues_done(cx, link);
-    }
-
-    fn rescues_done(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink) {
-        let (me, timers) = (self.spec.broker, self.space(4));
-        for (broker, rescue) in &mut self.rescues {
-            match rescue.recovery.as_mut().and_then(Recovery::poll) {
-                None => {}
-                Some(Recovered::Done) => {
-                    cx.probe(Probe::FailoverDone { broker: *broker, rescuer: me });
-                    if self.spec.options.mutant == Some(StorageMutant::FailoverTrimsOwnWal)
-                        && let Start::Running(engine) = &mut self.start
-                    {
-                        engine.trim_own_wal(cx);
-                    }
-                    rescue.recovery = None;
-                    rescue.done = Some(link.ask(cx, rescue.identity.request(StorageRequest::FailoverDone)));
-                }
-                Some(Recovered::CalledOff) => {
-                    cx.mark("storage: a rescue was called off");
-                    rescue.recovery = None;
-                }
-                // Unless the controller gives the job to somebody else meanwhile, it is tried again.
-                Some(Recovered::Lost { why }) => {
-                    cx.mark("storage: a rescuer lost the log");
-                    tracing::debug!(rescuer = %me, %broker, why, "lost the log");
-                    let pause = Nanos::secs((1 << rescue.lost.min(6)).min(RESCUE_PAUSE_MAX_SECS));
-                    rescue.recovery = None;
-                    rescue.lost += 1;
-                    rescue.not_before = cx.monotonic() + pause;
-                    timers.set_timer(cx, pause, 0);
-                }
-            }
-        }
-    }
-
-    // ---- opening ----
-
-    fn key(tp: TopicIdPartition) -> Arc<str> {
-        format!("partition/{tp}").into()
-    }
-
-    fn found(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, tp: TopicIdPartition, value: &[u8]) {
-        let Ok((meta, data)) = postcard::from_bytes(value) else {
-            return cx.fail(format!("the streams of partition {tp} are not readable"));
-        };
-        let streams = Streams { meta: StreamId(meta), data: StreamId(data) };
-        self.try_open(cx, link, tp, streams);
-    }
-
-    /// Opens the streams when the image shows them closed.
-    fn try_open(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, tp: TopicIdPartition, streams: Streams) {
-        let Some(log) = self.logs.get_mut(&tp) else { return };
-        if log.is_unwanted {
-            return self.gone(tp);
-        }
-        let epoch = StreamEpoch(u64::from(log.epoch.0));
-        let is_closed = |stream: StreamId| {
-            let image = link.image.streams.get(&stream);
-            image.is_some_and(|image| image.state == StreamState::Closed || image.epoch == epoch)
-        };
-        let is_late = self.late.values().any(|stream| [streams.meta, streams.data].contains(stream));
-        if is_late || !is_closed(streams.meta) || !is_closed(streams.data) {
-            log.stage = Stage::Await(streams);
-            let owner = link.image.streams.get(&streams.data).and_then(|image| image.owner());
-            let is_gone = |owner: BrokerId| link.image.brokers.get(&owner).is_none_or(|state| state.fenced);
-            if log.awaits.take_if(|owner| is_gone(*owner)).is_some() {
-                cx.mark("storage: a former leader died before it had closed a partition");
-            } else {
-                log.awaits = owner.filter(|owner| !is_gone(*owner));
-            }
-            tracing::debug!(broker = %self.spec.broker, partition = %tp, "awaits the streams' close");
-            return;
-        }
-        log.stage = Stage::Open(streams);
-        let request = StorageRequest::OpenStreams(vec![(streams.meta, epoch), (streams.data, epoch)]);
-        self.ask(cx, link, tp, request);
-    }
-
-    fn stream_opened(
-        &mut self,
-        cx: &mut Cx<'_>,
-        link: &mut ControllerLink,
-        tp: TopicIdPartition,
-        results: &[Result<OpenedStream, ErrorCode>],
-    ) {
-        let Some(log) = self.logs.get_mut(&tp) else { return };
-        let Stage::Open(streams) = log.stage else { return };
-        if let Some(error) = results.iter().find_map(|result| result.as_ref().err()) {
-            return self.not_opened(cx, tp, streams, *error);
-        }
-        let (Ok(meta), Ok(data)) = (results[0], results[1]) else { unreachable!("no error was found") };
-        let Start::Running(engine) = &mut self.start else { return };
-        engine.opened(cx, meta);
-        engine.opened(cx, data);
-        self.by_data.insert(streams.data, tp);
-        self.by_meta.insert(streams.meta, tp);
-        log.stage = Stage::ReadSnapshot(streams, data);
-        if meta.end_offset == meta.start_offset {
-            return self.log_opened(cx, link, tp, None);
-        }
-        let last = meta.end_offset - 1;
-        match engine.read(cx, link, streams.meta, last..meta.end_offset, 1) {
-            EngineRead::Now(records) => self.snapshot_read(cx, link, tp, &records),
-            EngineRead::Later(id) => drop(self.reads.insert(id, Reading::Snapshot(tp))),
-        }
-    }
-
-    fn not_opened(&mut self, cx: &mut Cx<'_>, tp: TopicIdPartition, streams: Streams, error: ErrorCode) {
-        let log = self.logs.get_mut(&tp).expect("it was looked at");
-        match error {
-            ErrorCode::StreamFenced | ErrorCode::ExpiredStreamEpoch => self.gone(tp),
-            ErrorCode::NodeEpochExpired | ErrorCode::NodeFenced | ErrorCode::NodeEpochNotExist => {
-                self.halt(format!("the controller refuses to open a stream: {error}"));
-            }
-            _ => {
-                cx.mark("storage: a stream was not closed yet");
-                log.stage = Stage::Await(streams);
-                self.space(4).set_timer(cx, RETRY, 0);
-            }
-        }
-    }
-
-    fn snapshot_read(
-        &mut self,
-        cx: &mut Cx<'_>,
-        link: &mut ControllerLink,
-        tp: TopicIdPartition,
-        records: &[Arc<WalRecord>],
-    ) {
-        let Some(log) = self.logs.get(&tp) else { return };
-        let Stage::ReadSnapshot(streams, _) = log.stage else { return };
-        let epoch = StreamEpoch(u64::from(log.epoch.0));
-        if link.image.streams.get(&streams.meta).is_some_and(|meta| meta.epoch > epoch) {
-            // Its next owner may have trimmed the stream beyond that record already.
-            cx.mark("storage: a stream had its next owner before it was open");
-            return self.gone(tp);
-        }
-        let snapshot = records.first().and_then(|record| decode_snapshot(&record.payload));
-        if snapshot.is_none() {
-            cx.fail(format!("partition {tp}: the snapshot of producer state is not readable"));
-        }
-        self.log_opened(cx, link, tp, snapshot);
-    }
-
-    fn log_opened(
-        &mut self,
-        cx: &mut Cx<'_>,
-        link: &mut ControllerLink,
-        tp: TopicIdPartition,
-        snapshot: Option<Snapshot>,
-    ) {
-        let Some(log) = self.logs.get_mut(&tp) else { return };
-        let Stage::ReadSnapshot(streams, data) = log.stage else { return };
-        log.stage = Stage::Opened(streams);
-        log.trim.covered = snapshot.as_ref().map_or(0, |snapshot| snapshot.at);
-        let epoch = log.epoch;
-        let (log_start, log_end) = (data.start_offset, data.end_offset);
-        self.events.push_back(LogEvent::Opened { tp, epoch, log_start, log_end, snapshot });
-        if self.logs[&tp].is_unwanted {
-            self.close(cx, link, tp);
-        }
-    }
-
-    // ---- closing ----
-
-    /// The log is not this broker's any more.
-    fn gone(&mut self, tp: TopicIdPartition) {
-        let Some(log) = self.logs.remove(&tp) else { return };
-        tracing::debug!(broker = %self.spec.broker, partition = %tp, "is closed");
-        if let Some(streams) = log.stage.streams() {
-            self.by_data.remove(&streams.data);
-            self.by_meta.remove(&streams.meta);
-            if let Start::Running(engine) = &mut self.start {
-                engine.forget(streams.meta);
-                engine.forget(streams.data);
-            }
-        }
-        self.events.push_back(LogEvent::Closed { tp, epoch: log.epoch });
-    }
-
-    /// Closes fast what is settled: what was appended is in the log.
-    fn close_settled(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, tp: TopicIdPartition) {
-        let Some(Log { stage: Stage::Settling(streams), epoch, .. }) = self.logs.get(&tp) else { return };
-        let (streams, epoch) = (*streams, StreamEpoch(u64::from(epoch.0)));
-        let Start::Running(engine) = &mut self.start else { return };
-        let both = [streams.meta, streams.data];
-        if both.iter().any(|stream| engine.confirm_offset(*stream) != engine.next_offset(*stream)) {
-            return;
-        }
-        let close = both.map(|stream| CloseStream { stream, epoch, end_offset: engine.next_offset(stream) });
-        self.by_data.remove(&streams.data);
-        self.by_meta.remove(&streams.meta);
-        for stream in both {
-            engine.closed_fast(stream);
-            self.late.insert(engine.flush(cx, link, stream), stream);
-        }
-        self.logs.get_mut(&tp).expect("it was looked at").stage = Stage::Closing;
-        self.ask(cx, link, tp, StorageRequest::CloseStreams(close.to_vec()));
-        self.heed_engine(cx, link);
-    }
-
-    /// What was closed fast is in objects now.
-    fn uploaded_late(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, stream: StreamId) {
-        if let Start::Running(engine) = &mut self.start {
-            engine.forget(stream);
-        }
-        let waiting = self.logs.iter().find_map(|(tp, log)| match log.stage {
-            Stage::Await(streams) if streams.meta == stream || streams.data == stream => Some((*tp, streams)),
-            _ => None,
-        });
-        if let Some((tp, streams)) = waiting {
-            self.try_open(cx, link, tp, streams);
-        }
-    }
-
-    fn flushed(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink, id: FlushId) {
-        if let Some(stream) = self.late.remove(&id) {
-            return self.uploaded_late(cx, link, stream);
-        }
-        let mut done = Vec::new();
-        for (tp, log) in &mut self.logs {
-            if let Stage::Flushing(streams, flushes) = &mut log.stage {
-                flushes.retain(|flush| *flush != id);
-                if flushes.is_empty() {
-                    done.push((*tp, log.epoch, *streams));
-                }
-            }
-        }
-        for (tp, epoch, streams) in done {
-            let epoch = StreamEpoch(u64::from(epoch.0));
-            let close = |stream| CloseStream { stream, epoch, end_offset: None };
-            let request = StorageRequest::CloseStreams(vec![close(streams.meta), close(streams.data)]);
-            self.logs.get_mut(&tp).expect("it was just there").stage = Stage::Closing;
-            self.by_data.remove(&streams.data);
-            self.by_meta.remove(&streams.meta);
-            if let Start::Running(engine) = &mut self.start {
-                engine.forget(streams.meta);
-                engine.forget(streams.data);
-            }
-            self.ask(cx, link, tp, request);
-        }
-    }
-
-    // ---- the engine ----
 
     fn heed_engine(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink) {
         while let Start::Running(engine) = &mut self.start {
