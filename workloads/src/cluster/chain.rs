@@ -106,6 +106,39 @@ pub(super) struct Follower<'a> {
     pub(super) meter: &'a Meter,
 }
 
+/// Who was asked, and what tells most of all that was found.
+#[derive(Default)]
+struct Search {
+    asked: Vec<Asked>,
+    known: BTreeSet<(NodeId, Want)>,
+    /// Who is asked next: places in `asked`.
+    queue: VecDeque<usize>,
+    /// How the best chain ends, whose last link it is, and what is said of it.
+    best: Option<(End, usize, String)>,
+}
+
+impl Search {
+    /// Somebody is to be asked; for one who waits for it, or as one of the first. Whoever is asked already, by way of the
+    /// one who waits, closes a circle.
+    fn ask(&mut self, node: NodeId, want: Want, by: Option<(usize, &str)>) {
+        if self.known.insert((node, want)) {
+            self.queue.push_back(self.asked.len());
+            self.asked.push(Asked { node, want, by: by.map(|(by, what)| (by, what.to_owned())) });
+        } else if let Some((at, what)) = by
+            && is_before(&self.asked, at, (node, want))
+        {
+            self.found(End::Circle, at, format!("{what}, and so on in a circle"));
+        }
+    }
+
+    /// A chain ends so; the first of those that tell most is kept.
+    fn found(&mut self, end: End, at: usize, last: String) {
+        if self.best.as_ref().is_none_or(|(known, ..)| end < *known) {
+            self.best = Some((end, at, last));
+        }
+    }
+}
+
 impl Follower<'_> {
     /// The chain that tells most; none when nobody waits for anything. One that begins with a client is preferred.
     pub(super) fn chain(&self) -> Option<Chain> {
@@ -114,59 +147,40 @@ impl Follower<'_> {
     }
 
     fn search(&self, beginnings: Vec<(NodeId, Want)>) -> Option<Chain> {
-        let mut asked: Vec<Asked> = Vec::new();
-        let mut queue = VecDeque::new();
-        let mut known = BTreeSet::new();
-        let mut best: Option<(End, usize, Option<String>)> = None;
-        for (node, want) in beginnings {
-            if known.insert((node, want)) {
-                queue.push_back(asked.len());
-                asked.push(Asked { node, want, by: None });
-            }
+        let mut search = Search::default();
+        beginnings.into_iter().for_each(|(node, want)| search.ask(node, want, None));
+        while let Some(at) = search.queue.pop_front() {
+            self.ask(&mut search, at);
         }
-        while let Some(at) = queue.pop_front() {
-            let mut found = |end: End, last: Option<String>| {
-                if best.as_ref().is_none_or(|(known, ..)| end < *known) {
-                    best = Some((end, at, last));
-                }
-            };
-            let Asked { node, want, by } = asked[at].clone();
-            let from = by.as_ref().map(|(by, _)| asked[*by].node);
-            if let Some(obstacle) = self.world.obstacle_to_node(self.core, from, node) {
-                found(End::Broken, Some(obstacle.to_string()));
-                continue;
-            }
-            let waits = self.world.waits(node, want);
-            if waits.is_empty() && by.is_some() {
-                found(End::Unaware, Some("waits for nothing".into()));
-            }
-            for wait in waits {
-                let next = match self.next(node, &wait) {
-                    Ok(next) => next,
-                    Err((end, last)) => {
-                        found(end, Some(last));
-                        continue;
-                    }
-                };
-                for (next, want) in next {
-                    if known.insert((next, want)) {
-                        queue.push_back(asked.len());
-                        asked.push(Asked { node: next, want, by: Some((at, wait.what.clone())) });
-                    } else if is_before(&asked, at, (next, want)) {
-                        found(End::Circle, Some(format!("{}, and so on in a circle", wait.what)));
-                    }
-                }
-            }
-        }
+        let Search { asked, best, .. } = search;
         best.map(|(end, at, last)| self.told(&asked, end, at, last))
     }
 
-    fn told(&self, asked: &[Asked], end: End, mut at: usize, last: Option<String>) -> Chain {
+    /// Asks one what it waits for.
+    fn ask(&self, search: &mut Search, at: usize) {
+        let Asked { node, want, by } = search.asked[at].clone();
+        let from = by.as_ref().map(|(by, _)| search.asked[*by].node);
+        if let Some(obstacle) = self.world.obstacle_to_node(self.core, from, node) {
+            return search.found(End::Broken, at, obstacle.to_string());
+        }
+        let waits = self.world.waits(node, want);
+        if waits.is_empty() && by.is_some() {
+            search.found(End::Unaware, at, "waits for nothing".into());
+        }
+        for wait in waits {
+            match self.next(node, &wait) {
+                Ok(next) => next.into_iter().for_each(|(next, want)| search.ask(next, want, Some((at, &wait.what)))),
+                Err((end, last)) => search.found(end, at, last),
+            }
+        }
+    }
+
+    fn told(&self, asked: &[Asked], end: End, mut at: usize, last: String) -> Chain {
         let name = |at: usize| self.core.node_name(asked[at].node);
         let role = name(at).trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('-').to_owned();
         let node = |at: usize| Concern::Node(name(at).into());
         let mut about = vec![node(at)];
-        let mut links: Vec<String> = last.map(|last| format!("{} {last}", name(at))).into_iter().collect();
+        let mut links = vec![format!("{} {last}", name(at))];
         while let Some((by, what)) = &asked[at].by {
             links.push(format!("{} {what}", name(*by)));
             at = *by;
