@@ -3,7 +3,7 @@
 //! * `models/broker_failover`: events a second of the measured run of the scenario that comes with wavetank, whole.
 //! * `models/one_gib_per_s`: seconds under a load of 1 GiB/s in and out (`one_gib_per_s.toml`) that are simulated a second,
 //!   so an element a second is real time.
-//! * `lab/smoke_seed`: exploring seeds a second, checked, with their storms.
+//! * `lab/smoke_seed`: exploring seeds a second on each platform, checked, with their storms.
 //!
 //! Before each one a line says what a run was: virtual seconds, events, and events per MiB. As a test (without `--bench`)
 //! the same runs are shortened, and nothing is measured. `lab/smoke_seed_unchecked` leaves out the checkers of histories:
@@ -18,6 +18,8 @@ use wavetank_workloads::spec::scenario::{Platform, Scenario as Described, builti
 use wavetank_workloads::spec::{Folder, Source};
 
 const SEED: u64 = 1;
+/// What smokes.
+const SMOKE: &str = "broker-failover";
 /// Seeds differ in what befalls them, and so in their events: an iteration runs so many.
 const SMOKE_SEEDS: u64 = 20;
 /// The platforms that differ most: a log of objects, and one on a volume.
@@ -125,14 +127,19 @@ fn is_carried(scenario: &Described, report: &ClusterReport) {
     }
 }
 
+/// On every platform; and, on the first, without the checkers of histories.
 fn smoke_seed(criterion: &mut Criterion) {
-    let scenario = Scenario::by_name("broker-failover@s3-wal").expect("it comes with wavetank");
+    let parsed = builtin::scenario(SMOKE).expect("it comes with wavetank");
+    let platforms = parsed.expect("it is right").value.platforms;
     let seeds = if is_test() { 1 } else { SMOKE_SEEDS };
     let mut group = criterion.benchmark_group("lab");
     group.sample_size(10).throughput(Throughput::Elements(seeds));
-    for (name, no_check) in [("smoke_seed", false), ("smoke_seed_unchecked", true)] {
+    let checked = platforms.iter().map(|platform| ("smoke_seed", platform, false));
+    for (name, platform, no_check) in checked.chain([("smoke_seed_unchecked", &platforms[0], true)]) {
+        let on = platform.kind.name();
+        let scenario = Scenario::by_name(&format!("{SMOKE}@{on}")).expect("it comes with wavetank");
         let options = RunOptions { no_check, ..RunOptions::default() };
-        group.bench_function(name, |bencher| {
+        group.bench_function(BenchmarkId::new(name, on), |bencher| {
             bencher.iter(|| {
                 for seed in 0..seeds {
                     let report = lab::run(scenario, seed, &options, Listeners::default()).expect("no run panics");
