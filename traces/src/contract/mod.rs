@@ -4,7 +4,7 @@
 //! a poll whose transaction failed. [`check_kafka`] runs the same [checkers](crate::check), some of its own, and says of each
 //! finding what it [is](Class): a *violation*, *allowed* by a named setting or use, the end of a *promise* by a named fault,
 //! or *unknown*. `traces/CONTRACT.md` has the table of all cases in which it and Jepsen differ; each has a test in
-//! `tests/contract.rs`, which runs both on the same history.
+//! `tests/contract/`, which runs both on the same history.
 //!
 //! What differs at the ground: every poll under `read_committed`, also of an operation that did not end well, proves that
 //! what it returned was committed; an operation that never completed may have sent its values; a poll that lists a key

@@ -8,7 +8,7 @@
 //! down in proportion. A queue of whole transfers has the same throughput and mean and the wrong distribution: it delays
 //! everybody by the same time and leaves slow connections as slow as they were, where in reality a full card stretches
 //! slow ones most. Against rows S3-A-*-4_MiB and S3-B-*-4_MiB (64 connections on a full interface,
-//! `models/tests/calibration.rs`) a queue was too fast by 8 % (PUT) and 12 % (GET) at p90, by 5 % and 19 % at p99; sharing in
+//! `models/tests/cloud/calibration.rs`) a queue was too fast by 8 % (PUT) and 12 % (GET) at p90, by 5 % and 19 % at p99; sharing in
 //! proportion is within 7 % at p50, p90 and p99. (The fastest request of all is 13 % and 28 % too slow.)
 //!
 //! In proportion means that one number serves all: `progress`, how many nanoseconds of its time alone a transfer has got

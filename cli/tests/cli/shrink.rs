@@ -1,8 +1,6 @@
 //! `wavetank shrink`, as a user has it: files, text, exit codes.
 
-mod common;
-
-use common::{code, folder, text, wavetank};
+use crate::common::{code, folder, text, wavetank};
 
 #[test]
 fn a_failure_is_shrunk_told_and_replayed() {

@@ -1,8 +1,6 @@
 //! Faults as the world puts them on: ways that are cut, overlays that add up and go, operations' fates.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use wavetank_models::anomaly::{Anomalies, AnomalyRates, Entity, Fate, Operation};

@@ -1,8 +1,6 @@
 //! What clients ask and are told is recorded, whatever becomes of them.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use wavetank_models::cloud::network::{AzId, HostId};

@@ -1,8 +1,6 @@
 //! The lab's failures in files, and what a sweep must have reached.
 
-mod common;
-
-use common::Folder;
+use crate::common::Folder;
 use wavetank_models::world::Event;
 use wavetank_sim::Observer;
 use wavetank_traces::artifact::Outcome;
@@ -105,7 +103,7 @@ fn a_scenario_of_a_file_runs_as_the_built_in_one_does_and_demands_nothing() {
     let folder = Folder::new("file@home");
     let built_in = Scenario::by_name("steady@nfs-wal").expect("it is built in");
     let path = folder.join("mine.toml");
-    let text = include_str!("../scenarios/steady.toml");
+    let text = include_str!("../../scenarios/steady.toml");
     std::fs::write(&path, text).expect("it can be written");
     let path = path.to_str().expect("a path of text");
     let own = Scenario::by_name(&format!("{path}@nfs-wal")).expect("it is right");

@@ -1,8 +1,6 @@
 //! Failures made small: what is kept, what goes, and that it goes on where it was interrupted.
 
-mod common;
-
-use common::Folder;
+use crate::common::Folder;
 use std::path::Path;
 use wavetank_workloads::case::Case;
 use wavetank_workloads::lab::{self, Failure, Fingerprint, Sameness, Shrunk, outcome};

@@ -1,8 +1,6 @@
 //! Pauses of processes and hosts, and clocks that are wrong.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use std::sync::{Arc, Mutex};
 use wavetank_models::cloud::host::{GcProfile, HostFault, HostSpec};
 use wavetank_models::cloud::latency::Latency;

@@ -1,8 +1,6 @@
 //! A world of machines and guests in random storms: nothing leaks, everything repeats.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use std::collections::BTreeSet;
 use wavetank_models::anomaly::{Anomalies, AnomalyRates};
 use wavetank_models::cloud::express::ExpressFault;

@@ -1,8 +1,6 @@
 //! Guests: ordinary async code on a node, under the same rules as everybody.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;

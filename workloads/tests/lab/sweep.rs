@@ -1,8 +1,6 @@
 //! Sweeps and their books: killed, gone on with, cut into shards and joined, they say the same to the byte.
 
-mod common;
-
-use common::Folder;
+use crate::common::Folder;
 use std::path::{Path, PathBuf};
 use wavetank_workloads::lab::{self, Book, Next, Opening, Plan, Seeds, Totals};
 use wavetank_workloads::mutant::Mutant;

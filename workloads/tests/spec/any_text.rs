@@ -45,8 +45,8 @@ fn read_and_tell(text: &str) {
 }
 
 fn good() -> impl Strategy<Value = String> {
-    let workload = include_str!("../scenarios/omb/1-topic-100-partitions-1kb-4p-4c.yaml");
-    let driver = include_str!("../scenarios/omb/kafka-latency.yaml");
+    let workload = include_str!("../../scenarios/omb/1-topic-100-partitions-1kb-4p-4c.yaml");
+    let driver = include_str!("../../scenarios/omb/kafka-latency.yaml");
     let texts: Vec<String> =
         builtin::ALL.iter().map(|(_, text)| *text).chain([workload, driver]).map(String::from).collect();
     proptest::sample::select(texts)

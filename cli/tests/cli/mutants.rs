@@ -1,13 +1,11 @@
 //! `wavetank mutants` as a user has it: the table, the file, the exit code.
 
-mod common;
-
-use common::{code, text};
+use crate::common::{code, text};
 use std::path::Path;
 use std::process::Output;
 
 fn wavetank(args: &[&str]) -> Output {
-    common::wavetank(Path::new(env!("CARGO_TARGET_TMPDIR")), args)
+    crate::common::wavetank(Path::new(env!("CARGO_TARGET_TMPDIR")), args)
 }
 
 #[test]

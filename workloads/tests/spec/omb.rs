@@ -82,7 +82,7 @@ fn a_drivers_blocks_are_settings_of_topics_producers_and_consumers() {
     assert_eq!(driver.given.inert().map(|it| it.scope).collect::<Vec<_>>(), [Scope::Producer, Scope::Consumer]);
 }
 
-/// `WAVETANK_OMB=path/to/benchmark cargo test -p wavetank-workloads --test spec_omb -- --ignored`
+/// `WAVETANK_OMB=path/to/benchmark cargo test -p wavetank-workloads --test spec omb -- --ignored`
 #[test]
 #[ignore = "needs a copy of openmessaging/benchmark, named by WAVETANK_OMB"]
 fn the_benchmarks_own_files_are_read() {

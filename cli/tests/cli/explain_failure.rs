@@ -1,8 +1,6 @@
 //! When a failure became inevitable, as a user asks for it.
 
-mod common;
-
-use common::{code, folder, text, wavetank};
+use crate::common::{code, folder, text, wavetank};
 
 const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../traces/corpus/bare-log@object-wal-confirm-max.json");
 

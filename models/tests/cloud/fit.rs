@@ -1,6 +1,6 @@
 //! How well the profiles fit what was measured, row by row, and that rows are carried over faithfully.
 //!
-//! `cargo test -p wavetank-models --test fit -- --nocapture` prints the tables.
+//! `cargo test -p wavetank-models --test cloud fit -- --nocapture` prints the tables.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,8 +1,6 @@
 //! Lives of processes, hosts and zones: what dies with a life, what outlives it, what starts again.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use wavetank_models::blob::Blob;
 use wavetank_models::cloud::host::HostSpec;
 use wavetank_models::cloud::network::NicSpec;

@@ -1,8 +1,6 @@
 //! Sweeps as a user has them: killed at any moment, gone on with, cut into shards, merged; files, text, exit codes.
 
-mod common;
-
-use common::{code, command, folder, text, wavetank};
+use crate::common::{code, command, folder, text, wavetank};
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;

@@ -1,8 +1,6 @@
 //! Faults that wait for a step: they strike when it comes, at whoever does it, and never when it does not come.
 
-mod common;
-
-use common::Folder;
+use crate::common::Folder;
 use wavetank_sim::Nanos;
 use wavetank_workloads::case::Case;
 use wavetank_workloads::lab::{self, Failure, RunReport};

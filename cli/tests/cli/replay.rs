@@ -1,8 +1,6 @@
 //! Failures as a user has them: files, text, exit codes.
 
-mod common;
-
-use common::{code, folder, text, wavetank};
+use crate::common::{code, folder, text, wavetank};
 
 #[test]
 fn a_failure_is_replayed_and_what_differs_is_told() {
@@ -51,7 +49,7 @@ fn digest_of(file: &str) -> &str {
 #[test]
 fn a_scenario_of_a_file_fails_and_is_replayed_without_the_file() {
     let folder = folder("own");
-    let source = include_str!("../../workloads/scenarios/steady.toml");
+    let source = include_str!("../../../workloads/scenarios/steady.toml");
     std::fs::write(folder.join("mine.toml"), source).expect("it can be written");
     let wrong = wavetank(&folder, &["run", "mine.toml@tape", "--seed", "1"]);
     assert!(code(&wrong) == 1 && text(&wrong.stderr).contains("unknown platform 'tape'"), "{}", text(&wrong.stderr));

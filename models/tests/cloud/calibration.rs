@@ -1,6 +1,6 @@
 //! Calibrated devices, seen by a process through the whole world, beside what was measured.
 //!
-//! `cargo test -p wavetank-models --test calibration -- --nocapture` prints the tables.
+//! `cargo test -p wavetank-models --test cloud calibration -- --nocapture` prints the tables.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
