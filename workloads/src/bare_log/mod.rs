@@ -244,7 +244,7 @@ fn targets(
         store: place.store,
         express: vec![place.express],
         share,
-        moves: None,
+        operator: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The world of a cluster: hosts, devices, brokers, controllers, clients.
 
-use super::admin::{Admin, NewTopic};
+use super::admin::{Admin, NewTopic, Notes};
 use super::case;
 use super::cloud::{CLIENT_INSTANCE, CLOUD, CONTROLLER_INSTANCE};
 use super::job_meter::JobMeter;
@@ -79,8 +79,9 @@ pub(super) struct Cluster {
     /// By group: when it starts, if not at once, and what it reads.
     pub(super) group_starts: Vec<Option<Nanos>>,
     pub(super) group_partitions: Vec<Vec<TopicIdPartition>>,
-    /// Whoever gives the controllers orders.
+    /// Whoever gives the controllers orders, and what it can be told.
     pub(super) admin: NodeId,
+    pub(super) notes: Notes,
     pub(super) store: StoreId,
     pub(super) express: Vec<ExpressId>,
     pub(super) share: Option<ShareId>,
@@ -222,7 +223,8 @@ impl Builder<'_> {
         let producers = self.producers(world, core, clients, &directory);
         let (consumers, groups) = self.consumers(world, core, clients, &directory);
         let jobs = self.jobs(world, core, clients, &directory, (media.store, media.checkpoints));
-        let admin = self.admin(world, core, clients.next().expect("a host for the tool"), quorum);
+        let notes = Notes::default();
+        let admin = self.admin(world, core, clients.next().expect("a host for the tool"), quorum, &notes);
         let spares = (brokers.len() - map.spares..brokers.len()).collect();
         let az_names = self.setup.scenario.cluster.azs.clone();
         Cluster {
@@ -239,6 +241,7 @@ impl Builder<'_> {
             group_partitions: self.setup.scenario.groups.iter().map(|group| self.partitions_of(group)).collect(),
             jobs,
             admin,
+            notes,
             store: media.store,
             express: media.express.iter().map(|(express, _)| *express).collect(),
             share: media.share,
@@ -562,12 +565,16 @@ impl Builder<'_> {
         core: &mut Core<Event>,
         (host, _): (HostId, AzId),
         controllers: Vec<NodeId>,
+        notes: &Notes,
     ) -> NodeId {
+        let notes = notes.clone();
         let name = |topic| self.setup.scenario.workload.topic_name(topic).into();
         let names = std::iter::once(OFFSETS_TOPIC.into()).chain((0..self.size.topics).map(name));
         let topics = names.zip(case::partitions(&self.setup, self.size));
         let topics: Vec<NewTopic> = topics.map(|(name, partitions)| NewTopic { name, partitions }).collect();
-        let factory = Box::new(move |_| Behaviour::Machine(Box::new(Admin::new(controllers.clone(), topics.clone()))));
+        let factory = Box::new(move |_| {
+            Behaviour::Machine(Box::new(Admin::new(controllers.clone(), topics.clone(), notes.clone())))
+        });
         world.add_node(core, "admin", host, factory)
     }
 }

@@ -5,9 +5,9 @@ use super::build::{Cluster, Member};
 use super::jobs::{self, Job};
 use super::knobs::Knobs;
 use super::size::{Purpose, Setup, Size};
-use super::{admin, beyond, storm};
+use super::{beyond, storm};
 use crate::spec::scenario::PlatformKind;
-use crate::storm::{self as shared, Misfit, Moves, Role, Roster, Storm, Target, Targets};
+use crate::storm::{self as shared, Misfit, Operator, Role, Roster, Storm, Target, Targets};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use wavetank_models::world::VolumeId;
@@ -35,7 +35,11 @@ impl Case {
         if over_budget {
             storm.entries.extend(beyond::draw(&setup, &crew, during, &choices));
         }
-        Case { knobs: Knobs::draw(&choices), storm, size }
+        let mut knobs = Knobs::draw(&choices);
+        if storm.deletes() {
+            knobs.notice_retention(&choices);
+        }
+        Case { knobs, storm, size }
     }
 
     /// Whether it can be run.
@@ -146,6 +150,7 @@ impl Cluster {
             (Role::JobManager, &job_managers),
             (Role::TaskManager, &task_managers),
         ];
+        let notes = self.notes.clone();
         let target = |member: &Member| Target { node: member.node, host: member.host, volume: member.volume };
         let named = all.into_iter().flat_map(|(role, members)| {
             members.iter().enumerate().map(move |(n, member)| (role.nth(n), target(member)))
@@ -156,7 +161,7 @@ impl Cluster {
             store: self.store,
             express: self.express.clone(),
             share: self.share,
-            moves: Some(Moves { admin: self.admin, order: admin::order }),
+            operator: Some(Operator { admin: self.admin, order: Box::new(move |errand| notes.order(errand)) }),
         }
     }
 }

@@ -107,7 +107,7 @@ impl Harbour {
             store: self.berths[0].store,
             express: self.berths.iter().map(|berth| berth.express).collect(),
             share: Some(self.berths[0].share),
-            moves: None,
+            operator: None,
         }
     }
 }

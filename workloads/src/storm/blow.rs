@@ -97,6 +97,15 @@ pub enum Blow {
         /// The new leader.
         to: Member,
     },
+    /// An operator has a topic keep less (`retention.ms`, `retention.bytes`), and as much as before at the end.
+    Retain {
+        /// Which topic, by number; the platform's own come first.
+        topic: u32,
+        /// Records are kept so long; `null`: as long as others.
+        time: Option<Nanos>,
+        /// So many bytes of each partition are kept; `null`: as many as of others.
+        bytes: Option<u64>,
+    },
 }
 
 impl Blow {
@@ -144,6 +153,7 @@ impl Blow {
             | Blow::Store(_)
             | Blow::ExpressDown(_)
             | Blow::Share(_)
+            | Blow::Retain { .. }
             | Blow::Cut { .. }
             | Blow::Clog { .. }
             | Blow::Grey { .. }
@@ -290,6 +300,12 @@ impl fmt::Display for Blow {
             Blow::Share(ShareBlow::Stall) => f.write_str("the share stalls"),
             Blow::MovePartition { topic, partition, to } => {
                 write!(f, "partition {partition} of topic {topic} moves to {to}")
+            }
+            Blow::Retain { topic, time, bytes } => {
+                let time = time.map(|time| format!("records for {time} s"));
+                let bytes = bytes.map(|bytes| format!("{bytes} bytes of a partition"));
+                let what: Vec<String> = time.into_iter().chain(bytes).collect();
+                write!(f, "topic {topic} keeps no more than {}", what.join(" and "))
             }
         }
     }

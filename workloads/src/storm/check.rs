@@ -185,7 +185,7 @@ impl Entry {
             return Err(format!("it ends at {end} s: the storm is over at {ends} s"));
         }
         if *permanent && !what.can_be_permanent() {
-            return Err(format!("\"permanent\": \"{what}\" is over by itself, or has no end to leave out"));
+            return Err(format!("\"permanent\": \"{what}\" is over by itself, or nothing stands still for it"));
         }
         if *permanent && aim.is_some() {
             return Err("\"permanent\": what waits for a step is healed; take out \"aim\" or \"permanent\"".into());
@@ -238,7 +238,8 @@ impl Blow {
             | Blow::Pause(_)
             | Blow::Clock { .. }
             | Blow::Share(ShareBlow::Failover { .. })
-            | Blow::MovePartition { .. } => false,
+            | Blow::MovePartition { .. }
+            | Blow::Retain { .. } => false,
         }
     }
 
@@ -322,6 +323,17 @@ impl Blow {
                 let topics = u32::try_from(roster.partitions.len()).unwrap_or(u32::MAX);
                 number_is_there("topic", *topic, topics)?;
                 number_is_there("partition", *partition, roster.partitions[*topic as usize])
+            }
+            Blow::Retain { topic, time, bytes } => {
+                let topics = u32::try_from(roster.partitions.len()).unwrap_or(u32::MAX);
+                number_is_there("topic", *topic, topics)?;
+                if *topic == 0 {
+                    return Err("topic 0 is the platform's own: it is compacted, and keeps what is live".into());
+                }
+                if time.is_none() && bytes.is_none() {
+                    return Err("retain: neither \"time\" nor \"bytes\" is given, so nothing is altered".into());
+                }
+                time.map_or(Ok(()), is_short)
             }
         }
     }

@@ -1,9 +1,10 @@
 //! Situations that processes mark, by name: steps that a fault can wait for. A test holds the list against the sources.
 
 /// All of them, in the order of the alphabet.
-pub(super) const ALL: [&str; 87] = [
+pub(super) const ALL: [&str; 89] = [
     "admin: a partition was reassigned",
     "admin: a reassignment was refused",
+    "admin: a topic's settings were altered",
     "boat: a connection was reset under it",
     "boat: found its pier gone",
     "boat: gave up waiting and connected anew",
@@ -64,6 +65,7 @@ pub(super) const ALL: [&str; 87] = [
     "recovery: a log had records that were in no object",
     "recovery: a record did not follow on",
     "retention: segments were deleted",
+    "retention: segments were deleted by their topic's own settings",
     "storage: a commit was asked for",
     "storage: a former leader died before it had closed a partition",
     "storage: a multipart upload began anew",
