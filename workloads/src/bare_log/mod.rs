@@ -245,6 +245,7 @@ fn targets(
         express: vec![place.express],
         share,
         operator: None,
+        groups: Vec::new(),
     }
 }
 

@@ -161,7 +161,7 @@ pub fn run(seed: u64, case: &Case, options: &RunOptions, listeners: Listeners) -
             }
             let members = (0..).map(|n| Role::Controller.nth(n)).zip(members.iter().copied()).collect();
             let (express, share, operator) = (Vec::new(), None, None);
-            let targets = Targets { members, zones: azs.to_vec(), store, express, share, operator };
+            let targets = Targets { members, zones: azs.to_vec(), store, express, share, operator, groups: Vec::new() };
             case.storm.operations.begin(world, core);
             world.plan(core, case.storm_ends, Action::EndAnomalies);
             case.storm.put_on_plan(world, core, targets, &strikes);

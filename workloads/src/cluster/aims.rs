@@ -108,7 +108,8 @@ fn can_be_aimed(what: &Blow) -> Option<Member> {
         | Blow::ExpressDown(_)
         | Blow::Share(_)
         | Blow::MovePartition { .. }
-        | Blow::Retain { .. } => None,
+        | Blow::Retain { .. }
+        | Blow::ResetOffsets { .. } => None,
     }
 }
 

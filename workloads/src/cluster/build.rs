@@ -1,6 +1,6 @@
 //! The world of a cluster: hosts, devices, brokers, controllers, clients.
 
-use super::admin::{Admin, NewTopic, Notes};
+use super::admin::{Admin, AdminSpec, NewTopic, Notes};
 use super::case;
 use super::cloud::{CLIENT_INSTANCE, CLOUD, CONTROLLER_INSTANCE};
 use super::job_meter::JobMeter;
@@ -223,8 +223,20 @@ impl Builder<'_> {
         let producers = self.producers(world, core, clients, &directory);
         let (consumers, groups) = self.consumers(world, core, clients, &directory);
         let jobs = self.jobs(world, core, clients, &directory, (media.store, media.checkpoints));
-        let notes = Notes::default();
-        let admin = self.admin(world, core, clients.next().expect("a host for the tool"), quorum, &notes);
+        let group_partitions: Vec<_> =
+            self.setup.scenario.groups.iter().map(|group| self.partitions_of(group)).collect();
+        let of_jobs = jobs.iter().map(|job| job.spec.sources.clone());
+        let spec = AdminSpec {
+            controllers: quorum,
+            topics: self.new_topics(),
+            directory: directory.clone(),
+            groups: group_partitions.iter().cloned().chain(of_jobs).collect(),
+            notes: Notes::default(),
+        };
+        let notes = spec.notes.clone();
+        let (host, _) = clients.next().expect("a host for the tool");
+        let admin = Box::new(move |_| Behaviour::Machine(Box::new(Admin::new(spec.clone()))));
+        let admin = world.add_node(core, "admin", host, admin);
         let spares = (brokers.len() - map.spares..brokers.len()).collect();
         let az_names = self.setup.scenario.cluster.azs.clone();
         Cluster {
@@ -238,7 +250,7 @@ impl Builder<'_> {
             consumers,
             groups,
             group_starts: self.setup.scenario.groups.iter().map(|group| self.starts_late(group)).collect(),
-            group_partitions: self.setup.scenario.groups.iter().map(|group| self.partitions_of(group)).collect(),
+            group_partitions,
             jobs,
             admin,
             notes,
@@ -559,23 +571,11 @@ impl Builder<'_> {
         own.max(backlog).filter(|_| self.setup.purpose == Purpose::Measure)
     }
 
-    fn admin(
-        &self,
-        world: &mut World,
-        core: &mut Core<Event>,
-        (host, _): (HostId, AzId),
-        controllers: Vec<NodeId>,
-        notes: &Notes,
-    ) -> NodeId {
-        let notes = notes.clone();
+    fn new_topics(&self) -> Vec<NewTopic> {
         let name = |topic| self.setup.scenario.workload.topic_name(topic).into();
         let names = std::iter::once(OFFSETS_TOPIC.into()).chain((0..self.size.topics).map(name));
         let topics = names.zip(case::partitions(&self.setup, self.size));
-        let topics: Vec<NewTopic> = topics.map(|(name, partitions)| NewTopic { name, partitions }).collect();
-        let factory = Box::new(move |_| {
-            Behaviour::Machine(Box::new(Admin::new(controllers.clone(), topics.clone(), notes.clone())))
-        });
-        world.add_node(core, "admin", host, factory)
+        topics.map(|(name, partitions)| NewTopic { name, partitions }).collect()
     }
 }
 

@@ -10,6 +10,7 @@ use crate::spec::scenario::PlatformKind;
 use crate::storm::{self as shared, Misfit, Operator, Role, Roster, Storm, Target, Targets};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use wavetank_models::world::VolumeId;
 use wavetank_sim::Choices;
 
@@ -100,6 +101,7 @@ impl Crew {
             express: if kind == PlatformKind::S3ExpressWal { zones } else { 0 },
             has_share: kind == PlatformKind::NfsWal,
             partitions: partitions(setup, size).collect(),
+            groups: setup.scenario.groups.len() as u32 + size.pipelines,
         };
         Crew { roster, jobs, is_in_one_zone: kind.is_in_one_zone() }
     }
@@ -151,6 +153,8 @@ impl Cluster {
             (Role::TaskManager, &task_managers),
         ];
         let notes = self.notes.clone();
+        let nodes = |members: &[Member]| members.iter().map(|member| member.node).collect();
+        let members_of = |(_, range): &(String, Range<usize>)| nodes(&self.consumers[range.clone()]);
         let target = |member: &Member| Target { node: member.node, host: member.host, volume: member.volume };
         let named = all.into_iter().flat_map(|(role, members)| {
             members.iter().enumerate().map(move |(n, member)| (role.nth(n), target(member)))
@@ -161,6 +165,7 @@ impl Cluster {
             store: self.store,
             express: self.express.clone(),
             share: self.share,
+            groups: self.groups.iter().map(members_of).chain(self.jobs.iter().map(|_| Vec::new())).collect(),
             operator: Some(Operator { admin: self.admin, order: Box::new(move |errand| notes.order(errand)) }),
         }
     }

@@ -6,7 +6,7 @@ use super::build::FIRST_TOPIC;
 use super::case::Crew;
 use crate::spec::scenario::Family;
 use crate::storm::{
-    Aim, Blow, Direction, Entry, Kind, Member, Place, Role, ShareBlow, Step, StoreBlow, Storm, VolumeBlow,
+    Aim, Blow, Direction, Entry, Goal, Kind, Member, Place, Role, ShareBlow, Step, StoreBlow, Storm, VolumeBlow,
 };
 use std::ops::Range;
 use wavetank_sim::{Nanos, Stream};
@@ -82,6 +82,7 @@ impl Draw<'_> {
             Family::ShareStall => Blow::Share(ShareBlow::Stall),
             Family::ObjectStoreOutage => Blow::Store(StoreBlow::Outage),
             Family::RetentionChange => return self.retention_change(at),
+            Family::OffsetReset => return self.offset_reset(at),
             other => unreachable!("{} is drawn from the stream of all", other.name()),
         };
         self.push(at, span, what);
@@ -284,6 +285,19 @@ impl Draw<'_> {
         let (time, bytes) = (by_time.then_some(time), (by_bytes || !by_time).then_some(bytes));
         let lasts = self.stream.nanos(Nanos::secs(3)..Nanos::secs(25));
         self.push(at, lasts, Blow::Retain { topic, time, bytes });
+    }
+
+    /// Of any group, jobs' too; for longer than its members take to leave.
+    fn offset_reset(&mut self, at: Nanos) {
+        let groups = self.crew.roster.groups as usize;
+        if groups == 0 {
+            return;
+        }
+        let group = self.stream.index(groups) as u32;
+        let (from_the_start, records) = (self.stream.ratio(1, 2), self.stream.range(1..100));
+        let to = if from_the_start { Goal::Earliest } else { Goal::Back(records) };
+        let lasts = self.stream.nanos(Nanos::secs(2)..Nanos::secs(15));
+        self.push(at, lasts, Blow::ResetOffsets { group, to });
     }
 
     fn two_zones(&mut self) -> Option<(Place, Place)> {

@@ -64,6 +64,13 @@ pub const SITUATIONS: &[Situation] = &[
         storms: &[(Family::RetentionChange, Intensity::Rare)],
         seeds: 300,
     },
+    // 28 of `rebalance`.
+    Situation {
+        mark: "admin: a group's offsets were reset",
+        platforms: ALL,
+        storms: &[(Family::OffsetReset, Intensity::Some)],
+        seeds: 300,
+    },
     // 0.2.
     Situation { mark: "compaction: a read raced with it", platforms: ALL, storms: &[CRASHES], seeds: 10_000 },
 ];
@@ -91,7 +98,8 @@ mod tests {
             of(&scenario, platform).count()
         };
         // No operator is at work there.
-        let of_operators = SITUATIONS.iter().filter(|of| of.storms == [(Family::RetentionChange, Intensity::Rare)]);
+        let of_operators =
+            SITUATIONS.iter().filter(|of| of.storms.iter().all(|(family, _)| *family >= Family::RetentionChange));
         let others = SITUATIONS.len() - of_operators.count();
         assert_eq!(count("broker-failover", PlatformKind::S3Wal), others);
         assert_eq!(count("broker-failover", PlatformKind::EbsWal), others - 2);

@@ -1,6 +1,6 @@
 //! Whether a storm fits a run: everything that it names is there, and makes sense.
 
-use super::blow::{Blow, Place, ShareBlow, Storage, StoreBlow, VolumeBlow};
+use super::blow::{Blow, Goal, Place, ShareBlow, Storage, StoreBlow, VolumeBlow};
 use super::member::{Member, Role};
 use super::{Aim, Entry, Met, Operations, Storm};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +27,8 @@ pub struct Roster {
     pub has_share: bool,
     /// How many partitions each topic has, the platform's own first.
     pub partitions: Vec<u32>,
+    /// Groups, those of jobs last.
+    pub groups: u32,
 }
 
 impl Roster {
@@ -239,7 +241,8 @@ impl Blow {
             | Blow::Clock { .. }
             | Blow::Share(ShareBlow::Failover { .. })
             | Blow::MovePartition { .. }
-            | Blow::Retain { .. } => false,
+            | Blow::Retain { .. }
+            | Blow::ResetOffsets { .. } => false,
         }
     }
 
@@ -334,6 +337,13 @@ impl Blow {
                     return Err("retain: neither \"time\" nor \"bytes\" is given, so nothing is altered".into());
                 }
                 time.map_or(Ok(()), is_short)
+            }
+            Blow::ResetOffsets { group, to } => {
+                number_is_there("group", *group, roster.groups)?;
+                match to {
+                    Goal::Back(0) => Err("back by 0 is where it is: 1 or more".into()),
+                    Goal::Back(_) | Goal::Earliest => Ok(()),
+                }
             }
         }
     }

@@ -1,9 +1,12 @@
 //! Situations that processes mark, by name: steps that a fault can wait for. A test holds the list against the sources.
 
 /// All of them, in the order of the alphabet.
-pub(super) const ALL: [&str; 89] = [
+pub(super) const ALL: [&str; 92] = [
+    "admin: a group had members, and its offsets were not reset",
+    "admin: a group's offsets were reset",
     "admin: a partition was reassigned",
     "admin: a reassignment was refused",
+    "admin: a reset of offsets was given up",
     "admin: a topic's settings were altered",
     "boat: a connection was reset under it",
     "boat: found its pier gone",

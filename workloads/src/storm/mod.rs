@@ -41,7 +41,7 @@ mod put;
 mod step;
 
 pub use aim::{Aim, Struck};
-pub use blow::{Blow, Direction, Place, ShareBlow, Storage, StoreBlow, VolumeBlow};
+pub use blow::{Blow, Direction, Goal, Place, ShareBlow, Storage, StoreBlow, VolumeBlow};
 pub(crate) use check::LONGEST;
 pub use check::{Misfit, Roster};
 pub(crate) use lookout::Strikes;

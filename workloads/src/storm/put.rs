@@ -1,6 +1,6 @@
 //! A storm goes on a world's plan.
 
-use super::blow::{Blow, Direction, Place, ShareBlow, Storage, StoreBlow, VolumeBlow};
+use super::blow::{Blow, Direction, Goal, Place, ShareBlow, Storage, StoreBlow, VolumeBlow};
 use super::lookout::{Lookout, Strikes, Waiting};
 use super::member::Member;
 use super::{Operations, Storm};
@@ -35,6 +35,8 @@ pub(crate) struct Targets {
     pub(crate) share: Option<ShareId>,
     /// Whoever does what operators do, if there is anybody.
     pub(crate) operator: Option<Operator>,
+    /// The members of each group; those of jobs have none.
+    pub(crate) groups: Vec<Vec<NodeId>>,
 }
 
 /// Who does what operators do by tools, and how it is told: what makes a signal's number of an errand.
@@ -50,6 +52,8 @@ pub(crate) enum Errand {
     MovePartition { topic: u32, partition: u32, to: u32 },
     /// A topic keeps records so long and so many bytes; none: as brokers do by themselves.
     Retain { topic: u32, time: Option<Nanos>, bytes: Option<u64> },
+    /// A group's offsets are to be elsewhere; tried until then.
+    ResetOffsets { group: u32, to: Goal, until: Nanos },
 }
 
 impl Targets {
@@ -188,6 +192,14 @@ pub(super) fn put(what: &Blow, world: &mut World, core: &mut Core<Event>, target
             plan(start, targets.errand(Errand::Retain { topic, time, bytes }));
             return plan(end, targets.errand(Errand::Retain { topic, time: None, bytes: None }));
         }
+        Blow::ResetOffsets { group, to } => {
+            for node in &targets.groups[*group as usize] {
+                plan(start, Action::Signal(*node, Signal::Terminate));
+                plan(end, Action::Restart(*node));
+            }
+            let (group, to) = (*group, *to);
+            return plan(start, targets.errand(Errand::ResetOffsets { group, to, until: end }));
+        }
         _ => {}
     }
     let (id, fault) = (world.next_fault_id(), what.fault(targets));
@@ -230,7 +242,8 @@ impl Blow {
             | Blow::PowerLoss(_)
             | Blow::Clock { .. }
             | Blow::MovePartition { .. }
-            | Blow::Retain { .. } => unreachable!("{self:?} is no fault of a device"),
+            | Blow::Retain { .. }
+            | Blow::ResetOffsets { .. } => unreachable!("{self:?} is no fault of a device"),
         }
     }
 }

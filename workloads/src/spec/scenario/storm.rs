@@ -124,11 +124,13 @@ pub enum Family {
     QuorumCut,
     /// Operators have topics keep less, and as much as before.
     RetentionChange,
+    /// Operators set the committed offsets of groups back.
+    OffsetReset,
 }
 
 impl Family {
     /// All of them, with their names in scenarios.
-    pub const ALL: [(&'static str, Family); 43] = [
+    pub const ALL: [(&'static str, Family); 44] = [
         ("broker-crash", Family::BrokerCrash),
         ("broker-pause", Family::BrokerPause),
         ("broker-slow", Family::BrokerSlow),
@@ -172,6 +174,7 @@ impl Family {
         ("object-store-outage", Family::ObjectStoreOutage),
         ("quorum-cut", Family::QuorumCut),
         ("retention-change", Family::RetentionChange),
+        ("offset-reset", Family::OffsetReset),
     ];
 
     /// Its name in scenarios.
