@@ -112,6 +112,7 @@ impl Medium {
             express: 1,
             has_share: self == Medium::Nfs,
             partitions: Vec::new(),
+            groups: 0,
         }
     }
 

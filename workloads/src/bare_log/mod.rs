@@ -248,7 +248,8 @@ fn targets(
         store: place.store,
         express: vec![place.express],
         share,
-        moves: None,
+        operator: None,
+        groups: Vec::new(),
     }
 }
 

@@ -160,8 +160,8 @@ pub fn run(seed: u64, case: &Case, options: &RunOptions, listeners: Listeners) -
                 world.add_node(core, &format!("registrar-{number}"), registrars, Box::new(make));
             }
             let members = (0..).map(|n| Role::Controller.nth(n)).zip(members.iter().copied()).collect();
-            let (express, share, moves) = (Vec::new(), None, None);
-            let targets = Targets { members, zones: azs.to_vec(), store, express, share, moves };
+            let (express, share, operator) = (Vec::new(), None, None);
+            let targets = Targets { members, zones: azs.to_vec(), store, express, share, operator, groups: Vec::new() };
             case.storm.operations.begin(world, core);
             world.plan(core, case.storm_ends, Action::EndAnomalies);
             case.storm.put_on_plan(world, core, targets, &strikes);

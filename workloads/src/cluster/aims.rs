@@ -107,7 +107,9 @@ fn can_be_aimed(what: &Blow) -> Option<Member> {
         | Blow::Store(_)
         | Blow::ExpressDown(_)
         | Blow::Share(_)
-        | Blow::MovePartition { .. } => None,
+        | Blow::MovePartition { .. }
+        | Blow::Retain { .. }
+        | Blow::ResetOffsets { .. } => None,
     }
 }
 

@@ -101,6 +101,10 @@ const TABLE: [(Family, [Promise; 5]); Family::ALL.len()] = [
     (Family::ObjectStoreOutage, [StandsStill; 5]),
     // It is fenced and failed over; until then it may have to wait for what only controllers say.
     (Family::QuorumCut, [GoesOn; 5]),
+    // What is deleted was let go by an operator: it is not lost.
+    (Family::RetentionChange, [GoesOn; 5]),
+    // Back, never forward: what a group reads again it has read.
+    (Family::OffsetReset, [GoesOn; 5]),
 ];
 
 /// What ends a platform's promise, in the order of [`PlatformKind::ALL`]. A storm never does it: what was acknowledged and

@@ -1,6 +1,6 @@
 //! The world of a cluster: hosts, devices, brokers, controllers, clients.
 
-use super::admin::{Admin, NewTopic};
+use super::admin::{Admin, AdminSpec, NewTopic, Notes};
 use super::case;
 use super::cloud::{CLIENT_INSTANCE, CLOUD, CONTROLLER_INSTANCE};
 use super::job_meter::JobMeter;
@@ -79,8 +79,9 @@ pub(super) struct Cluster {
     /// By group: when it starts, if not at once, and what it reads.
     pub(super) group_starts: Vec<Option<Nanos>>,
     pub(super) group_partitions: Vec<Vec<TopicIdPartition>>,
-    /// Whoever gives the controllers orders.
+    /// Whoever gives the controllers orders, and what it can be told.
     pub(super) admin: NodeId,
+    pub(super) notes: Notes,
     pub(super) store: StoreId,
     pub(super) express: Vec<ExpressId>,
     pub(super) share: Option<ShareId>,
@@ -222,7 +223,20 @@ impl Builder<'_> {
         let producers = self.producers(world, core, clients, &directory);
         let (consumers, groups) = self.consumers(world, core, clients, &directory);
         let jobs = self.jobs(world, core, clients, &directory, (media.store, media.checkpoints));
-        let admin = self.admin(world, core, clients.next().expect("a host for the tool"), quorum);
+        let group_partitions: Vec<_> =
+            self.setup.scenario.groups.iter().map(|group| self.partitions_of(group)).collect();
+        let of_jobs = jobs.iter().map(|job| job.spec.sources.clone());
+        let spec = AdminSpec {
+            controllers: quorum,
+            topics: self.new_topics(),
+            directory: directory.clone(),
+            groups: group_partitions.iter().cloned().chain(of_jobs).collect(),
+            notes: Notes::default(),
+        };
+        let notes = spec.notes.clone();
+        let (host, _) = clients.next().expect("a host for the tool");
+        let admin = Box::new(move |_| Behaviour::Machine(Box::new(Admin::new(spec.clone()))));
+        let admin = world.add_node(core, "admin", host, admin);
         let spares = (brokers.len() - map.spares..brokers.len()).collect();
         let az_names = self.setup.scenario.cluster.azs.clone();
         Cluster {
@@ -236,9 +250,10 @@ impl Builder<'_> {
             consumers,
             groups,
             group_starts: self.setup.scenario.groups.iter().map(|group| self.starts_late(group)).collect(),
-            group_partitions: self.setup.scenario.groups.iter().map(|group| self.partitions_of(group)).collect(),
+            group_partitions,
             jobs,
             admin,
+            notes,
             store: media.store,
             express: media.express.iter().map(|(express, _)| *express).collect(),
             share: media.share,
@@ -556,19 +571,11 @@ impl Builder<'_> {
         own.max(backlog).filter(|_| self.setup.purpose == Purpose::Measure)
     }
 
-    fn admin(
-        &self,
-        world: &mut World,
-        core: &mut Core<Event>,
-        (host, _): (HostId, AzId),
-        controllers: Vec<NodeId>,
-    ) -> NodeId {
+    fn new_topics(&self) -> Vec<NewTopic> {
         let name = |topic| self.setup.scenario.workload.topic_name(topic).into();
         let names = std::iter::once(OFFSETS_TOPIC.into()).chain((0..self.size.topics).map(name));
         let topics = names.zip(case::partitions(&self.setup, self.size));
-        let topics: Vec<NewTopic> = topics.map(|(name, partitions)| NewTopic { name, partitions }).collect();
-        let factory = Box::new(move |_| Behaviour::Machine(Box::new(Admin::new(controllers.clone(), topics.clone()))));
-        world.add_node(core, "admin", host, factory)
+        topics.map(|(name, partitions)| NewTopic { name, partitions }).collect()
     }
 }
 

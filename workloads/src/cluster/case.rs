@@ -5,11 +5,12 @@ use super::build::{Cluster, Member};
 use super::jobs::{self, Job};
 use super::knobs::Knobs;
 use super::size::{Purpose, Setup, Size};
-use super::{admin, beyond, storm};
+use super::{beyond, storm};
 use crate::spec::scenario::PlatformKind;
-use crate::storm::{self as shared, Misfit, Moves, Role, Roster, Storm, Target, Targets};
+use crate::storm::{self as shared, Misfit, Operator, Role, Roster, Storm, Target, Targets};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use wavetank_models::world::VolumeId;
 use wavetank_sim::Choices;
 
@@ -35,7 +36,11 @@ impl Case {
         if over_budget {
             storm.entries.extend(beyond::draw(&setup, &crew, during, &choices));
         }
-        Case { knobs: Knobs::draw(&choices), storm, size }
+        let mut knobs = Knobs::draw(&choices);
+        if storm.deletes() {
+            knobs.notice_retention(&choices);
+        }
+        Case { knobs, storm, size }
     }
 
     /// Whether it can be run.
@@ -96,6 +101,7 @@ impl Crew {
             express: if kind == PlatformKind::S3ExpressWal { zones } else { 0 },
             has_share: kind == PlatformKind::NfsWal,
             partitions: partitions(setup, size).collect(),
+            groups: setup.scenario.groups.len() as u32 + size.pipelines,
         };
         Crew { roster, jobs, is_in_one_zone: kind.is_in_one_zone() }
     }
@@ -146,6 +152,9 @@ impl Cluster {
             (Role::JobManager, &job_managers),
             (Role::TaskManager, &task_managers),
         ];
+        let notes = self.notes.clone();
+        let nodes = |members: &[Member]| members.iter().map(|member| member.node).collect();
+        let members_of = |(_, range): &(String, Range<usize>)| nodes(&self.consumers[range.clone()]);
         let target = |member: &Member| Target { node: member.node, host: member.host, volume: member.volume };
         let named = all.into_iter().flat_map(|(role, members)| {
             members.iter().enumerate().map(move |(n, member)| (role.nth(n), target(member)))
@@ -156,7 +165,8 @@ impl Cluster {
             store: self.store,
             express: self.express.clone(),
             share: self.share,
-            moves: Some(Moves { admin: self.admin, order: admin::order }),
+            groups: self.groups.iter().map(members_of).chain(self.jobs.iter().map(|_| Vec::new())).collect(),
+            operator: Some(Operator { admin: self.admin, order: Box::new(move |errand| notes.order(errand)) }),
         }
     }
 }

@@ -104,6 +104,14 @@ impl Knobs {
         }
     }
 
+    /// Logs that are cut into small segments and looked at often, so that what a topic lets go goes within seconds; by
+    /// themselves brokers keep all. Where they keep little already, they do that.
+    pub(super) fn notice_retention(&mut self, choices: &Choices) {
+        let mut drawn = draw_retention(&mut choices.stream(Domain::new("cluster/knobs/retention-change"), 0));
+        (drawn.time, drawn.bytes) = (None, None);
+        self.retention.get_or_insert(drawn);
+    }
+
     /// Whether a platform can be set so.
     ///
     /// # Errors

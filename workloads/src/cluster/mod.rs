@@ -127,7 +127,7 @@ fn carry_out(
     let drawn = if is_explore { case.describe() } else { Vec::new() };
     // Consumers are members of groups.
     let checked = Options { subscribe: true, ..Options::default() };
-    let heard = if knobs.retains_briefly() { Heard::AtEnd } else { Heard::AtOnce };
+    let heard = if knobs.retains_briefly() || storm.deletes() { Heard::AtEnd } else { Heard::AtOnce };
     let recording = is_explore.then(|| recording(options, checked, heard, listeners.history)).flatten();
     // Each thing that is never mended is mended after all, when the cluster stands still.
     let mended = storm.entries.iter().filter(|entry| entry.permanent).count() as u64;

@@ -2,10 +2,11 @@
 //! blows that came later than [those of one stream](super::storm).
 
 use super::aims::draw_delay;
+use super::build::FIRST_TOPIC;
 use super::case::Crew;
 use crate::spec::scenario::Family;
 use crate::storm::{
-    Aim, Blow, Direction, Entry, Kind, Member, Place, Role, ShareBlow, Step, StoreBlow, Storm, VolumeBlow,
+    Aim, Blow, Direction, Entry, Goal, Kind, Member, Place, Role, ShareBlow, Step, StoreBlow, Storm, VolumeBlow,
 };
 use std::ops::Range;
 use wavetank_sim::{Nanos, Stream};
@@ -80,6 +81,8 @@ impl Draw<'_> {
             }
             Family::ShareStall => Blow::Share(ShareBlow::Stall),
             Family::ObjectStoreOutage => Blow::Store(StoreBlow::Outage),
+            Family::RetentionChange => return self.retention_change(at),
+            Family::OffsetReset => return self.offset_reset(at),
             other => unreachable!("{} is drawn from the stream of all", other.name()),
         };
         self.push(at, span, what);
@@ -270,6 +273,31 @@ impl Draw<'_> {
             2 => VolumeBlow::Full,
             _ => VolumeBlow::WriteErrors,
         }
+    }
+
+    /// Of one of the load's topics, for longer than a broker takes to notice.
+    fn retention_change(&mut self, at: Nanos) {
+        let topics = self.crew.roster.partitions.len() as u64;
+        let topic = self.stream.range(u64::from(FIRST_TOPIC)..topics) as u32;
+        let (by_time, time) = (self.stream.ratio(3, 4), self.stream.nanos(Nanos::secs(1)..Nanos::secs(10)));
+        let (by_bytes, bytes) = (self.stream.ratio(1, 2), self.stream.range(4 << 10..48 << 10));
+        // One of them at least.
+        let (time, bytes) = (by_time.then_some(time), (by_bytes || !by_time).then_some(bytes));
+        let lasts = self.stream.nanos(Nanos::secs(3)..Nanos::secs(25));
+        self.push(at, lasts, Blow::Retain { topic, time, bytes });
+    }
+
+    /// Of any group, jobs' too; for longer than its members take to leave.
+    fn offset_reset(&mut self, at: Nanos) {
+        let groups = self.crew.roster.groups as usize;
+        if groups == 0 {
+            return;
+        }
+        let group = self.stream.index(groups) as u32;
+        let (from_the_start, records) = (self.stream.ratio(1, 2), self.stream.range(1..100));
+        let to = if from_the_start { Goal::Earliest } else { Goal::Back(records) };
+        let lasts = self.stream.nanos(Nanos::secs(2)..Nanos::secs(15));
+        self.push(at, lasts, Blow::ResetOffsets { group, to });
     }
 
     fn two_zones(&mut self) -> Option<(Place, Place)> {

@@ -57,6 +57,20 @@ pub const SITUATIONS: &[Situation] = &[
     Situation { mark: "wal: over capacity", platforms: ALL, storms: &[CRASHES], seeds: 300 },
     // 20.
     Situation { mark: "retention: segments were deleted", platforms: ALL, storms: &[CRASHES], seeds: 300 },
+    // 17 of `backfill`, where it is rare.
+    Situation {
+        mark: "retention: segments were deleted by their topic's own settings",
+        platforms: ALL,
+        storms: &[(Family::RetentionChange, Intensity::Rare)],
+        seeds: 300,
+    },
+    // 28 of `rebalance`.
+    Situation {
+        mark: "admin: a group's offsets were reset",
+        platforms: ALL,
+        storms: &[(Family::OffsetReset, Intensity::Some)],
+        seeds: 300,
+    },
     // 0.2.
     Situation { mark: "compaction: a read raced with it", platforms: ALL, storms: &[CRASHES], seeds: 10_000 },
 ];
@@ -83,8 +97,13 @@ mod tests {
             let scenario = builtin::scenario(name).expect("it is built in").expect("it is right").value;
             of(&scenario, platform).count()
         };
-        assert_eq!(count("broker-failover", PlatformKind::S3Wal), SITUATIONS.len());
-        assert_eq!(count("broker-failover", PlatformKind::EbsWal), SITUATIONS.len() - 2);
+        // No operator is at work there.
+        let of_operators =
+            SITUATIONS.iter().filter(|of| of.storms.iter().all(|(family, _)| *family >= Family::RetentionChange));
+        let others = SITUATIONS.len() - of_operators.count();
+        assert_eq!(count("broker-failover", PlatformKind::S3Wal), others);
+        assert_eq!(count("broker-failover", PlatformKind::EbsWal), others - 2);
+        assert_eq!(count("backfill", PlatformKind::S3Wal), 1);
         assert_eq!(count("steady", PlatformKind::S3Wal), 0);
     }
 }

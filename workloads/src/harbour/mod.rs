@@ -107,7 +107,8 @@ impl Harbour {
             store: self.berths[0].store,
             express: self.berths.iter().map(|berth| berth.express).collect(),
             share: Some(self.berths[0].share),
-            moves: None,
+            operator: None,
+            groups: Vec::new(),
         }
     }
 }
@@ -164,6 +165,7 @@ impl Case {
             express: berths,
             has_share: true,
             partitions: Vec::new(),
+            groups: 0,
         };
         storm.check_is_mended()?;
         storm.check(&roster, *storm_ends)

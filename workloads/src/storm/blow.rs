@@ -97,6 +97,32 @@ pub enum Blow {
         /// The new leader.
         to: Member,
     },
+    /// An operator has a topic keep less (`retention.ms`, `retention.bytes`), and as much as before at the end.
+    Retain {
+        /// Which topic, by number; the platform's own come first.
+        topic: u32,
+        /// Records are kept so long; `null`: as long as others.
+        time: Option<Nanos>,
+        /// So many bytes of each partition are kept; `null`: as many as of others.
+        bytes: Option<u64>,
+    },
+    /// An operator shuts a group's members down and sets its committed offsets elsewhere; they start again at the end.
+    ResetOffsets {
+        /// Which group, by number; those of jobs come last.
+        group: u32,
+        /// Where to.
+        to: Goal,
+    },
+}
+
+/// Where a group is to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Goal {
+    /// Where logs begin.
+    Earliest,
+    /// So many records of each partition before where it is.
+    Back(u64),
 }
 
 impl Blow {
@@ -144,6 +170,8 @@ impl Blow {
             | Blow::Store(_)
             | Blow::ExpressDown(_)
             | Blow::Share(_)
+            | Blow::Retain { .. }
+            | Blow::ResetOffsets { .. }
             | Blow::Cut { .. }
             | Blow::Clog { .. }
             | Blow::Grey { .. }
@@ -290,6 +318,19 @@ impl fmt::Display for Blow {
             Blow::Share(ShareBlow::Stall) => f.write_str("the share stalls"),
             Blow::MovePartition { topic, partition, to } => {
                 write!(f, "partition {partition} of topic {topic} moves to {to}")
+            }
+            Blow::ResetOffsets { group, to } => {
+                write!(f, "group {group} is shut down, and its offsets set back ")?;
+                match to {
+                    Goal::Earliest => f.write_str("to the beginning"),
+                    Goal::Back(records) => write!(f, "by {records}"),
+                }
+            }
+            Blow::Retain { topic, time, bytes } => {
+                let time = time.map(|time| format!("records for {time} s"));
+                let bytes = bytes.map(|bytes| format!("{bytes} bytes of a partition"));
+                let what: Vec<String> = time.into_iter().chain(bytes).collect();
+                write!(f, "topic {topic} keeps no more than {}", what.join(" and "))
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Whether a storm fits a run: everything that it names is there, and makes sense.
 
-use super::blow::{Blow, Place, ShareBlow, Storage, StoreBlow, VolumeBlow};
+use super::blow::{Blow, Goal, Place, ShareBlow, Storage, StoreBlow, VolumeBlow};
 use super::member::{Member, Role};
 use super::{Aim, Entry, Met, Operations, Storm};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +27,8 @@ pub struct Roster {
     pub has_share: bool,
     /// How many partitions each topic has, the platform's own first.
     pub partitions: Vec<u32>,
+    /// Groups, those of jobs last.
+    pub groups: u32,
 }
 
 impl Roster {
@@ -185,7 +187,7 @@ impl Entry {
             return Err(format!("it ends at {end} s: the storm is over at {ends} s"));
         }
         if *permanent && !what.can_be_permanent() {
-            return Err(format!("\"permanent\": \"{what}\" is over by itself, or has no end to leave out"));
+            return Err(format!("\"permanent\": \"{what}\" is over by itself, or nothing stands still for it"));
         }
         if *permanent && aim.is_some() {
             return Err("\"permanent\": what waits for a step is healed; take out \"aim\" or \"permanent\"".into());
@@ -238,7 +240,9 @@ impl Blow {
             | Blow::Pause(_)
             | Blow::Clock { .. }
             | Blow::Share(ShareBlow::Failover { .. })
-            | Blow::MovePartition { .. } => false,
+            | Blow::MovePartition { .. }
+            | Blow::Retain { .. }
+            | Blow::ResetOffsets { .. } => false,
         }
     }
 
@@ -322,6 +326,24 @@ impl Blow {
                 let topics = u32::try_from(roster.partitions.len()).unwrap_or(u32::MAX);
                 number_is_there("topic", *topic, topics)?;
                 number_is_there("partition", *partition, roster.partitions[*topic as usize])
+            }
+            Blow::Retain { topic, time, bytes } => {
+                let topics = u32::try_from(roster.partitions.len()).unwrap_or(u32::MAX);
+                number_is_there("topic", *topic, topics)?;
+                if *topic == 0 {
+                    return Err("topic 0 is the platform's own: it is compacted, and keeps what is live".into());
+                }
+                if time.is_none() && bytes.is_none() {
+                    return Err("retain: neither \"time\" nor \"bytes\" is given, so nothing is altered".into());
+                }
+                time.map_or(Ok(()), is_short)
+            }
+            Blow::ResetOffsets { group, to } => {
+                number_is_there("group", *group, roster.groups)?;
+                match to {
+                    Goal::Back(0) => Err("back by 0 is where it is: 1 or more".into()),
+                    Goal::Back(_) | Goal::Earliest => Ok(()),
+                }
             }
         }
     }

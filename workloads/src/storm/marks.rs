@@ -1,9 +1,13 @@
 //! Situations that processes mark, by name: steps that a fault can wait for. A test holds the list against the sources.
 
 /// All of them, in the order of the alphabet.
-pub(super) const ALL: [&str; 88] = [
+pub(super) const ALL: [&str; 94] = [
+    "admin: a group had members, and its offsets were not reset",
+    "admin: a group's offsets were reset",
     "admin: a partition was reassigned",
     "admin: a reassignment was refused",
+    "admin: a reset of offsets was given up",
+    "admin: a topic's settings were altered",
     "boat: a connection was reset under it",
     "boat: found its pier gone",
     "boat: gave up waiting and connected anew",
@@ -65,12 +69,14 @@ pub(super) const ALL: [&str; 88] = [
     "recovery: a log had records that were in no object",
     "recovery: a record did not follow on",
     "retention: segments were deleted",
+    "retention: segments were deleted by their topic's own settings",
     "storage: a commit was asked for",
     "storage: a former leader died before it had closed a partition",
     "storage: a multipart upload began anew",
     "storage: a read went to objects",
     "storage: a rescue was called off",
     "storage: a rescuer lost the log",
+    "storage: a stream had its next owner before it was open",
     "storage: a stream was not closed yet",
     "storage: a trim waited for a read",
     "storage: a trim was refused",

@@ -41,12 +41,12 @@ mod put;
 mod step;
 
 pub use aim::{Aim, Struck};
-pub use blow::{Blow, Direction, Place, ShareBlow, Storage, StoreBlow, VolumeBlow};
+pub use blow::{Blow, Direction, Goal, Place, ShareBlow, Storage, StoreBlow, VolumeBlow};
 pub(crate) use check::LONGEST;
 pub use check::{Misfit, Roster};
 pub(crate) use lookout::Strikes;
 pub use member::{Member, Role};
-pub(crate) use put::{Moves, Permanent, Target, Targets};
+pub(crate) use put::{Errand, Operator, Permanent, Target, Targets};
 pub use step::{Kind, Step};
 
 use serde::{Deserialize, Serialize};
@@ -155,6 +155,13 @@ impl Entry {
     /// When it is over: what is never mended, never.
     pub(crate) fn ends(&self) -> Nanos {
         if self.permanent { Nanos::MAX } else { self.end }
+    }
+}
+
+impl Storm {
+    /// Whether it has a topic keep less than the run's settings say.
+    pub(crate) fn deletes(&self) -> bool {
+        self.entries.iter().any(|entry| matches!(entry.what, Blow::Retain { .. }))
     }
 }
 

@@ -1,6 +1,6 @@
 //! A storm goes on a world's plan.
 
-use super::blow::{Blow, Direction, Place, ShareBlow, Storage, StoreBlow, VolumeBlow};
+use super::blow::{Blow, Direction, Goal, Place, ShareBlow, Storage, StoreBlow, VolumeBlow};
 use super::lookout::{Lookout, Strikes, Waiting};
 use super::member::Member;
 use super::{Operations, Storm};
@@ -33,19 +33,38 @@ pub(crate) struct Targets {
     pub(crate) store: StoreId,
     pub(crate) express: Vec<ExpressId>,
     pub(crate) share: Option<ShareId>,
-    /// Makes the order that moves a partition to a broker of that number, and who takes it.
-    pub(crate) moves: Option<Moves>,
+    /// Whoever does what operators do, if there is anybody.
+    pub(crate) operator: Option<Operator>,
+    /// The members of each group; those of jobs have none.
+    pub(crate) groups: Vec<Vec<NodeId>>,
 }
 
-/// Who moves partitions, and how it is told: topic, partition, broker.
-pub(crate) struct Moves {
+/// Who does what operators do by tools, and how it is told: what makes a signal's number of an errand.
+pub(crate) struct Operator {
     pub(crate) admin: NodeId,
-    pub(crate) order: fn(u32, u32, u32) -> u64,
+    pub(crate) order: Box<dyn Fn(Errand) -> u64 + Send>,
+}
+
+/// What an operator asks of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Errand {
+    /// A partition is to be led by a broker.
+    MovePartition { topic: u32, partition: u32, to: u32 },
+    /// A topic keeps records so long and so many bytes; none: as brokers do by themselves.
+    Retain { topic: u32, time: Option<Nanos>, bytes: Option<u64> },
+    /// A group's offsets are to be elsewhere; tried until then.
+    ResetOffsets { group: u32, to: Goal, until: Nanos },
 }
 
 impl Targets {
     fn at(&self, member: Member) -> Target {
         *self.members.get(&member).unwrap_or_else(|| panic!("a checked storm names no {member}"))
+    }
+
+    /// The signal that sends the operator on an errand.
+    fn errand(&self, errand: Errand) -> Action {
+        let operator = self.operator.as_ref().expect("a checked storm has operators at work where there are any");
+        Action::Signal(operator.admin, Signal::Order((operator.order)(errand)))
     }
 
     fn scope(&self, place: Place) -> Scope {
@@ -165,9 +184,21 @@ pub(super) fn put(what: &Blow, world: &mut World, core: &mut Core<Event>, target
             return;
         }
         Blow::MovePartition { topic, partition, to } => {
-            let moves = targets.moves.as_ref().expect("a checked storm moves partitions where there are any");
-            let order = (moves.order)(*topic, *partition, to.number);
-            return plan(start, Action::Signal(moves.admin, Signal::Order(order)));
+            let (topic, partition) = (*topic, *partition);
+            return plan(start, targets.errand(Errand::MovePartition { topic, partition, to: to.number }));
+        }
+        Blow::Retain { topic, time, bytes } => {
+            let (topic, time, bytes) = (*topic, *time, *bytes);
+            plan(start, targets.errand(Errand::Retain { topic, time, bytes }));
+            return plan(end, targets.errand(Errand::Retain { topic, time: None, bytes: None }));
+        }
+        Blow::ResetOffsets { group, to } => {
+            for node in &targets.groups[*group as usize] {
+                plan(start, Action::Signal(*node, Signal::Terminate));
+                plan(end, Action::Restart(*node));
+            }
+            let (group, to) = (*group, *to);
+            return plan(start, targets.errand(Errand::ResetOffsets { group, to, until: end }));
         }
         _ => {}
     }
@@ -210,7 +241,9 @@ impl Blow {
             | Blow::Pause(_)
             | Blow::PowerLoss(_)
             | Blow::Clock { .. }
-            | Blow::MovePartition { .. } => unreachable!("{self:?} is no fault of a device"),
+            | Blow::MovePartition { .. }
+            | Blow::Retain { .. }
+            | Blow::ResetOffsets { .. } => unreachable!("{self:?} is no fault of a device"),
         }
     }
 }

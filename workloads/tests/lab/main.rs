@@ -7,6 +7,7 @@ mod common;
 mod curve;
 mod history;
 mod mutants;
+mod operators;
 mod pipelines;
 mod runs;
 mod shrink;

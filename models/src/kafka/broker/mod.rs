@@ -48,7 +48,7 @@ use loads::Loads;
 use outbox::{Outbox, ReplyTo};
 use partition::{Appender, Leader, Learning, Partition, ProduceId, Role, Unacknowledged};
 use producer_state::Verdict;
-use retention::RetentionOptions;
+use retention::{Checks, RetentionOptions};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use wavetank_sim::{Nanos, NodeId};
@@ -143,6 +143,7 @@ pub struct Broker {
     loads: Loads,
     /// A report that is on its way: the next one waits for its answer.
     asked_report: Option<Ticket>,
+    checks: Checks,
 }
 
 impl Broker {
@@ -169,6 +170,7 @@ impl Broker {
             coordinator: coordinator::Coordinator::default(),
             loads: Loads::default(),
             asked_report: None,
+            checks: Checks::Far(None),
         }
     }
 
@@ -206,6 +208,7 @@ impl Broker {
             LinkEvent::ImageMoved => {
                 self.view = None;
                 self.logs.image_moved(cx, link);
+                self.follow_topic_configs(cx);
                 self.follow_image(cx);
             }
             LinkEvent::Answered(ticket, result) => {
@@ -313,7 +316,7 @@ impl Broker {
                 self.follow_image(cx);
             }
             LogEvent::Opened { tp, epoch, log_start, log_end, snapshot } => {
-                let config = self.log_config(tp);
+                let (config, _) = self.log_config(tp);
                 let Some(partition) = self.partitions.get_mut(&tp) else { return };
                 if partition.epoch != epoch || !matches!(partition.role, Role::Opening) {
                     return;

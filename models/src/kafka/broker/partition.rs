@@ -44,7 +44,7 @@ pub struct Learning {
     pub producers: ProducerState,
     /// Its segments, as far as it has been read.
     pub segments: Segments,
-    /// Its topic's settings.
+    /// Its topic's settings when it was opened: where segments end. What is deleted follows the image.
     pub config: LogConfig,
     /// The read that is under way.
     pub read: Option<LogReadId>,
@@ -62,7 +62,7 @@ pub struct Leader {
     pub producers: ProducerState,
     /// Its segments.
     pub segments: Segments,
-    /// Its topic's settings.
+    /// Its topic's settings when it was opened: where segments end. What is deleted follows the image.
     pub config: LogConfig,
     /// Batches that are to be acknowledged when the high watermark reaches their ends, in that order.
     pub waiting: VecDeque<Unacknowledged>,

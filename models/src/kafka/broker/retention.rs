@@ -14,15 +14,19 @@
 //!
 //! `__consumer_offsets` is not deleted from but compacted: see [`coordinator`](super::coordinator).
 //!
-//! Simpler than reality: topics' settings are the same at all brokers from the start, not records of the metadata log; all
-//! topics of the load share them.
+//! A topic may have a `retention.ms` and a `retention.bytes` of its own (records of the metadata log, `ConfigRecord`): a broker
+//! goes by them from when its image has them, and by its own settings again when they are taken back.
+//!
+//! Simpler than reality: all other settings of topics are the same at all brokers from the start, and all topics of the load
+//! share them.
 
 use super::partition::Role;
 use super::segments::{Extent, LogConfig};
 use super::{BROKER_SPACE, Broker, RETENTION};
 use crate::kafka::ids::TopicIdPartition;
+use crate::kafka::metadata::TopicSetting;
 use crate::probe::Probe;
-use crate::world::Cx;
+use crate::world::{Cx, TimerId};
 use wavetank_sim::Nanos;
 
 /// From a broker's start to its first check (`LogManager.InitialTaskDelayMs`).
@@ -97,20 +101,51 @@ impl RetentionOptions {
     }
 }
 
+/// When logs are looked at next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Checks {
+    /// Never, or not before what brokers keep by themselves can be too old: topics have nothing to say.
+    Far(Option<TimerId>),
+    /// Every `log.retention.check.interval.ms`.
+    Regular,
+}
+
 impl Broker {
-    pub(super) fn begin_retention(&self, cx: &mut Cx<'_>) {
-        if let Some(after) = self.spec.retention.first_check(cx.wall()) {
-            BROKER_SPACE.set_timer(cx, after, RETENTION);
+    pub(super) fn begin_retention(&mut self, cx: &mut Cx<'_>) {
+        let first = self.spec.retention.first_check(cx.wall());
+        self.checks = Checks::Far(first.map(|after| BROKER_SPACE.set_timer(cx, after, RETENTION)));
+    }
+
+    /// The image has moved: a topic may have settings of its own now, and what is checked seldom is checked regularly.
+    pub(super) fn follow_topic_configs(&mut self, cx: &mut Cx<'_>) {
+        let has_some = self.link.as_ref().is_some_and(|link| !link.image.topic_configs.is_empty());
+        if let (true, Checks::Far(timer)) = (has_some, self.checks) {
+            timer.into_iter().for_each(|timer| cx.cancel_timer(timer));
+            self.checks = Checks::Regular;
+            BROKER_SPACE.set_timer(cx, self.spec.retention.check_interval, RETENTION);
         }
     }
 
-    /// A partition's settings.
-    pub(super) fn log_config(&self, tp: TopicIdPartition) -> LogConfig {
-        if self.is_offsets_topic(tp.topic) { self.spec.retention.offsets() } else { self.spec.retention.topics }
+    /// A partition's settings, and whether some of them are its topic's own.
+    pub(super) fn log_config(&self, tp: TopicIdPartition) -> (LogConfig, bool) {
+        if self.is_offsets_topic(tp.topic) {
+            return (self.spec.retention.offsets(), false);
+        }
+        let own = |setting| self.link.as_ref().and_then(|link| link.image.topic_configs.get(tp.topic, setting));
+        let (time, bytes) = (own(TopicSetting::RetentionMs), own(TopicSetting::RetentionBytes));
+        let of_brokers = self.spec.retention.topics;
+        let config = LogConfig {
+            // -1 is no limit.
+            retention_time: time.map_or(of_brokers.retention_time, |ms| u64::try_from(ms).ok().map(Nanos::millis)),
+            retention_bytes: bytes.map_or(of_brokers.retention_bytes, |bytes| u64::try_from(bytes).ok()),
+            ..of_brokers
+        };
+        (config, time.is_some() || bytes.is_some())
     }
 
     /// Looks at all logs.
     pub(super) fn check_retention(&mut self, cx: &mut Cx<'_>) {
+        self.checks = Checks::Regular;
         BROKER_SPACE.set_timer(cx, self.spec.retention.check_interval, RETENTION);
         let now = cx.wall();
         let bug = self.spec.retention.mutant == Some(BrokerMutant::RetentionPassesHighWatermark);
@@ -119,13 +154,17 @@ impl Broker {
             let Role::Leading(leader) = &partition.role else { continue };
             let high_watermark = (!bug).then_some(leader.high_watermark);
             let log = Extent { start: leader.log_start, high_watermark, end: leader.log_end };
-            let start = leader.segments.expired(log, now, &leader.config);
+            let (config, is_its_own) = self.log_config(*tp);
+            let start = leader.segments.expired(log, now, &config);
             if start > leader.log_start {
-                due.push((*tp, start));
+                due.push((*tp, start, is_its_own));
             }
         }
-        for (tp, start) in due {
+        for (tp, start, is_its_own) in due {
             cx.mark("retention: segments were deleted");
+            if is_its_own {
+                cx.mark("retention: segments were deleted by their topic's own settings");
+            }
             self.advance_log_start(cx, tp, start);
         }
     }

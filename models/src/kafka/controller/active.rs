@@ -272,7 +272,8 @@ fn is_failover_event(request: &ControllerRequest) -> bool {
         | ControllerRequest::CreateTopic { .. }
         | ControllerRequest::AllocateProducerIds { .. }
         | ControllerRequest::ReportLoad { .. }
-        | ControllerRequest::Reassign { .. } => false,
+        | ControllerRequest::Reassign { .. }
+        | ControllerRequest::AlterTopic { .. } => false,
     }
 }
 
@@ -297,6 +298,7 @@ pub(super) fn handle(
         }
         ControllerRequest::ReportLoad { broker, epoch, .. } => cluster_control::known(draft, *broker, *epoch),
         ControllerRequest::Reassign { moves } => cluster_control::reassign(draft, moves),
+        ControllerRequest::AlterTopic { topic, settings } => cluster_control::alter_topic(draft, *topic, settings),
         ControllerRequest::Storage { broker, epoch, failover, request } => {
             let who = Identity { broker: *broker, epoch: *epoch, failover: *failover };
             handle_storage(draft, who, request)

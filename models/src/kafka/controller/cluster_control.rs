@@ -11,7 +11,7 @@
 use super::draft::Draft;
 use super::stream_control::uncommitted_of;
 use crate::kafka::ids::{BrokerEpoch, BrokerId, LeaderEpoch, MetadataOffset, ProducerId, TopicId, TopicIdPartition};
-use crate::kafka::metadata::{BrokerState, ClusterImage, MetadataRecord};
+use crate::kafka::metadata::{BrokerState, ClusterImage, MetadataRecord, TopicSetting};
 use crate::kafka::protocol::ErrorCode;
 use crate::kafka::protocol::controller::ControllerAnswer;
 use std::collections::BTreeMap;
@@ -262,6 +262,27 @@ pub(super) fn reassign(
         each.push(error);
     }
     Ok(ControllerAnswer::Each(each))
+}
+
+/// A topic has other settings: all of them, or none. What it has already is not written again
+/// (`ConfigurationControlManager.incrementalAlterConfigs`).
+pub(super) fn alter_topic(
+    draft: &mut Draft<'_>,
+    topic: TopicId,
+    settings: &[(TopicSetting, Option<i64>)],
+) -> Result<ControllerAnswer, ErrorCode> {
+    if !draft.image().topics.contains_key(&topic) {
+        return Err(ErrorCode::UnknownTopicOrPartition);
+    }
+    if settings.iter().any(|(_, value)| value.is_some_and(|value| value < -1)) {
+        return Err(ErrorCode::InvalidConfig);
+    }
+    for (setting, value) in settings.iter().copied() {
+        if draft.image().topic_configs.get(topic, setting) != value {
+            draft.push(MetadataRecord::TopicConfig { topic, setting, value });
+        }
+    }
+    Ok(ControllerAnswer::Done)
 }
 
 /// Whether a broker's life is the registered one.

@@ -80,6 +80,7 @@ pub(super) fn facts(image: &ClusterImage, record: &MetadataRecord, closers: &Clo
         | MetadataRecord::RemoveObject(_)
         | MetadataRecord::RemoveStreamSetObject(_)
         | MetadataRecord::RemoveStreamObject { .. }
-        | MetadataRecord::Kv { .. } => {}
+        | MetadataRecord::Kv { .. }
+        | MetadataRecord::TopicConfig { .. } => {}
     }
 }

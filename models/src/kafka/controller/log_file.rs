@@ -161,7 +161,7 @@ impl LogFile {
             Some(Job::Replace(snapshot, entries)) => {
                 let mut content = Blob::new();
                 (self.base, self.marks) = (snapshot.end.offset, VecDeque::new());
-                let first = frame(0, &postcard::to_stdvec(&(snapshot.end, &*snapshot.image)).expect("it has a form"));
+                let first = frame(0, &encode_snapshot(&snapshot));
                 content.append(&first.0);
                 self.marks.push_back((content.len(), first.1));
                 content.append(&self.encode(&entries));
@@ -280,7 +280,7 @@ impl LogFile {
         let bytes = content.to_bytes().expect("the log is real bytes");
         let corrupt = || StorageError::Corrupt("the metadata log has no snapshot at its start");
         let (payload, mut crc) = sound_frame(&bytes, 0).ok_or_else(corrupt)?;
-        let (end, image): (LogEnd, ClusterImage) = postcard::from_bytes(payload).map_err(|_| corrupt())?;
+        let Snapshot { end, image } = decode_snapshot(payload).map_err(|_| corrupt())?;
         let mut at = FRAME_HEADER + payload.len();
         (self.base, self.marks) = (end.offset, VecDeque::from([(at as u64, crc)]));
         let mut entries = Vec::new();
@@ -295,9 +295,27 @@ impl LogFile {
         }
         // Even without a tail: the page cache may show a longer file than the disk has.
         self.ask(cx, Step::CutTail, VolumeOp::Truncate { file: self.file(), len: at as u64 });
-        let log = Log::recovered(Snapshot { end, image: Arc::new(image) }, entries);
+        let log = Log::recovered(Snapshot { end, image }, entries);
         Ok(Some(LogFileEvent::Recovered(Box::new(log))))
     }
+}
+
+/// The settings of topics come last, where there are any.
+fn encode_snapshot(snapshot: &Snapshot) -> Vec<u8> {
+    let mut bytes = postcard::to_stdvec(&(snapshot.end, &*snapshot.image)).expect("it has a form");
+    let configs = &snapshot.image.topic_configs;
+    if !configs.is_empty() {
+        bytes.extend(postcard::to_stdvec(configs).expect("it has a form"));
+    }
+    bytes
+}
+
+fn decode_snapshot(bytes: &[u8]) -> Result<Snapshot, postcard::Error> {
+    let ((end, mut image), rest): ((LogEnd, ClusterImage), &[u8]) = postcard::take_from_bytes(bytes)?;
+    if !rest.is_empty() {
+        image.topic_configs = postcard::from_bytes(rest)?;
+    }
+    Ok(Snapshot { end, image: Arc::new(image) })
 }
 
 /// A frame behind a frame with that checksum, and its own checksum.

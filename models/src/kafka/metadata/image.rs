@@ -1,12 +1,13 @@
 //! What the records of a prefix of the metadata log add up to.
 
-use super::{Entry, MetadataRecord, StreamRange};
+use super::{Entry, MetadataRecord, StreamRange, TopicSetting};
 use crate::kafka::ids::{
     BrokerEpoch, BrokerId, LeaderEpoch, MetadataOffset, ObjectId, ProducerId, StreamEpoch, StreamId, TopicId,
     TopicIdPartition,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use wavetank_sim::Nanos;
 
@@ -149,6 +150,31 @@ pub struct StreamSetObjectImage {
     pub ranges: Arc<[StreamRange]>,
 }
 
+/// Settings that topics have of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopicConfigs(BTreeMap<(TopicId, TopicSetting), i64>);
+
+impl TopicConfigs {
+    /// A topic's own; `None`: it has the brokers'.
+    pub fn get(&self, topic: TopicId, setting: TopicSetting) -> Option<i64> {
+        self.0.get(&(topic, setting)).copied()
+    }
+
+    /// Whether no topic has any.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Hash for TopicConfigs {
+    /// A cluster in which no topic has any is told apart as before there were any.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        if !self.is_empty() {
+            self.0.hash(state);
+        }
+    }
+}
+
 /// The metadata of a cluster, up to an offset.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ClusterImage {
@@ -178,6 +204,9 @@ pub struct ClusterImage {
     in_sets: BTreeMap<StreamId, BTreeMap<u64, (u64, ObjectId)>>,
     /// The cluster's KV.
     pub kv: BTreeMap<Arc<str>, Arc<[u8]>>,
+    /// Settings of topics. In a file they come after the image, where there are any.
+    #[serde(skip)]
+    pub topic_configs: TopicConfigs,
 }
 
 /// A piece of a stream in an object.
@@ -276,6 +305,12 @@ impl ClusterImage {
             }
             MetadataRecord::Kv { key, value: None } => {
                 self.kv.remove(key);
+            }
+            MetadataRecord::TopicConfig { topic, setting, value: Some(value) } => {
+                self.topic_configs.0.insert((*topic, *setting), *value);
+            }
+            MetadataRecord::TopicConfig { topic, setting, value: None } => {
+                self.topic_configs.0.remove(&(*topic, *setting));
             }
         }
     }
@@ -381,6 +416,7 @@ impl ClusterImage {
         let streams: usize = self.streams.values().map(of_streams).sum();
         let pieces: usize = self.stream_set_objects.values().map(|set| 1 + set.ranges.len()).sum();
         let others = self.brokers.len() + self.wal_nodes.len() + self.uncommitted.len() + self.objects.len();
+        let others = others + self.topic_configs.0.len();
         let kv: usize = self.kv.iter().map(|(key, value)| key.len() + value.len() + 10).sum();
         61 + 40 * (partitions + streams + pieces + others) as u64 + kv as u64
     }

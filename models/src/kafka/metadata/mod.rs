@@ -12,9 +12,9 @@ mod record;
 pub use failover::FailoverContext;
 pub use image::{
     BrokerState, ClusterImage, ObjectImage, ObjectState, PartitionImage, StreamImage, StreamObjectImage, StreamPiece,
-    StreamRangeImage, StreamSetObjectImage, StreamState, TopicImage, WalNode,
+    StreamRangeImage, StreamSetObjectImage, StreamState, TopicConfigs, TopicImage, WalNode,
 };
-pub use record::{MetadataRecord, StreamRange};
+pub use record::{MetadataRecord, StreamRange, TopicSetting};
 
 use super::ids::{ControllerEpoch, MetadataOffset};
 use serde::{Deserialize, Serialize};

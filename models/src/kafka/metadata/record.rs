@@ -18,6 +18,15 @@ pub struct StreamRange {
     pub end: u64,
 }
 
+/// A setting that a topic can have of its own, by Kafka's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum TopicSetting {
+    /// `retention.ms`; -1: for ever.
+    RetentionMs,
+    /// `retention.bytes`; -1: no limit.
+    RetentionBytes,
+}
+
 /// One change of the metadata.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum MetadataRecord {
@@ -167,6 +176,15 @@ pub enum MetadataRecord {
         /// Value.
         value: Option<Arc<[u8]>>,
     },
+    /// A topic has a setting of its own (`ConfigRecord`); `None`: the brokers' again.
+    TopicConfig {
+        /// Which topic.
+        topic: TopicId,
+        /// Which setting.
+        setting: TopicSetting,
+        /// What it is now.
+        value: Option<i64>,
+    },
 }
 
 impl MetadataRecord {
@@ -197,7 +215,8 @@ impl MetadataRecord {
             | MetadataRecord::RemoveObject(_)
             | MetadataRecord::RemoveStreamSetObject(_)
             | MetadataRecord::StreamObject { .. }
-            | MetadataRecord::RemoveStreamObject { .. } => 40,
+            | MetadataRecord::RemoveStreamObject { .. }
+            | MetadataRecord::TopicConfig { .. } => 40,
         }
     }
 }

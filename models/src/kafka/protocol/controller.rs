@@ -9,7 +9,7 @@ use crate::kafka::ids::{
     BrokerEpoch, BrokerId, ControllerEpoch, ControllerId, MetadataOffset, ObjectId, ProducerId, StreamEpoch, StreamId,
     TopicId, TopicIdPartition,
 };
-use crate::kafka::metadata::{ClusterImage, Entry, StreamRange};
+use crate::kafka::metadata::{ClusterImage, Entry, StreamRange, TopicSetting};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use wavetank_sim::Nanos;
@@ -194,6 +194,13 @@ pub enum ControllerRequest {
         failover: bool,
         /// What.
         request: StorageRequest,
+    },
+    /// A topic is to have other settings: IncrementalAlterConfigs.
+    AlterTopic {
+        /// Which.
+        topic: TopicId,
+        /// What is set; `None`: taken back (`SET`, `DELETE`).
+        settings: Vec<(TopicSetting, Option<i64>)>,
     },
 }
 
@@ -399,6 +406,7 @@ impl WireSize for ControllerRequest {
             ControllerRequest::ReportLoad { loads, .. } => 12 + 24 * loads.len() as u64,
             ControllerRequest::Reassign { moves } => 12 + 24 * moves.len() as u64,
             ControllerRequest::Storage { request, .. } => 16 + request.wire_bytes(),
+            ControllerRequest::AlterTopic { settings, .. } => 12 + 32 * settings.len() as u64,
         }
     }
 }

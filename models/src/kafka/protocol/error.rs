@@ -105,4 +105,6 @@ pub enum ErrorCode {
     /// AutoMQ: an object that a compaction replaces is not there any more.
     #[error("COMPACTED_OBJECTS_NOT_FOUND")]
     CompactedObjectsNotFound,
+    #[error("INVALID_CONFIG")]
+    InvalidConfig,
 }

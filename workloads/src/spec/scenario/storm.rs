@@ -122,11 +122,15 @@ pub enum Family {
     ObjectStoreOutage,
     /// Brokers and controllers do not hear each other, and clients still reach the brokers.
     QuorumCut,
+    /// Operators have topics keep less, and as much as before.
+    RetentionChange,
+    /// Operators set the committed offsets of groups back.
+    OffsetReset,
 }
 
 impl Family {
     /// All of them, with their names in scenarios.
-    pub const ALL: [(&'static str, Family); 42] = [
+    pub const ALL: [(&'static str, Family); 44] = [
         ("broker-crash", Family::BrokerCrash),
         ("broker-pause", Family::BrokerPause),
         ("broker-slow", Family::BrokerSlow),
@@ -169,6 +173,8 @@ impl Family {
         ("share-stall", Family::ShareStall),
         ("object-store-outage", Family::ObjectStoreOutage),
         ("quorum-cut", Family::QuorumCut),
+        ("retention-change", Family::RetentionChange),
+        ("offset-reset", Family::OffsetReset),
     ];
 
     /// Its name in scenarios.

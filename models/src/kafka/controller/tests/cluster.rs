@@ -3,7 +3,7 @@
 use super::super::cluster_control::{Sessions, fence_a_stale_one};
 use super::*;
 use crate::kafka::ids::{LeaderEpoch, ProducerId, TopicId};
-use crate::kafka::metadata::StreamRange;
+use crate::kafka::metadata::{StreamRange, TopicSetting};
 use crate::kafka::protocol::controller::{CloseStream, CommitStreamSetObject, NewObject};
 
 fn sweep(desk: &mut Desk) -> Vec<MetadataRecord> {
@@ -150,6 +150,24 @@ fn topics_are_found_again_by_name_and_partitions_move_when_asked() {
     assert_eq!(desk.ask(ControllerRequest::Reassign { moves }), Ok(ControllerAnswer::Each(each)));
     assert_eq!(desk.leaders(), [Some(1), Some(1), Some(0)]);
     assert_eq!(desk.image.partition(tp(1)).unwrap().leader_epoch, LeaderEpoch(0), "it led already");
+}
+
+#[test]
+fn a_topics_settings_are_its_own_until_they_are_taken_back() {
+    let mut desk = Desk::with_brokers(1);
+    desk.topic("a", 1);
+    let (ms, bytes) = (TopicSetting::RetentionMs, TopicSetting::RetentionBytes);
+    let mut alter = |topic, settings: &[(TopicSetting, Option<i64>)]| {
+        let request = ControllerRequest::AlterTopic { topic: TopicId(topic), settings: settings.to_vec() };
+        let (answer, records) = desk.entry(|draft, sessions| handle(draft, sessions, &request));
+        let own = [ms, bytes].map(|setting| desk.image.topic_configs.get(TopicId(topic), setting));
+        (answer.map(|_| records.len()), own)
+    };
+    assert_eq!(alter(7, &[(ms, Some(1))]), (Err(ErrorCode::UnknownTopicOrPartition), [None, None]));
+    assert_eq!(alter(0, &[(bytes, Some(9)), (ms, Some(-2))]), (Err(ErrorCode::InvalidConfig), [None, None]));
+    assert_eq!(alter(0, &[(ms, Some(5_000)), (bytes, Some(-1))]), (Ok(2), [Some(5_000), Some(-1)]));
+    assert_eq!(alter(0, &[(ms, Some(5_000)), (bytes, Some(9))]), (Ok(1), [Some(5_000), Some(9)]), "it had the first");
+    assert_eq!(alter(0, &[(ms, None), (bytes, None)]), (Ok(2), [None, None]));
 }
 
 #[test]
