@@ -7,18 +7,22 @@ use crate::{say, text, told, usage};
 use clap::Args;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, cores};
 use wavetank_traces::artifact::Outcome;
 use wavetank_workloads::lab::story::{Collector, Story};
 use wavetank_workloads::lab::{self, Failure, Sameness};
 
 #[derive(Args)]
 #[command(after_help = "\
-Exit code: as `run` has it when the same came of it; 5 when something else did.")]
+Exit code: as `run` has it when the same came of it; 5 when something else did.
+With --times: 0 when the same came of all.")]
 pub struct Arguments {
     /// What a run or a sweep wrote down: see their --artifacts
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Replay it so many times, and say how many were the same; nothing else is told
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with_all = ["log", "trace", "history", "until", "around", "node", "all"])]
+    times: Option<u64>,
     #[command(flatten)]
     watch: Watch,
     #[command(flatten)]
@@ -31,6 +35,11 @@ pub fn replay(arguments: &Arguments) -> Exit {
         Ok(failure) => failure,
         Err(error) => return usage(error),
     };
+    if let Some(times) = arguments.times {
+        let same = failure.same_in(times, cores());
+        say(format!("{same} of {times} replays: the same digest, the same first finding\n"));
+        return if same == times { Exit::Held } else { Exit::Unknown };
+    }
     let case = failure.case_as_it_went();
     let (mut listeners, watched) = match arguments.watch.begin(&case) {
         Ok(begun) => begun,

@@ -5,13 +5,12 @@ use crate::text;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
-use wavetank_sim::run_many;
-use wavetank_workloads::lab::{self, Failure, Hunted, Sameness, Score, Shrunk};
+use wavetank_workloads::lab::{self, Failure, Hunted, Score, Shrunk};
 use wavetank_workloads::mutant::Mutant;
 use wavetank_workloads::scenario::{Listeners, RunOptions};
 
 /// How often a small failure is replayed.
-const REPLAYS: usize = 100;
+const REPLAYS: u64 = 100;
 
 /// A failure that was made small.
 struct Small {
@@ -19,7 +18,7 @@ struct Small {
     shrunk: Shrunk,
     took: Duration,
     /// Replays that came to the same digest and the same first finding.
-    same: usize,
+    same: u64,
 }
 
 /// Shrinks the first failure of each mutant that was caught, into this folder; `say` hears of each, and of all.
@@ -56,16 +55,7 @@ fn one(mutant: Mutant, hunted: &Hunted, folder: &Path, jobs: usize) -> Result<Sm
     let took = progress.finish();
     let shrunk = shrunk.map_err(|error| format!("{}: {error}", out.display()))?;
     let small = Failure::read(&out).map_err(|error| error.to_string())?;
-    let mut same = 0;
-    run_many(
-        jobs,
-        0..REPLAYS,
-        |_| small.compare(&lab::outcome(&small.replay(Listeners::default()))),
-        |_, replayed| {
-            same += usize::from(matches!(replayed, Ok(Sameness::Same)));
-            true
-        },
-    );
+    let same = small.same_in(REPLAYS, jobs);
     Ok(Small { mutant, shrunk, took, same })
 }
 

@@ -10,6 +10,9 @@ fn a_failure_is_replayed_and_what_differs_is_told() {
     let path = "wavetank-failures/harbour-append-resent-seed-8.json";
     assert!(text(&run.stderr).contains(&format!("again: wavetank replay {path}")), "{}", text(&run.stderr));
     let same = wavetank(&folder, &["replay", path, "--trace", "trace", "--history", "history"]);
+    let often = wavetank(&folder, &["replay", path, "--times", "3"]);
+    let said = text(&often.stdout);
+    assert!(code(&often) == 0 && said == "3 of 3 replays: the same digest, the same first finding\n", "{said}");
     let (report, story) =
         text(&same.stdout).split_once("\nthe story of ").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
     assert!(code(&same) == 3 && text(&run.stdout).starts_with(&report), "{report}");
@@ -34,6 +37,9 @@ fn a_failure_is_replayed_and_what_differs_is_told() {
         assert_ne!(artifact, good, "{said}");
         std::fs::write(folder.join("changed.json"), artifact).expect("it can be written");
         let replay = wavetank(&folder, &["replay", "changed.json"]);
+        if said == "  events: then 9" {
+            assert_eq!(code(&wavetank(&folder, &["replay", "changed.json", "--times", "2"])), 5);
+        }
         let told = text(&replay.stderr);
         assert!(code(&replay) == exit && told.contains(said), "{said}, {exit}: {} {told}", code(&replay));
     }

@@ -7,7 +7,7 @@ use crate::scenario::{Listeners, NoScenario, RunOptions, Scenario, ScenarioText,
 use crate::storm::{Entry, Misfit};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use wavetank_sim::Panicked;
+use wavetank_sim::{Panicked, run_many};
 use wavetank_traces::Finding;
 use wavetank_traces::artifact::{Artifact, Ended, NoArtifact, Outcome, Panic, Parts};
 
@@ -186,6 +186,21 @@ impl Failure {
         let case = case.unwrap_or_else(|| scenario.draw(seed, &options));
         scenario.check(&case).map_err(WhyNot::Case)?;
         Ok(Failure { scenario, seed, options, case, outcome, wavetank })
+    }
+
+    /// How many of so many replays, at most `jobs` at once, came to the same digest and the same first finding.
+    pub fn same_in(&self, replays: u64, jobs: usize) -> u64 {
+        let mut same = 0;
+        run_many(
+            jobs,
+            0..replays,
+            |_| self.compare(&outcome(&self.replay(Listeners::default()))),
+            |_, replayed| {
+                same += u64::from(matches!(replayed, Ok(Sameness::Same)));
+                true
+            },
+        );
+        same
     }
 
     /// Runs it again, on a fresh thread.
