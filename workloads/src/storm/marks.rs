@@ -1,7 +1,7 @@
 //! Situations that processes mark, by name: steps that a fault can wait for. A test holds the list against the sources.
 
 /// All of them, in the order of the alphabet.
-pub(super) const ALL: [&str; 92] = [
+pub(super) const ALL: [&str; 93] = [
     "admin: a group had members, and its offsets were not reset",
     "admin: a group's offsets were reset",
     "admin: a partition was reassigned",
@@ -75,6 +75,7 @@ pub(super) const ALL: [&str; 92] = [
     "storage: a read went to objects",
     "storage: a rescue was called off",
     "storage: a rescuer lost the log",
+    "storage: a stream had its next owner before it was open",
     "storage: a stream was not closed yet",
     "storage: a trim waited for a read",
     "storage: a trim was refused",
