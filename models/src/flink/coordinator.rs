@@ -11,6 +11,8 @@ use wavetank_sim::Nanos;
 struct Pending {
     id: CheckpointId,
     attempt: Attempt,
+    /// Subtasks of each operator.
+    parallelism: usize,
     began: Nanos,
     splits: BTreeMap<u32, Vec<SplitState>>,
     states: BTreeMap<u32, StateHandle>,
@@ -46,12 +48,12 @@ impl Coordinator {
         self.pending() == Some(id)
     }
 
-    /// Begins a checkpoint.
-    pub fn begin(&mut self, now: Nanos, attempt: Attempt) -> CheckpointId {
+    /// Begins a checkpoint of an execution with so many subtasks of each operator.
+    pub fn begin(&mut self, now: Nanos, attempt: Attempt, parallelism: u32) -> CheckpointId {
         self.last += 1;
         let id = CheckpointId(self.last);
         let (splits, states) = (BTreeMap::new(), BTreeMap::new());
-        self.pending = Some(Pending { id, attempt, began: now, splits, states });
+        self.pending = Some(Pending { id, attempt, parallelism: parallelism as usize, began: now, splits, states });
         id
     }
 
@@ -75,11 +77,12 @@ impl Coordinator {
                 unreachable!("a task sends its own kind of snapshot")
             }
         }
-        let all = self.spec.parallelism as usize;
+        let all = pending.parallelism;
         if (pending.splits.len(), pending.states.len()) != (all, all) {
             return None;
         }
-        let Pending { id, attempt, began, splits, states } = self.pending.take().expect("it is pending");
+        let Pending { id, attempt, parallelism: _, began, splits, states } =
+            self.pending.take().expect("it is pending");
         let mut splits: Vec<SplitState> = splits.into_values().flatten().collect();
         splits.sort_unstable_by_key(|split| split.tp);
         Some((CheckpointMetadata { id, attempt, splits, states: states.into_values().collect() }, began))

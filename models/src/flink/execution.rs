@@ -11,7 +11,7 @@
 
 use super::committer::Committer;
 use super::keyed_task::{KeyedTask, Turn};
-use super::keys::GroupKeys;
+use super::keys::{GroupKeys, KeyGroupRange};
 use super::message::{Deployment, FlinkMessage};
 use super::sink::Sink;
 use super::source_task::SourceTask;
@@ -94,9 +94,9 @@ impl Execution {
             *next_space = next_space.checked_add(1).expect("an execution needs few token spaces");
             TokenSpace(*next_space)
         };
-        let groups = spec.key_groups();
-        let keys: Arc<[GroupKeys]> =
-            (0..spec.parallelism).map(|s| GroupKeys::new(spec.groups_of(s), spec.keys, groups)).collect();
+        let (groups, parallelism) = (spec.key_groups(), deployment.parallelism());
+        let of = |subtask| GroupKeys::new(spec.groups_of(subtask, parallelism), spec.keys, groups);
+        let keys: Arc<[GroupKeys]> = (0..parallelism).map(of).collect();
         let (timers, sink) = (space(), space());
         let mut execution = Execution {
             me,
@@ -118,7 +118,7 @@ impl Execution {
             let source = SourceTask::new(&execution.spec, [space(), space()], keys.clone(), lag_goal);
             execution.sources.insert(subtask, source);
             execution.begin_source(subtask, committer);
-            let mut keyed = KeyedTask::new(&execution.spec, subtask);
+            let mut keyed = KeyedTask::new(&execution.spec, subtask, parallelism);
             if execution.deployment.restore.is_none() {
                 keyed.begin();
             }
@@ -134,7 +134,7 @@ impl Execution {
     }
 
     fn begin_source(&mut self, subtask: u32, committer: &mut Committer) {
-        let mine = |tp: &TopicIdPartition| self.spec.reader_of(*tp) == subtask;
+        let mine = |tp: &TopicIdPartition| self.spec.reader_of(*tp, self.deployment.parallelism()) == subtask;
         let restored = |tp: TopicIdPartition| {
             let splits = self.deployment.restore.iter().flat_map(|metadata| &metadata.splits);
             splits.copied().find(|split| split.tp == tp).unwrap_or(SplitState { tp, read: None })
@@ -199,6 +199,11 @@ impl Execution {
 
     pub fn attempt(&self) -> Attempt {
         self.deployment.attempt
+    }
+
+    /// The key groups of a keyed subtask.
+    pub fn groups_of(&self, subtask: u32) -> KeyGroupRange {
+        self.spec.groups_of(subtask, self.deployment.parallelism())
     }
 
     pub fn has_failed(&self) -> bool {

@@ -18,8 +18,13 @@
 //! whole job, as it is where everything is connected. Slots are filled in the order of nodes. A task manager that registers
 //! again tells what it runs, which stands for the reconciliation of execution deployments.
 //!
-//! Left out, with its place: rescaling (another parallelism at `JobManager::deploy`; states are cut by key groups there
-//! already), transactions (committables beside [`StateHandle`](super::state::StateHandle)), unaligned checkpoints
+//! *Rescaling* (FLIP-291: `PUT /jobs/:jobid/resource-requirements`, which only the adaptive scheduler takes): what runs is
+//! cancelled, and deployed again at once with the other parallelism, from the latest checkpoint; key groups and partitions go
+//! to their new subtasks. Simpler than reality: there is no cooldown between two of them, the job waits for as many slots as
+//! it was told to have instead of making do with fewer, and it is not written down: a job manager that starts again has the
+//! parallelism of the job's beginning.
+//!
+//! Left out, with its place: transactions (committables beside [`StateHandle`](super::state::StateHandle)), unaligned checkpoints
 //! (`keyed_task.rs`), savepoints (a second kind in `coordinator.rs`).
 
 use super::checkpoint_store::{CheckpointStore, StoreEvent};
@@ -31,7 +36,7 @@ use crate::cloud::network::ConnId;
 use crate::kafka::token::TokenSpace;
 use crate::message::Message;
 use crate::probe::Probe;
-use crate::world::{Cx, Input, Process, Wait, Want};
+use crate::world::{Cx, Input, Process, Signal, Wait, Want};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use wavetank_sim::{Nanos, NodeId};
@@ -86,6 +91,10 @@ pub struct JobManager {
     /// Tells timers of one execution from those of another.
     serial: u64,
     is_restart: bool,
+    /// Subtasks of each operator, from the next deployment on.
+    pub(super) parallelism: u32,
+    /// What is being cancelled begins again without a delay.
+    is_rescaling: bool,
     lags: BTreeMap<u32, u64>,
     behind: BTreeSet<u32>,
 }
@@ -109,6 +118,8 @@ impl JobManager {
             failed_at: Nanos::ZERO,
             serial: 0,
             is_restart: false,
+            parallelism: spec.parallelism,
+            is_rescaling: false,
             lags: BTreeMap::new(),
             behind: BTreeSet::new(),
             spec,
@@ -229,15 +240,15 @@ impl JobManager {
         for (id, worker) in self.workers.iter().filter(|(_, worker)| worker.conn.is_some()) {
             slots.extend((0..worker.slots).map(|_| *id));
         }
-        if slots.len() < self.spec.parallelism as usize {
+        if slots.len() < self.parallelism as usize {
             return;
         }
-        slots.truncate(self.spec.parallelism as usize);
+        slots.truncate(self.parallelism as usize);
         self.attempt.number += 1;
         self.serial += 1;
         self.assigned = slots.iter().copied().collect();
         self.phase = Phase::Deploying { missing: self.assigned.clone() };
-        self.behind = (0..self.spec.parallelism).collect();
+        self.behind = (0..self.parallelism).collect();
         let (job, checkpoint) = (self.spec.job, self.latest.as_ref().map_or(0, |latest| latest.id.0));
         cx.probe(Probe::CheckpointChosen { job, checkpoint });
         if self.is_restart {
@@ -247,7 +258,7 @@ impl JobManager {
             attempt: self.attempt,
             placement: slots.iter().map(|(node, _)| *node).collect(),
             restore: self.latest.clone(),
-            lag_before: (0..self.spec.parallelism).map(|s| self.lags.get(&s).copied().unwrap_or(0)).collect(),
+            lag_before: (0..self.parallelism).map(|s| self.lags.get(&s).copied().unwrap_or(0)).collect(),
         };
         self.tell_assigned(cx, &FlinkMessage::Deploy(deployment));
     }
@@ -276,6 +287,20 @@ impl JobManager {
         if self.is_restart && self.behind.is_empty() && matches!(self.phase, Phase::Running) {
             self.is_restart = false;
             cx.probe(Probe::JobCaughtUp { job: self.spec.job });
+        }
+    }
+
+    /// An operator gives the job so many subtasks of each operator; 0: as many as at its beginning.
+    fn rescale(&mut self, cx: &mut Cx<'_>, parallelism: u32) {
+        let parallelism = if parallelism == 0 { self.spec.parallelism } else { parallelism };
+        if parallelism == self.parallelism {
+            return;
+        }
+        self.parallelism = parallelism;
+        if matches!(self.phase, Phase::Deploying { .. } | Phase::Running) {
+            cx.mark("flink: a job is rescaled");
+            self.is_rescaling = true;
+            self.fail(cx);
         }
     }
 
@@ -309,6 +334,10 @@ impl JobManager {
             return;
         }
         self.assigned.clear();
+        if std::mem::take(&mut self.is_rescaling) {
+            self.phase = Phase::Waiting;
+            return;
+        }
         self.phase = Phase::Delaying;
         let settings = &self.spec.settings;
         let now = cx.monotonic();
@@ -344,7 +373,7 @@ impl JobManager {
         if self.coordinator.is_busy() || self.store.is_busy() {
             return;
         }
-        let checkpoint = self.coordinator.begin(cx.monotonic(), self.attempt);
+        let checkpoint = self.coordinator.begin(cx.monotonic(), self.attempt, self.parallelism);
         Self::set_timer(cx, self.spec.settings.checkpointing_timeout, EXPIRE, checkpoint.0);
         self.tell_assigned(cx, &FlinkMessage::Trigger { attempt: self.attempt, checkpoint });
     }
@@ -451,6 +480,9 @@ impl Process for JobManager {
                 if left > Nanos::ZERO {
                     Self::set_timer(cx, left, BEGIN, 0);
                 }
+            }
+            Input::Signal(Signal::Order(parallelism)) => {
+                self.rescale(cx, u32::try_from(parallelism).unwrap_or(u32::MAX));
             }
             Input::Accepted { conn, from } => drop(self.conns.insert(conn, (from, None))),
             Input::Message { conn, message: Message::Flink(message) } => self.message(cx, conn, *message),

@@ -53,6 +53,8 @@ pub(super) struct KeyedTask {
     /// It works on what it has; nothing else is taken.
     pub is_busy: bool,
     groups: KeyGroupRange,
+    /// In which its state is kept.
+    pieces: Vec<KeyGroupRange>,
     key_counts: (u32, u32),
     parts: Vec<Part>,
     inputs: Vec<Incoming>,
@@ -62,24 +64,33 @@ pub(super) struct KeyedTask {
 }
 
 impl KeyedTask {
-    /// A subtask without state.
-    pub fn new(spec: &JobSpec, subtask: u32) -> KeyedTask {
+    /// A subtask, of so many, without state.
+    pub fn new(spec: &JobSpec, subtask: u32, parallelism: u32) -> KeyedTask {
+        let groups = spec.groups_of(subtask, parallelism);
         KeyedTask {
             restoring: 0,
             is_busy: false,
-            groups: spec.groups_of(subtask),
+            groups,
+            pieces: spec.pieces(groups),
             key_counts: (spec.keys, spec.key_groups()),
             parts: Vec::new(),
-            inputs: (0..spec.parallelism).map(|_| Incoming::default()).collect(),
+            inputs: (0..parallelism).map(|_| Incoming::default()).collect(),
             aligning: None,
             next_input: 0,
             blocks: !spec.has(FlinkMutant::BarrierBlocksNothing),
         }
     }
 
+    /// Its key groups.
+    pub fn groups(&self) -> KeyGroupRange {
+        self.groups
+    }
+
     /// Begins with nothing.
     pub fn begin(&mut self) {
-        self.add(GroupState { groups: self.groups, inputs: BTreeMap::new() });
+        for groups in self.pieces.clone() {
+            self.add(GroupState { groups, inputs: BTreeMap::new() });
+        }
     }
 
     /// Takes its part of restored state: key groups of others are left out.

@@ -39,6 +39,13 @@ pub struct Deployment {
     pub lag_before: Vec<u64>,
 }
 
+impl Deployment {
+    /// Subtasks of each operator.
+    pub fn parallelism(&self) -> u32 {
+        self.placement.len() as u32
+    }
+}
+
 /// Consecutive records of one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RecordSpan {

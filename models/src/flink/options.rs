@@ -5,6 +5,7 @@ use super::keys::{KeyGroupRange, default_max_parallelism};
 use crate::client::{AutoOffsetReset, ConsumerSettings, Directory, SettingsError};
 use crate::kafka::ids::{GroupId, TopicIdPartition};
 use crate::kafka::object_client::{ObjectClientOptions, ObjectPlace};
+use std::collections::BTreeSet;
 use wavetank_sim::{Nanos, NodeId};
 
 /// Where a source without state begins (`scan.startup.mode`, `OffsetsInitializer`).
@@ -36,6 +37,8 @@ pub struct JobSpec {
     pub startup: Startup,
     /// Subtasks of each operator (`parallelism.default`).
     pub parallelism: u32,
+    /// Other parallelisms that it may be given while it runs: its state and its rows are kept in pieces that none of them cuts.
+    pub rescaled_to: Vec<u32>,
     /// Key groups (`pipeline.max-parallelism`); `None`: Flink's default for the parallelism.
     pub max_parallelism: Option<u32>,
     /// How many keys there are.
@@ -66,16 +69,21 @@ impl JobSpec {
         self.max_parallelism.unwrap_or_else(|| default_max_parallelism(self.parallelism))
     }
 
-    /// Those of a subtask of the keyed operator.
-    pub fn groups_of(&self, subtask: u32) -> KeyGroupRange {
-        KeyGroupRange::of_subtask(subtask, self.parallelism, self.key_groups())
+    /// Those of a subtask of the keyed operator, of so many.
+    pub fn groups_of(&self, subtask: u32, parallelism: u32) -> KeyGroupRange {
+        KeyGroupRange::of_subtask(subtask, parallelism, self.key_groups())
     }
 
-    /// Which source subtask reads a partition: consecutive partitions of a topic have consecutive readers, from a place that
+    /// The pieces in which state of these groups is kept: whatever parallelism the job is given, each has one subtask.
+    pub fn pieces(&self, groups: KeyGroupRange) -> Vec<KeyGroupRange> {
+        Pieces { parallelism: self.parallelism, others: &self.rescaled_to, groups: self.key_groups() }.of(groups)
+    }
+
+    /// Which source subtask, of so many, reads a partition: consecutive partitions of a topic have consecutive readers, from a place that
     /// depends on the topic (`KafkaSourceEnumerator.getSplitOwner`).
-    pub fn reader_of(&self, tp: TopicIdPartition) -> u32 {
+    pub fn reader_of(&self, tp: TopicIdPartition, parallelism: u32) -> u32 {
         let start = (u64::from(tp.topic.0) * 31) & 0x7fff_ffff;
-        ((start + u64::from(tp.partition)) % u64::from(self.parallelism)) as u32
+        ((start + u64::from(tp.partition)) % u64::from(parallelism)) as u32
     }
 
     /// What its sources' consumers are told: `enable.auto.commit` is forced to false, and `auto.offset.reset` follows from
@@ -103,11 +111,33 @@ impl JobSpec {
         let groups = self.key_groups();
         let fits = (self.parallelism..=1 << 15).contains(&groups);
         check(fits, "pipeline.max-parallelism", groups, "from the parallelism to 32768")?;
+        let is_no_parallelism = |of: &&u32| !(1..=groups).contains(*of);
+        let wrong = self.rescaled_to.iter().find(is_no_parallelism);
+        check(wrong.is_none(), "job.rescaled_to", wrong.copied().unwrap_or(0), "from 1 to the number of key groups")?;
         check(self.keys > 0, "job.keys", self.keys, "at least 1")?;
         check(self.records_per_sec != Some(0), "job.records_per_sec", 0, "at least 1")?;
         check(!self.sources.is_empty(), "job.sources", "[]", "at least one partition")?;
         self.consumer.validate()?;
         self.settings.validate()
+    }
+}
+
+/// How state is cut: where any parallelism cuts it.
+struct Pieces<'a> {
+    parallelism: u32,
+    others: &'a [u32],
+    groups: u32,
+}
+
+impl Pieces<'_> {
+    fn of(&self, whole: KeyGroupRange) -> Vec<KeyGroupRange> {
+        let begin = |subtask, all| KeyGroupRange::of_subtask(subtask, all, self.groups).first;
+        let parallelisms = self.others.iter().copied().chain([self.parallelism]);
+        let begins = parallelisms.flat_map(|all| (0..all).map(move |subtask| begin(subtask, all)));
+        let mut cuts: BTreeSet<u32> = begins.filter(|cut| (whole.first..whole.next).contains(cut)).collect();
+        cuts.extend([whole.first, whole.next]);
+        let cuts: Vec<u32> = cuts.into_iter().collect();
+        cuts.windows(2).map(|pair| KeyGroupRange { first: pair[0], next: pair[1] }).collect()
     }
 }
 
@@ -215,6 +245,7 @@ fn check(ok: bool, key: &'static str, value: impl ToString, why: &'static str) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn what_flink_refuses_is_refused_by_name() {
@@ -230,6 +261,23 @@ mod tests {
             let mut settings = FlinkSettings::default();
             spoil(&mut settings);
             assert_eq!(settings.validate().unwrap_err().key, key);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn each_piece_of_state_has_one_subtask_whatever_the_parallelism(
+            parallelism in 1u32..9, others in prop::collection::vec(1u32..9, 0..3),
+        ) {
+            let spec = Pieces { parallelism, others: &others, groups: 128 };
+            let pieces = spec.of(KeyGroupRange { first: 0, next: 128 });
+            prop_assert!(pieces.windows(2).all(|pair| pair[0].next == pair[1].first));
+            prop_assert_eq!((pieces[0].first, pieces[pieces.len() - 1].next), (0, 128));
+            for all in others.iter().copied().chain([parallelism]) {
+                let of = |subtask| spec.of(KeyGroupRange::of_subtask(subtask, all, 128));
+                let of_subtasks: Vec<KeyGroupRange> = (0..all).flat_map(of).collect();
+                prop_assert_eq!(&of_subtasks, &pieces, "{} subtasks", all);
+            }
         }
     }
 }

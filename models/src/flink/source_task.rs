@@ -73,7 +73,7 @@ impl SourceTask {
         let credit = spec.settings.buffers_per_channel;
         SourceTask {
             consumer: Consumer::new(spaces, spec.directory.clone(), spec.source()),
-            channels: (0..spec.parallelism).map(|_| Outgoing { queue: VecDeque::new(), credit }).collect(),
+            channels: keys.iter().map(|_| Outgoing { queue: VecDeque::new(), credit }).collect(),
             splits: BTreeMap::new(),
             filling: Vec::new(),
             filling_bytes: vec![0; keys.len()],

@@ -4,7 +4,7 @@
 //!
 //! Simpler than reality: a write of an earlier execution than a row's last one is refused, which few databases do unless
 //! the application asks for it; without that a zombie's late upsert would show an old value until the next one. It hides
-//! exactly that anomaly. A row stands for all keys of its groups; after rescaling rows would have to be cut with them.
+//! exactly that anomaly. A row stands for all keys of its groups, which no rescaling cuts ([`JobSpec::pieces`](super::JobSpec::pieces)).
 
 use super::keys::KeyGroupRange;
 use super::message::{FlinkMessage, Upsert};

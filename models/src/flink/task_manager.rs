@@ -220,7 +220,7 @@ impl TaskManager {
         let attempt = execution.attempt();
         for (subtask, task) in execution.keyed_tasks() {
             for handle in &metadata.states {
-                if handle.groups.common(self.spec.groups_of(subtask)).is_some() {
+                if handle.groups.common(task.groups()).is_some() {
                     task.restoring += 1;
                     let object = handle.object.clone();
                     let id =
@@ -256,7 +256,7 @@ impl TaskManager {
 
     fn upload(&mut self, cx: &mut Cx<'_>, attempt: Attempt, aligned: Aligned) {
         let Aligned { subtask, checkpoint, states, keys, flush_to } = aligned;
-        let groups = self.spec.groups_of(subtask);
+        let groups = self.execution.as_ref().expect("it has aligned").groups_of(subtask);
         let name = format!("groups-{}-{}", groups.first, groups.next);
         let object = checkpoint_key(self.spec.job, attempt, checkpoint, &name);
         let identity = checkpoint.0 << 16 ^ u64::from(subtask);

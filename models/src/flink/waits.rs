@@ -17,7 +17,7 @@ impl JobManager {
             Phase::Recovering => vec![Wait::on("does not lead its job yet", On::Nobody)],
             Phase::Waiting => {
                 let free: u32 = self.workers.values().filter(|it| it.conn.is_some()).map(|it| it.slots).sum();
-                let what = format!("has {free} of {} slots", self.spec.parallelism);
+                let what = format!("has {free} of {} slots", self.parallelism);
                 vec![Wait::on(what, On::Workers(job))]
             }
             Phase::Deploying { missing } => nodes("waits for tasks to have their state", &mut missing.iter()),

@@ -115,6 +115,7 @@ impl Setup {
             begins_at: Nanos::ZERO,
             startup: self.startup,
             parallelism: self.parallelism,
+            rescaled_to: Vec::new(),
             max_parallelism: None,
             keys: 50,
             bytes_per_key: 1000,

@@ -113,6 +113,7 @@ impl Medium {
             has_share: self == Medium::Nfs,
             partitions: Vec::new(),
             groups: 0,
+            slots: Vec::new(),
         }
     }
 

@@ -109,7 +109,8 @@ fn can_be_aimed(what: &Blow) -> Option<Member> {
         | Blow::Share(_)
         | Blow::MovePartition { .. }
         | Blow::Retain { .. }
-        | Blow::ResetOffsets { .. } => None,
+        | Blow::ResetOffsets { .. }
+        | Blow::Rescale { .. } => None,
     }
 }
 

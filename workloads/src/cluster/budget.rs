@@ -105,6 +105,7 @@ const TABLE: [(Family, [Promise; 5]); Family::ALL.len()] = [
     (Family::RetentionChange, [GoesOn; 5]),
     // Back, never forward: what a group reads again it has read.
     (Family::OffsetReset, [GoesOn; 5]),
+    (Family::Rescale, [GoesOn; 5]),
 ];
 
 /// What ends a platform's promise, in the order of [`PlatformKind::ALL`]. A storm never does it: what was acknowledged and

@@ -12,6 +12,7 @@ use super::size::{Purpose, Setup, Size};
 use super::sustainable;
 use crate::mutant::Mutant;
 use crate::spec::scenario::{Fault, FaultKind, Group, PlatformKind, Target};
+use crate::storm::Storm;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
@@ -209,6 +210,8 @@ pub(super) struct Builder<'a> {
     pub(super) size: &'a Size,
     pub(super) mutant: Option<Mutant>,
     pub(super) knobs: &'a Knobs,
+    /// What will befall it: what it must be prepared for.
+    pub(super) storm: &'a Storm,
 }
 
 impl Builder<'_> {

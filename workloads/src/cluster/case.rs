@@ -90,6 +90,7 @@ impl Crew {
             (Role::TaskManager, workers),
             (Role::JobManager, (jobs.len() as u32) - workers),
         ]);
+        let pipelines = setup.scenario.pipelines.iter().take(size.pipelines as usize);
         let kind = setup.platform.kind;
         let have_volumes = matches!(kind, PlatformKind::EbsWal | PlatformKind::RegionalEbsWal);
         let zones = u32::try_from(cluster.azs.len()).expect("few zones");
@@ -102,6 +103,7 @@ impl Crew {
             has_share: kind == PlatformKind::NfsWal,
             partitions: partitions(setup, size).collect(),
             groups: setup.scenario.groups.len() as u32 + size.pipelines,
+            slots: pipelines.map(|pipeline| jobs::slots(pipeline, setup.purpose)).collect(),
         };
         Crew { roster, jobs, is_in_one_zone: kind.is_in_one_zone() }
     }

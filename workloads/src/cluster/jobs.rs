@@ -126,6 +126,12 @@ pub(super) fn task_managers(pipeline: &Pipeline, purpose: Purpose) -> u32 {
     }
 }
 
+/// How many slots an exploring run's task managers have.
+pub(super) fn slots(pipeline: &Pipeline, purpose: Purpose) -> u32 {
+    let managers = task_managers(pipeline, purpose);
+    managers * settings::flink(&pipeline.settings, purpose, (parallelism(pipeline, purpose), managers)).task_slots
+}
+
 impl Builder<'_> {
     /// The jobs of all pipelines.
     pub(super) fn jobs(
@@ -189,6 +195,7 @@ impl Builder<'_> {
             begins_at: self.begins_at(pipeline),
             startup: settings::startup(pipeline.settings.startup),
             parallelism: parallelism(pipeline, purpose),
+            rescaled_to: self.storm.parallelisms_of(number),
             max_parallelism: None,
             keys: u32::try_from(keys).unwrap_or(u32::MAX),
             bytes_per_key: pipeline.state_bytes_per_key,

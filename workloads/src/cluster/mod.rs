@@ -148,7 +148,7 @@ fn carry_out(
             if let Some(recording) = recording {
                 world.set_recording(recording);
             }
-            let cluster = Builder { setup, size, mutant: options.mutant, knobs }.build(world, core, &hosts);
+            let cluster = Builder { setup, size, mutant: options.mutant, knobs, storm }.build(world, core, &hosts);
             let faults = if is_explore { Vec::new() } else { setup.scenario.faults.clone() };
             let mut unmended = Vec::new();
             if is_explore {

@@ -83,6 +83,7 @@ impl Draw<'_> {
             Family::ObjectStoreOutage => Blow::Store(StoreBlow::Outage),
             Family::RetentionChange => return self.retention_change(at),
             Family::OffsetReset => return self.offset_reset(at),
+            Family::Rescale => return self.rescale(at),
             other => unreachable!("{} is drawn from the stream of all", other.name()),
         };
         self.push(at, span, what);
@@ -298,6 +299,18 @@ impl Draw<'_> {
         let to = if from_the_start { Goal::Earliest } else { Goal::Back(records) };
         let lasts = self.stream.nanos(Nanos::secs(2)..Nanos::secs(15));
         self.push(at, lasts, Blow::ResetOffsets { group, to });
+    }
+
+    /// To any parallelism that its slots are enough for.
+    fn rescale(&mut self, at: Nanos) {
+        let jobs = self.crew.roster.slots.len();
+        if jobs == 0 {
+            return;
+        }
+        let job = self.stream.index(jobs);
+        let parallelism = 1 + self.stream.index(self.crew.roster.slots[job] as usize) as u32;
+        let lasts = self.stream.nanos(Nanos::secs(1)..Nanos::secs(15));
+        self.push(at, lasts, Blow::Rescale { job: job as u32, parallelism });
     }
 
     fn two_zones(&mut self) -> Option<(Place, Place)> {

@@ -71,6 +71,12 @@ pub const SITUATIONS: &[Situation] = &[
         storms: &[(Family::OffsetReset, Intensity::Some)],
         seeds: 300,
     },
+    Situation {
+        mark: "flink: a job is rescaled",
+        platforms: ALL,
+        storms: &[(Family::Rescale, Intensity::Some)],
+        seeds: 300,
+    },
     // 0.2.
     Situation { mark: "compaction: a read raced with it", platforms: ALL, storms: &[CRASHES], seeds: 10_000 },
 ];

@@ -20,6 +20,7 @@ use super::rate_controller::{Next, RateController, Totals};
 use super::size::{Setup, Size};
 use crate::mutant::Mutant;
 use crate::spec::scenario::Group;
+use crate::storm::Storm;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use wavetank_models::kafka::ids::TopicId;
@@ -60,7 +61,8 @@ pub(super) fn find(setup: Setup<'_>, seed: u64, mutant: Option<Mutant>) -> Susta
         cloud,
         |world, core, _| {
             world.set_probes(Box::new(meter.clone()));
-            let cluster = Builder { setup, size: &size, mutant, knobs: &Knobs::default() }.build(world, core, &hosts);
+            let cluster = Builder { setup, size: &size, mutant, knobs: &Knobs::default(), storm: &Storm::default() }
+                .build(world, core, &hosts);
             let search = Search {
                 producers: cluster.producers.iter().map(|producer| producer.node).collect(),
                 topics: topics_read(&setup, &size),

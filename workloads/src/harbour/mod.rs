@@ -166,6 +166,7 @@ impl Case {
             has_share: true,
             partitions: Vec::new(),
             groups: 0,
+            slots: Vec::new(),
         };
         storm.check_is_mended()?;
         storm.check(&roster, *storm_ends)

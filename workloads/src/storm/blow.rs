@@ -113,6 +113,13 @@ pub enum Blow {
         /// Where to.
         to: Goal,
     },
+    /// An operator gives a job another parallelism; at the end that of its beginning again.
+    Rescale {
+        /// Which job, by number.
+        job: u32,
+        /// Subtasks of each operator.
+        parallelism: u32,
+    },
 }
 
 /// Where a group is to go on.
@@ -172,6 +179,7 @@ impl Blow {
             | Blow::Share(_)
             | Blow::Retain { .. }
             | Blow::ResetOffsets { .. }
+            | Blow::Rescale { .. }
             | Blow::Cut { .. }
             | Blow::Clog { .. }
             | Blow::Grey { .. }
@@ -319,6 +327,7 @@ impl fmt::Display for Blow {
             Blow::MovePartition { topic, partition, to } => {
                 write!(f, "partition {partition} of topic {topic} moves to {to}")
             }
+            Blow::Rescale { job, parallelism } => write!(f, "job {job} has a parallelism of {parallelism}"),
             Blow::ResetOffsets { group, to } => {
                 write!(f, "group {group} is shut down, and its offsets set back ")?;
                 match to {

@@ -29,6 +29,8 @@ pub struct Roster {
     pub partitions: Vec<u32>,
     /// Groups, those of jobs last.
     pub groups: u32,
+    /// How many slots each job has.
+    pub slots: Vec<u32>,
 }
 
 impl Roster {
@@ -242,7 +244,8 @@ impl Blow {
             | Blow::Share(ShareBlow::Failover { .. })
             | Blow::MovePartition { .. }
             | Blow::Retain { .. }
-            | Blow::ResetOffsets { .. } => false,
+            | Blow::ResetOffsets { .. }
+            | Blow::Rescale { .. } => false,
         }
     }
 
@@ -337,6 +340,16 @@ impl Blow {
                     return Err("retain: neither \"time\" nor \"bytes\" is given, so nothing is altered".into());
                 }
                 time.map_or(Ok(()), is_short)
+            }
+            Blow::Rescale { job, parallelism } => {
+                number_is_there("job", *job, roster.slots.len() as u32)?;
+                let slots = roster.slots[*job as usize];
+                match (1..=slots).contains(parallelism) {
+                    true => Ok(()),
+                    false => {
+                        Err(format!("a parallelism of {parallelism}, and job {job} has {slots} slots: 1 to {slots}"))
+                    }
+                }
             }
             Blow::ResetOffsets { group, to } => {
                 number_is_there("group", *group, roster.groups)?;

@@ -1,7 +1,7 @@
 //! Situations that processes mark, by name: steps that a fault can wait for. A test holds the list against the sources.
 
 /// All of them, in the order of the alphabet.
-pub(super) const ALL: [&str; 94] = [
+pub(super) const ALL: [&str; 95] = [
     "admin: a group had members, and its offsets were not reset",
     "admin: a group's offsets were reset",
     "admin: a partition was reassigned",
@@ -43,6 +43,7 @@ pub(super) const ALL: [&str; 94] = [
     "flink: a checkpoint was completed after its execution had failed",
     "flink: a checkpoint's metadata is written, and the pointer not moved",
     "flink: a group has no committed offset to begin at",
+    "flink: a job is rescaled",
     "flink: a job manager was deposed",
     "flink: a sink sent again what it had written",
     "flink: a source was sent back, and did not go",

@@ -108,6 +108,17 @@ pub struct Entry {
     pub what: Blow,
 }
 
+impl Storm {
+    /// The parallelisms that a job is given in it.
+    pub(crate) fn parallelisms_of(&self, of: u32) -> Vec<u32> {
+        let given = |entry: &Entry| match entry.what {
+            Blow::Rescale { job, parallelism } if job == of => Some(parallelism),
+            _ => None,
+        };
+        self.entries.iter().filter_map(given).collect()
+    }
+}
+
 impl Entry {
     /// What it does at a time, without waiting: what struck, struck so.
     pub fn at_time(&self, struck: Struck) -> Entry {

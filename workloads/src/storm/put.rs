@@ -2,7 +2,7 @@
 
 use super::blow::{Blow, Direction, Goal, Place, ShareBlow, Storage, StoreBlow, VolumeBlow};
 use super::lookout::{Lookout, Strikes, Waiting};
-use super::member::Member;
+use super::member::{Member, Role};
 use super::{Operations, Storm};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -127,6 +127,9 @@ pub(crate) struct Permanent {
     pub(crate) mend: Vec<Action>,
 }
 
+/// The order to a job manager that takes others back.
+const AS_AT_THE_BEGINNING: u64 = 0;
+
 /// Puts what is never healed on the plan.
 fn put_for_good(what: &Blow, world: &mut World, core: &mut Core<Event>, targets: &Targets, start: Nanos) -> Permanent {
     let buried = |nodes: Vec<NodeId>| (nodes.clone(), nodes.into_iter().map(Action::DigOut).collect());
@@ -192,6 +195,11 @@ pub(super) fn put(what: &Blow, world: &mut World, core: &mut Core<Event>, target
             plan(start, targets.errand(Errand::Retain { topic, time, bytes }));
             return plan(end, targets.errand(Errand::Retain { topic, time: None, bytes: None }));
         }
+        Blow::Rescale { job, parallelism } => {
+            let job_manager = targets.at(Role::JobManager.nth(*job as usize)).node;
+            plan(start, Action::Signal(job_manager, Signal::Order(u64::from(*parallelism))));
+            return plan(end, Action::Signal(job_manager, Signal::Order(AS_AT_THE_BEGINNING)));
+        }
         Blow::ResetOffsets { group, to } => {
             for node in &targets.groups[*group as usize] {
                 plan(start, Action::Signal(*node, Signal::Terminate));
@@ -243,7 +251,8 @@ impl Blow {
             | Blow::Clock { .. }
             | Blow::MovePartition { .. }
             | Blow::Retain { .. }
-            | Blow::ResetOffsets { .. } => unreachable!("{self:?} is no fault of a device"),
+            | Blow::ResetOffsets { .. }
+            | Blow::Rescale { .. } => unreachable!("{self:?} is no fault of a device"),
         }
     }
 }

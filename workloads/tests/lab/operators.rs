@@ -130,6 +130,25 @@ fn a_group_goes_back_while_it_is_empty_alone_and_a_job_does_not_care() {
 }
 
 #[test]
+fn a_job_has_fewer_subtasks_for_a_while_and_more_and_counts_nothing_twice() {
+    let backfill = scenario("backfill@s3-wal");
+    let rescaled = |entries: &[String]| {
+        let report = run(backfill, &case(backfill, &[], entries));
+        count(&report, "flink: a job is rescaled")
+    };
+    let to = |during, parallelism: u32| {
+        entry(during, &format!(r#"{{"rescale": {{"job": 0, "parallelism": {parallelism}}}}}"#))
+    };
+    assert_eq!(rescaled(&[]), 0);
+    assert_eq!(rescaled(&[to(["12 s", "20 s"], 1)]), 2, "there and back");
+    assert_eq!(rescaled(&[to(["12 s", "14 s"], 1), to(["16 s", "22 s"], 3)]), 4);
+    assert_eq!(rescaled(&[to(["12 s", "22 s"], 2)]), 0, "it has as many");
+    // A job manager that starts again has forgotten it, and has nothing to take back.
+    let dies = entry(["15 s", "17 s"], r#"{"kill": "job-manager 0"}"#);
+    assert_eq!(rescaled(&[to(["12 s", "22 s"], 3), dies]), 1);
+}
+
+#[test]
 fn what_no_operator_would_do_is_refused() {
     let rebalance = scenario("rebalance@s3-wal");
     for (what, said) in [
@@ -139,6 +158,9 @@ fn what_no_operator_would_do_is_refused() {
         (r#"{"retain": {"topic": 1, "time": "90000 s", "bytes": null}}"#, "at most a day"),
         (r#"{"reset-offsets": {"group": 4, "to": "earliest"}}"#, "there is no group 4: there is 0 to 3"),
         (r#"{"reset-offsets": {"group": 1, "to": {"back": 0}}}"#, "back by 0 is where it is"),
+        (r#"{"rescale": {"job": 1, "parallelism": 1}}"#, "there is job 0 alone"),
+        (r#"{"rescale": {"job": 0, "parallelism": 0}}"#, "slots: 1 to"),
+        (r#"{"rescale": {"job": 0, "parallelism": 9}}"#, "slots: 1 to"),
     ] {
         let misfit = rebalance.check(&case(rebalance, &[], &[entry(["12 s", "16 s"], what)])).expect_err(what);
         assert!(misfit.to_string().contains(said), "{said}: {misfit}");

@@ -126,11 +126,13 @@ pub enum Family {
     RetentionChange,
     /// Operators set the committed offsets of groups back.
     OffsetReset,
+    /// Operators give jobs another parallelism, and that of their beginning again.
+    Rescale,
 }
 
 impl Family {
     /// All of them, with their names in scenarios.
-    pub const ALL: [(&'static str, Family); 44] = [
+    pub const ALL: [(&'static str, Family); 45] = [
         ("broker-crash", Family::BrokerCrash),
         ("broker-pause", Family::BrokerPause),
         ("broker-slow", Family::BrokerSlow),
@@ -175,6 +177,7 @@ impl Family {
         ("quorum-cut", Family::QuorumCut),
         ("retention-change", Family::RetentionChange),
         ("offset-reset", Family::OffsetReset),
+        ("rescale", Family::Rescale),
     ];
 
     /// Its name in scenarios.
