@@ -109,7 +109,7 @@ mod tests {
         let others = SITUATIONS.len() - of_operators.count();
         assert_eq!(count("broker-failover", PlatformKind::S3Wal), others);
         assert_eq!(count("broker-failover", PlatformKind::EbsWal), others - 2);
-        assert_eq!(count("backfill", PlatformKind::S3Wal), 1);
+        assert_eq!(count("backfill", PlatformKind::S3Wal), 2);
         assert_eq!(count("steady", PlatformKind::S3Wal), 0);
     }
 }

@@ -140,12 +140,13 @@ fn a_job_has_fewer_subtasks_for_a_while_and_more_and_counts_nothing_twice() {
         entry(during, &format!(r#"{{"rescale": {{"job": 0, "parallelism": {parallelism}}}}}"#))
     };
     assert_eq!(rescaled(&[]), 0);
-    assert_eq!(rescaled(&[to(["12 s", "20 s"], 1)]), 2, "there and back");
-    assert_eq!(rescaled(&[to(["12 s", "14 s"], 1), to(["16 s", "22 s"], 3)]), 4);
-    assert_eq!(rescaled(&[to(["12 s", "22 s"], 2)]), 0, "it has as many");
+    assert_eq!(rescaled(&[to(["26 s", "34 s"], 1)]), 2, "there and back");
+    assert_eq!(rescaled(&[to(["26 s", "28 s"], 1), to(["30 s", "38 s"], 3)]), 4);
+    assert_eq!(rescaled(&[to(["26 s", "36 s"], 2)]), 0, "it has as many");
+    assert_eq!(rescaled(&[to(["8 s", "34 s"], 1)]), 1, "it begins with one");
     // A job manager that starts again has forgotten it, and has nothing to take back.
-    let dies = entry(["15 s", "17 s"], r#"{"kill": "job-manager 0"}"#);
-    assert_eq!(rescaled(&[to(["12 s", "22 s"], 3), dies]), 1);
+    let dies = entry(["29 s", "31 s"], r#"{"kill": "job-manager 0"}"#);
+    assert_eq!(rescaled(&[to(["26 s", "38 s"], 3), dies]), 1);
 }
 
 #[test]
