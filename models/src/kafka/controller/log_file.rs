@@ -342,6 +342,23 @@ fn sound_frame(bytes: &[u8], before: u32) -> Option<(&[u8], u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kafka::ids::TopicId;
+    use crate::kafka::metadata::{MetadataRecord, TopicSetting};
+
+    #[test]
+    fn settings_of_topics_are_in_a_snapshot_and_a_cluster_without_any_has_the_form_it_always_had() {
+        let (topic, setting) = (TopicId(3), TopicSetting::RetentionMs);
+        let mut image = ClusterImage::default();
+        let plain = Snapshot { end: LogEnd::default(), image: Arc::new(image.clone()) };
+        let as_ever = postcard::to_stdvec(&(plain.end, &*plain.image)).expect("it has a form");
+        assert_eq!(encode_snapshot(&plain), as_ever);
+        assert_eq!(decode_snapshot(&as_ever).expect("it is sound").image, plain.image);
+        image.apply_record(MetadataOffset(0), &MetadataRecord::TopicConfig { topic, setting, value: Some(5_000) });
+        let snapshot = Snapshot { image: Arc::new(image), ..plain };
+        let read = decode_snapshot(&encode_snapshot(&snapshot)).expect("it is sound");
+        assert_eq!(read.image.topic_configs.get(topic, setting), Some(5_000));
+        assert_eq!(read.image, snapshot.image);
+    }
 
     #[test]
     fn a_frame_is_sound_only_behind_its_own_predecessor() {
