@@ -215,10 +215,10 @@ fn judge_row(
     if shown.is_empty() && start == next {
         return Ok(next);
     }
-    // A job that began anew without a checkpoint, behind what retention had deleted meanwhile, and has read nothing yet: the
-    // row is an earlier execution's.
+    // A job that began anew without a checkpoint, where the log begins by now, and has read nothing yet: the row is an earlier
+    // execution's. That one may even have begun later: where a deposed leader let its log begin.
     let begins = shown.ranges.first().map_or(start, |(from, _)| *from);
-    if start == next && begins < start && input.starts.contains(&begins) {
+    if start == next && begins != start && input.starts.contains(&begins) {
         return judge_row((tp, input), (groups, keys), (begins, begins), table).map(|shown| shown.max(next));
     }
     let end = shown.end();

@@ -14,7 +14,8 @@ struct Log {
     held: BTreeMap<(StreamId, u64), (u64, WalOffset)>,
     recovered: BTreeSet<(StreamId, u64)>,
     owner: BrokerEpoch,
-    has_ended: bool,
+    /// The newest owner that has recovered all of it.
+    ended: Option<BrokerEpoch>,
 }
 
 /// See the [module](self).
@@ -34,8 +35,9 @@ impl Invariant for DurableIsRecovered {
         match probe {
             Probe::WalDurable { wal, epoch, at, range } => {
                 let log = self.logs.entry(*wal).or_default();
-                // What is acknowledged late, after its recovery, is in the later owner's hands already.
-                if !(log.has_ended && *epoch < log.owner) {
+                // What is acknowledged late, after its recovery, is in the later owner's hands already, whoever has claimed
+                // the log since.
+                if log.ended.is_none_or(|ended| *epoch >= ended) {
                     log.held.insert(key(range), (range.end, *at));
                 }
                 Ok(false)
@@ -53,7 +55,7 @@ impl Invariant for DurableIsRecovered {
                 // An earlier claim may be heard of late, and its owner recover beside a later one, who decides.
                 if *epoch >= log.owner {
                     log.recovered.clear();
-                    (log.owner, log.has_ended) = (*epoch, false);
+                    log.owner = *epoch;
                 }
                 Ok(false)
             }
@@ -69,7 +71,7 @@ impl Invariant for DurableIsRecovered {
                 if *epoch != log.owner {
                     return Ok(false);
                 }
-                log.has_ended = true;
+                log.ended = Some(*epoch);
                 match log.held.iter().find(|(record, _)| !log.recovered.contains(record)) {
                     Some(((stream, start), (end, at))) => {
                         let why = format!(

@@ -19,6 +19,8 @@ struct Log {
     has_ended: bool,
     /// Acknowledged late, while the owner was still recovering.
     owed: BTreeSet<(StreamId, u64)>,
+    /// What earlier owners had recovered, each all of the log: it is in their hands, and they may have emptied the log.
+    handed_on: BTreeSet<(StreamId, u64)>,
 }
 
 /// See the [module](self).
@@ -49,7 +51,11 @@ impl Invariant for FencedIsSilent {
                 // A claim may be heard of late, when a later one has followed it already: what counts is what is
                 // acknowledged under it.
                 if *epoch >= log.owner {
-                    *log = Log { owner: *epoch, ..Log::default() };
+                    let Log { mut recovered, has_ended, mut handed_on, .. } = std::mem::take(log);
+                    if has_ended {
+                        handed_on.append(&mut recovered);
+                    }
+                    *log = Log { owner: *epoch, handed_on, ..Log::default() };
                 }
                 Ok(false)
             }
@@ -73,7 +79,7 @@ impl Invariant for FencedIsSilent {
             }
             Probe::WalDurable { wal, epoch, range, .. } => {
                 let log = self.logs.entry(*wal).or_default();
-                if *epoch >= log.owner {
+                if *epoch >= log.owner || log.handed_on.contains(&key(range)) {
                     return Ok(true);
                 }
                 if log.has_ended && !log.recovered.contains(&key(range)) {

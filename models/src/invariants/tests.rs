@@ -163,7 +163,18 @@ fn each_invariant_is_broken_by_what_it_is_about() {
 fn what_is_right_breaks_nothing() {
     let r = range(1, 0, 5);
     let elected = |id, epoch| Probe::ControllerElected { controller: ControllerId(id), epoch: ControllerEpoch(epoch) };
-    let fine: [&[Probe]; 19] = [
+    let fine: [&[Probe]; 20] = [
+        // Acknowledged late, when a rescuer had recovered and emptied the log, and the next one had claimed it.
+        &[
+            acquired(2),
+            recovered(2, 10, r),
+            recovery_ended(2),
+            committed(r),
+            reset(),
+            acquired(3),
+            durable(1, 10, r),
+            recovery_ended(3),
+        ],
         // A task that was cut off looks for what was discarded since.
         &[checkpoint_completed(7), checkpoint_completed(8), state_missing(7)],
         // A claim that is heard of late, beside a later one.
