@@ -1,6 +1,7 @@
 //! `wavetank explain` as a user runs it.
 
 use std::process::{Command, Output};
+use wavetank_workloads::spec::scenario::builtin;
 
 fn wavetank(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_wavetank")).args(args).output().expect("the binary is built with its tests")
@@ -37,21 +38,9 @@ impl Drop for Scrap {
     }
 }
 
-const NAMES: [&str; 9] = [
-    "steady",
-    "broker-failover",
-    "az-outage",
-    "rebalance",
-    "backfill",
-    "s3-brownout",
-    "rolling-restart",
-    "noisy-neighbour",
-    "late-writes",
-];
-
 #[test]
 fn every_built_in_scenario_is_explained_within_eighty_columns() {
-    for name in NAMES {
+    for (name, _) in builtin::ALL {
         let text = explained(name);
         for line in text.lines() {
             assert!(line.chars().count() <= 80, "{name}: {line}");

@@ -296,6 +296,8 @@ impl JobManager {
         if parallelism == self.parallelism {
             return;
         }
+        let is_prepared = parallelism == self.spec.parallelism || self.spec.rescaled_to.contains(&parallelism);
+        assert!(is_prepared, "state is not cut for a parallelism of {parallelism}");
         self.parallelism = parallelism;
         if matches!(self.phase, Phase::Deploying { .. } | Phase::Running) {
             cx.mark("flink: a job is rescaled");

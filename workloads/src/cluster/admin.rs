@@ -186,33 +186,35 @@ impl Admin {
 
     fn heed(&mut self, cx: &mut Cx<'_>) {
         while let Some((_, reply)) = self.rpc.poll() {
-            let is_over = match self.tasks.front_mut() {
-                Some(Task::Reset(reset)) => match reset.heard(reply, &self.spec.directory) {
-                    Heard::Goes => Some(false),
-                    Heard::Set => {
-                        cx.mark(RESET);
-                        Some(true)
-                    }
-                    heard => {
-                        if heard == Heard::IsInUse {
-                            cx.mark(IN_USE);
-                        }
-                        reset.begin_anew();
-                        None
-                    }
-                },
-                Some(_) | None => self.controller_said(cx, reply).then_some(true),
+            let heard = if let Some(Task::Reset(reset)) = self.tasks.front_mut() {
+                reset.heard(reply, &self.spec.directory)
+            } else if self.controller_said(cx, reply) {
+                Heard::Done
+            } else {
+                Heard::Fails
             };
-            match is_over {
-                None => drop(TIMER.set_timer(cx, AGAIN, 0)),
-                Some(is_over) => {
-                    if is_over {
-                        self.tasks.pop_front();
+            match heard {
+                Heard::Goes => self.ask(cx),
+                Heard::Done => {
+                    if let Some(Task::Reset(_)) = self.tasks.pop_front() {
+                        cx.mark(RESET);
                     }
                     self.ask(cx);
                 }
+                Heard::IsInUse => {
+                    cx.mark(IN_USE);
+                    self.try_again(cx);
+                }
+                Heard::Fails => self.try_again(cx),
             }
         }
+    }
+
+    fn try_again(&mut self, cx: &mut Cx<'_>) {
+        if let Some(Task::Reset(reset)) = self.tasks.front_mut() {
+            reset.begin_anew();
+        }
+        TIMER.set_timer(cx, AGAIN, 0);
     }
 
     /// Whether it has done what it was asked.

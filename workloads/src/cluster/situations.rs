@@ -71,6 +71,7 @@ pub const SITUATIONS: &[Situation] = &[
         storms: &[(Family::OffsetReset, Intensity::Some)],
         seeds: 300,
     },
+    // 23 of `rebalance`, 26 of `backfill`.
     Situation {
         mark: "flink: a job is rescaled",
         platforms: ALL,

@@ -1,8 +1,7 @@
 //! Why a cluster stands still: a cause that the plan made permanent, or a bug.
 //!
-//! A run has four phases: the calm before the storm, the **storm**, the **heal** (everything that the plan mends is mended when
-//! the load ends), and the time to become **quiet**: all that was acknowledged is read, nobody has anything on its way, jobs have
-//! worked off all of it. A cluster that has not become quiet in time stands still.
+//! The last [phase](crate::lab::Phase) of a run is the time to become **quiet**: all that was acknowledged is read, nobody has
+//! anything on its way, jobs have worked off all of it. A cluster that has not become quiet in time stands still.
 //!
 //! What the plan never mends ([`Entry::permanent`](crate::storm::Entry)) may be the cause. That is not guessed but tried: one after the other is mended, each
 //! time with as long to become quiet as before. If that helps, what was mended is the cause, and the run is not wrong. If

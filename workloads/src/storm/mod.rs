@@ -108,17 +108,6 @@ pub struct Entry {
     pub what: Blow,
 }
 
-impl Storm {
-    /// The parallelisms that a job is given in it.
-    pub(crate) fn parallelisms_of(&self, of: u32) -> Vec<u32> {
-        let given = |entry: &Entry| match entry.what {
-            Blow::Rescale { job, parallelism } if job == of => Some(parallelism),
-            _ => None,
-        };
-        self.entries.iter().filter_map(given).collect()
-    }
-}
-
 impl Entry {
     /// What it does at a time, without waiting: what struck, struck so.
     pub fn at_time(&self, struck: Struck) -> Entry {
@@ -170,6 +159,15 @@ impl Entry {
 }
 
 impl Storm {
+    /// The parallelisms that a job is given in it.
+    pub(crate) fn parallelisms_of(&self, of: u32) -> Vec<u32> {
+        let given = |entry: &Entry| match entry.what {
+            Blow::Rescale { job, parallelism } if job == of => Some(parallelism),
+            _ => None,
+        };
+        self.entries.iter().filter_map(given).collect()
+    }
+
     /// Whether it has a topic keep less than the run's settings say.
     pub(crate) fn deletes(&self) -> bool {
         self.entries.iter().any(|entry| matches!(entry.what, Blow::Retain { .. }))

@@ -1,28 +1,14 @@
 //! What boats are told is checked as a history: silent where all is well, loud where a pier loses or doubles records.
 
+use crate::common::Shared;
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::sync::{Arc, Mutex};
 use wavetank_models::world::HISTORY;
 use wavetank_traces::check::{Options, Verdict, check};
 use wavetank_traces::history::{Kind, reader};
 use wavetank_workloads::harbour::Mutant;
 use wavetank_workloads::lab::{self, RunReport};
 use wavetank_workloads::scenario::{Listeners, RunOptions, Scenario};
-
-/// A file that all can see.
-#[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Shared {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 fn run(seed: u64, options: RunOptions, file: Option<&Shared>) -> RunReport {
     let history = file.map(|file| Box::new(file.clone()) as Box<dyn Write + Send>);

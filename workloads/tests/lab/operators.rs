@@ -1,27 +1,13 @@
 //! What operators do in a storm: it is done, it is taken back, and nobody calls it loss.
 
+use crate::common::Shared;
 use std::io::Write;
-use std::sync::{Arc, Mutex};
 use wavetank_traces::history::reader;
 use wavetank_workloads::case::Case;
 use wavetank_workloads::lab::{self, RunReport};
 use wavetank_workloads::scenario::{Listeners, RunOptions, Scenario};
 
 const SEED: u64 = 3;
-
-/// A file that all can see.
-#[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Shared {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 fn scenario(name: &str) -> Scenario {
     Scenario::by_name(name).expect("it is built in")

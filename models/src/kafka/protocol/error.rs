@@ -105,6 +105,7 @@ pub enum ErrorCode {
     /// AutoMQ: an object that a compaction replaces is not there any more.
     #[error("COMPACTED_OBJECTS_NOT_FOUND")]
     CompactedObjectsNotFound,
+    /// A setting that a topic cannot have.
     #[error("INVALID_CONFIG")]
     InvalidConfig,
 }

@@ -33,12 +33,11 @@ pub(super) struct Order {
 /// How far it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Known {
-    /// Who is asked where logs begin, and of which.
-    leaders: VecDeque<(NodeId, Vec<TopicIdPartition>)>,
+    /// Who is still to be asked where logs begin, and of which.
+    leaders: Option<VecDeque<(NodeId, Vec<TopicIdPartition>)>>,
     coordinator: Option<NodeId>,
     committed: Option<CommittedOffsets>,
     starts: BTreeMap<TopicIdPartition, u64>,
-    has_leaders: bool,
 }
 
 /// See the [module](self).
@@ -62,8 +61,8 @@ pub(super) enum Next {
 pub(super) enum Heard {
     /// There is a next step.
     Goes,
-    /// The offsets are set.
-    Set,
+    /// It is done.
+    Done,
     /// The group has members.
     IsInUse,
     /// Something went wrong.
@@ -87,9 +86,9 @@ impl Reset {
     pub(super) fn next(&self, cx: &mut Cx<'_>, directory: &Directory) -> Next {
         let group = self.order.group;
         let anybody = |cx: &mut Cx<'_>| *cx.random().pick(&directory.nodes().collect::<Vec<_>>());
-        if !self.known.has_leaders {
+        let Some(leaders) = &self.known.leaders else {
             return Next::Ask(anybody(cx), Request::Metadata(MetadataRequest));
-        }
+        };
         let Some(coordinator) = self.known.coordinator else {
             return Next::Ask(anybody(cx), Request::FindCoordinator(FindCoordinatorRequest { group }));
         };
@@ -97,7 +96,7 @@ impl Reset {
             let partitions = self.order.partitions.clone();
             return Next::Ask(coordinator, Request::OffsetFetch(OffsetFetchRequest { group, partitions }));
         }
-        if let Some((leader, of)) = self.known.leaders.front() {
+        if let Some((leader, of)) = leaders.front() {
             let partitions = of.iter().map(|tp| (*tp, OffsetSpec::Earliest)).collect();
             let request = ListOffsetsRequest { isolation: IsolationLevel::default(), partitions };
             return Next::Ask(*leader, Request::ListOffsets(request));
@@ -136,7 +135,7 @@ impl Reset {
                     let Some(leader) = leader else { return Heard::Fails };
                     by_leader.entry(leader).or_default().push(*tp);
                 }
-                (self.known.leaders, self.known.has_leaders) = (by_leader.into_iter().collect(), true);
+                self.known.leaders = Some(by_leader.into_iter().collect());
                 Heard::Goes
             }
             Response::FindCoordinator(found) => {
@@ -148,7 +147,7 @@ impl Reset {
                 if self.known.committed.is_some() { Heard::Goes } else { Heard::Fails }
             }
             Response::ListOffsets(listed) => {
-                self.known.leaders.pop_front();
+                self.known.leaders.as_mut().and_then(VecDeque::pop_front);
                 for (tp, start) in listed.partitions {
                     let Ok(start) = start else { return Heard::Fails };
                     self.known.starts.insert(tp, start);
@@ -158,7 +157,7 @@ impl Reset {
             Response::OffsetCommit(done) => {
                 let errors: Vec<ErrorCode> = done.partitions.iter().filter_map(|(_, error)| *error).collect();
                 match errors.first() {
-                    None => Heard::Set,
+                    None => Heard::Done,
                     Some(ErrorCode::UnknownMemberId) => Heard::IsInUse,
                     Some(_) => Heard::Fails,
                 }
