@@ -48,7 +48,7 @@ pub fn summary(scenario: Scenario, report: &RunReport) -> String {
         let _ = writeln!(out, "  drawn          {line}");
     }
     out += &marks(report.marks.iter());
-    for line in &report.standstills {
+    for line in &report.beyond {
         let _ = writeln!(out, "  {line}");
     }
     match report.findings.is_empty() {

@@ -197,6 +197,11 @@ pub enum Probe {
         /// Up to there, included.
         upto: WalOffset,
     },
+    /// What a log is kept on has lost everything: what is in no object yet is gone.
+    WalLost {
+        /// Whose log.
+        wal: BrokerId,
+    },
     /// The log's user said that it needs nothing in it any more (after recovery).
     WalReset {
         /// Whose log.
@@ -437,6 +442,7 @@ impl Probe {
             | Probe::WalRecovered { .. }
             | Probe::WalRecoveryEnded { .. }
             | Probe::WalTrimmed { .. }
+            | Probe::WalLost { .. }
             | Probe::WalReset { .. } => Subject::Wal,
             Probe::LeaderReady { .. }
             | Probe::LeaderResigned { .. }

@@ -84,6 +84,7 @@ impl Case {
             let (start, end) = (seconds(entry.start), seconds(entry.end));
             match entry.aim {
                 Some(aim) => format!("from {start} s on, until {end} s: {aim}: {}", entry.happening()),
+                None if entry.permanent => format!("from {start} s on, for good: {}", entry.what),
                 None => format!("{start} s to {end} s: {}", entry.what),
             }
         };

@@ -67,8 +67,9 @@ pub struct RunReport {
     pub history: HistoryReport,
     /// Operations that met something beyond the ordinary, and what: the list that replays it.
     pub met: Vec<(Operation, Fate)>,
-    /// Where it stood still for something that its plan never mends: what that was, and who waited for whom, a line each.
-    pub standstills: Vec<String>,
+    /// Where it stood still for something that its plan never mends: what that was, and who waited for whom; and which promise
+    /// ended, and what was lost. A line each.
+    pub beyond: Vec<String>,
     /// Faults that waited for a step, and whose step came.
     pub struck: Vec<Struck>,
     /// The last events, one line each, oldest first; only kept when something is wrong.

@@ -93,6 +93,8 @@ pub enum ExpressFault {
     },
     /// Its AZ is down: requests hang and are not applied, what was under way is not applied, the content is safe.
     AzDown,
+    /// Its content is lost, as when its AZ is: requests hang and are not applied. The heal makes its buckets again, empty.
+    Lost,
     /// Callers of one AZ cannot reach it: what they had sent is applied, its answer is lost.
     Unreachable {
         /// Whose.
@@ -270,7 +272,7 @@ impl ExpressStore {
                     strain.slower(*latency_percent);
                     strain.error_ppm = strain.error_ppm.saturating_add(*error_ppm).min(1_000_000);
                 }
-                ExpressFault::AzDown | ExpressFault::Unreachable { .. } => {}
+                ExpressFault::AzDown | ExpressFault::Lost | ExpressFault::Unreachable { .. } => {}
             }
         }
         strain
@@ -342,7 +344,10 @@ impl ExpressStore {
     ///
     /// # Panics
     /// When the id is in use.
-    pub fn inject(&mut self, _now: Nanos, id: FaultId, fault: ExpressFault, _out: &mut Vec<ObjectOutput>) {
+    pub fn inject(&mut self, now: Nanos, id: FaultId, fault: ExpressFault, _out: &mut Vec<ObjectOutput>) {
+        if fault == ExpressFault::Lost {
+            self.destroy(now);
+        }
         let old = self.faults.insert(id, fault);
         assert!(old.is_none(), "{id} is already injected");
         self.engine.weather = self.weather();
@@ -358,7 +363,7 @@ impl ExpressStore {
         let mut weather = Weather { down: self.lost, cut: 0 };
         for fault in self.faults.values() {
             match fault {
-                ExpressFault::AzDown => weather.down = true,
+                ExpressFault::AzDown | ExpressFault::Lost => weather.down = true,
                 ExpressFault::Unreachable { from_az } => weather.cut |= az_bit(*from_az),
                 ExpressFault::Brownout { .. } => {}
             }
@@ -369,14 +374,16 @@ impl ExpressStore {
     /// The AZ is gone for good, and with it all content. Nothing heals this: requests hang for ever after.
     pub fn az_lost(&mut self, now: Nanos) {
         self.lost = true;
-        for bucket in &mut self.engine.buckets {
-            bucket.destroy(now);
-        }
+        self.destroy(now);
         self.engine.weather = self.weather();
         assert!(self.engine.weather.down, "a lost AZ that answers");
     }
 
-    /// Whether the content is lost.
+    fn destroy(&mut self, now: Nanos) {
+        self.engine.buckets.iter_mut().for_each(|bucket| bucket.destroy(now));
+    }
+
+    /// Whether the content is lost for good.
     pub fn is_lost(&self) -> bool {
         self.lost
     }
@@ -567,6 +574,20 @@ mod tests {
         assert_eq!(bench.ok(get("k")), Err(ObjectError::TimedOut));
         bench.from_az = 1;
         assert_eq!(bench.content("k"), Some(body(1)));
+    }
+
+    #[test]
+    fn when_it_is_lost_its_buckets_are_empty_afterwards() {
+        let mut bench = express();
+        bench.written(put("k", 1));
+        let under_way = bench.send(put("l", 2), ObjectFate::OK);
+        bench.device.inject(bench.now, FaultId(1), ExpressFault::Lost, &mut Vec::new());
+        assert_eq!(bench.ok(get("k")), Err(ObjectError::TimedOut));
+        assert_eq!(bench.answers[&under_way].1, Err(ObjectError::TimedOut));
+        bench.device.heal(bench.now, FaultId(1), &mut Vec::new());
+        assert!(!bench.device.is_lost() && bench.device.peek_keys(BucketId(0)).next().is_none());
+        bench.written(put("k", 3));
+        assert_eq!(bench.content("k"), Some(body(3)));
     }
 
     #[test]

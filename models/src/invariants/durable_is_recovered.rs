@@ -16,6 +16,8 @@ struct Log {
     owner: BrokerEpoch,
     /// The newest owner that has recovered all of it.
     ended: Option<BrokerEpoch>,
+    /// What it is kept on has lost everything, and nobody has opened it since: what it held it cannot give any more.
+    is_lost: bool,
 }
 
 /// See the [module](self).
@@ -37,13 +39,19 @@ impl Invariant for DurableIsRecovered {
                 let log = self.logs.entry(*wal).or_default();
                 // What is acknowledged late, after its recovery, is in the later owner's hands already, whoever has claimed
                 // the log since.
-                if log.ended.is_none_or(|ended| *epoch >= ended) {
+                if log.ended.is_none_or(|ended| *epoch >= ended) && !log.is_lost {
                     log.held.insert(key(range), (range.end, *at));
                 }
                 Ok(false)
             }
             Probe::WalTrimmed { wal, upto, .. } => {
                 self.logs.entry(*wal).or_default().held.retain(|_, (_, at)| *at > *upto);
+                Ok(false)
+            }
+            Probe::WalLost { wal } => {
+                let log = self.logs.entry(*wal).or_default();
+                log.held.clear();
+                log.is_lost = true;
                 Ok(false)
             }
             Probe::WalReset { wal, .. } => {
@@ -72,6 +80,7 @@ impl Invariant for DurableIsRecovered {
                     return Ok(false);
                 }
                 log.ended = Some(*epoch);
+                log.is_lost = false;
                 match log.held.iter().find(|(record, _)| !log.recovered.contains(record)) {
                     Some(((stream, start), (end, at))) => {
                         let why = format!(

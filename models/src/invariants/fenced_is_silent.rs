@@ -19,6 +19,8 @@ struct Log {
     has_ended: bool,
     /// Acknowledged late, while the owner was still recovering.
     owed: BTreeSet<(StreamId, u64)>,
+    /// What it is kept on has lost everything: what owners of before say durable late was so, and nobody can find it.
+    is_lost: bool,
     /// What earlier owners had recovered, each all of the log: it is in their hands, and they may have emptied the log.
     handed_on: BTreeSet<(StreamId, u64)>,
 }
@@ -51,12 +53,18 @@ impl Invariant for FencedIsSilent {
                 // A claim may be heard of late, when a later one has followed it already: what counts is what is
                 // acknowledged under it.
                 if *epoch >= log.owner {
-                    let Log { mut recovered, has_ended, mut handed_on, .. } = std::mem::take(log);
+                    let Log { mut recovered, has_ended, mut handed_on, is_lost, .. } = std::mem::take(log);
                     if has_ended {
                         handed_on.append(&mut recovered);
                     }
-                    *log = Log { owner: *epoch, handed_on, ..Log::default() };
+                    *log = Log { owner: *epoch, handed_on, is_lost, ..Log::default() };
                 }
+                Ok(false)
+            }
+            Probe::WalLost { wal } => {
+                let log = self.logs.entry(*wal).or_default();
+                log.is_lost = true;
+                log.owed.clear();
                 Ok(false)
             }
             Probe::WalRecovered { wal, epoch, range, .. } => {
@@ -79,7 +87,7 @@ impl Invariant for FencedIsSilent {
             }
             Probe::WalDurable { wal, epoch, range, .. } => {
                 let log = self.logs.entry(*wal).or_default();
-                if *epoch >= log.owner || log.handed_on.contains(&key(range)) {
+                if *epoch >= log.owner || log.is_lost || log.handed_on.contains(&key(range)) {
                     return Ok(true);
                 }
                 if log.has_ended && !log.recovered.contains(&key(range)) {

@@ -101,6 +101,23 @@ fn deleted(object: u64) -> Probe {
 }
 
 #[test]
+fn a_log_that_was_lost_owes_nothing_and_the_next_one_does() {
+    let (lost, r, next) = (Probe::WalLost { wal: WAL }, range(1, 0, 5), range(1, 5, 9));
+    let before = [acquired(1), durable(1, 3, r), committed(r), trimmed(3), durable(1, 4, next)];
+    let reopened = [acquired(2), recovery_ended(2)];
+    assert_eq!(broken_by(&[&before[..], &reopened].concat()), Some("durable-is-recovered"));
+    let lost = [&before[..], &[lost], &reopened].concat();
+    assert_eq!(broken_by(&lost), None);
+    // What an owner of before says late was so; the log that is there now begins anew.
+    let late = [&lost[..], &[durable(1, 5, range(1, 9, 11))]].concat();
+    assert_eq!(broken_by(&late), None);
+    let anew = [&lost[..], &[durable(2, 1, range(1, 5, 7)), acquired(3), recovered(3, 1, range(1, 5, 7))]].concat();
+    assert_eq!(broken_by(&anew), None);
+    let kept = [&lost[..], &[durable(2, 1, range(1, 5, 7)), acquired(3), recovery_ended(3)]].concat();
+    assert_eq!(broken_by(&kept), Some("durable-is-recovered"));
+}
+
+#[test]
 fn each_invariant_is_broken_by_what_it_is_about() {
     let r = range(1, 0, 5);
     let cases: [(&str, &[Probe]); 25] = [

@@ -55,6 +55,7 @@ impl Invariant for TrimmedIsCommitted {
             Probe::WalDurable { wal, epoch, at, range } => {
                 self.held.entry(*wal).or_default().insert(*at, (*epoch, *range));
             }
+            Probe::WalLost { wal } => drop(self.held.remove(wal)),
             Probe::WalTrimmed { wal, epoch, upto } => return self.drop_upto(*wal, *epoch, *upto),
             Probe::WalReset { wal, epoch } => return self.drop_upto(*wal, *epoch, WalOffset(u64::MAX)),
             _ => {}

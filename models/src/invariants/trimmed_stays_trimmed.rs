@@ -55,6 +55,11 @@ impl Invariant for TrimmedStaysTrimmed {
                 self.logs.entry(*wal).or_default().trim(WalOffset(u64::MAX));
                 Ok(false)
             }
+            // Its offsets begin anew.
+            Probe::WalLost { wal } => {
+                self.logs.remove(wal);
+                Ok(false)
+            }
             Probe::WalRecovered { wal, epoch, at, range } => {
                 let log = self.logs.entry(*wal).or_default();
                 let is_trimmed = log.trimmed.get(&range.stream).is_some_and(|end| range.end <= *end);

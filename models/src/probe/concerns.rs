@@ -35,6 +35,7 @@ impl Probe {
             Probe::WalAcquired { wal, .. }
             | Probe::WalRecoveryEnded { wal, .. }
             | Probe::WalTrimmed { wal, .. }
+            | Probe::WalLost { wal }
             | Probe::WalReset { wal, .. } => vec![Concern::Wal(wal.0)],
             Probe::LeaderReady { tp, broker: who, .. }
             | Probe::LogStart { tp, broker: who, .. }

@@ -78,6 +78,10 @@ pub enum Action {
     PowerLoss(HostId, Survival),
     /// The instance is gone for good: local disks too.
     InstanceLost(HostId, Survival),
+    /// An operator takes a volume from every host that has it.
+    PullVolume(VolumeId, Survival),
+    /// Whoever keeps account is told this, as if that process had said so.
+    Tell(NodeId, Probe),
     /// A zone is gone for good: its instances with their local disks, its express stores' content. Its zonal volumes
     /// are out of reach until the fault of that id is healed, which stands for a restore by the provider.
     AzLost(FaultId, AzId),
@@ -166,6 +170,10 @@ impl World {
             Action::Resume(node) => self.resume(core, *node),
             Action::PowerLoss(host, survival) => self.power_loss(core, *host, *survival),
             Action::InstanceLost(host, survival) => self.instance_lost(core, *host, *survival),
+            Action::PullVolume(volume, survival) => {
+                self.with_volume(core, *volume, |device, now, out| device.pull(now, *survival, out));
+            }
+            Action::Tell(node, probe) => self.heed_probe(core, core.incarnation(*node), probe),
             Action::AzLost(id, az) => self.az_lost(core, *id, *az),
             Action::JumpClock(node, by) => core.jump_clock(*node, *by),
             Action::DriftClock(node, drift) => core.set_clock_drift(*node, *drift),

@@ -122,7 +122,7 @@ impl World {
         }
     }
 
-    fn heed_probe(&mut self, core: &mut Core<Event>, me: Incarnation, probe: &Probe) {
+    pub(super) fn heed_probe(&mut self, core: &mut Core<Event>, me: Incarnation, probe: &Probe) {
         tracing::debug!(by = core.node_name(me.node), ?probe, "probe");
         self.audience.hear(core.now(), &Happening::Said { by: me, probe });
         let Some(sink) = &mut self.probes else { return };

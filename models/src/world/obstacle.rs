@@ -31,6 +31,8 @@ pub enum Obstacle {
     Full,
     /// The device fails what it is asked.
     Failing,
+    /// The device is lost.
+    Lost,
 }
 
 impl fmt::Display for Obstacle {
@@ -45,6 +47,7 @@ impl fmt::Display for Obstacle {
             Obstacle::Silent => f.write_str("answers nothing"),
             Obstacle::Full => f.write_str("is full"),
             Obstacle::Failing => f.write_str("fails what it is asked"),
+            Obstacle::Lost => f.write_str("is lost"),
         }
     }
 }
@@ -108,6 +111,7 @@ fn of_store(id: StoreId, fault: &Fault) -> Option<Obstacle> {
 fn of_express(id: ExpressId, fault: &Fault) -> Option<Obstacle> {
     match fault {
         Fault::Express(store, ExpressFault::AzDown) if *store == id => Some(Obstacle::Silent),
+        Fault::Express(store, ExpressFault::Lost) if *store == id => Some(Obstacle::Lost),
         Fault::Express(store, ExpressFault::Brownout { .. }) if *store == id => Some(Obstacle::Failing),
         _ => None,
     }
@@ -116,6 +120,7 @@ fn of_express(id: ExpressId, fault: &Fault) -> Option<Obstacle> {
 fn of_share(id: ShareId, fault: &Fault) -> Option<Obstacle> {
     match fault {
         Fault::Nfs(share, NfsFault::Stall) if *share == id => Some(Obstacle::Silent),
+        Fault::Nfs(share, NfsFault::Lost) if *share == id => Some(Obstacle::Lost),
         Fault::Nfs(share, NfsFault::Full) if *share == id => Some(Obstacle::Full),
         _ => None,
     }
@@ -126,6 +131,7 @@ fn of_volume(id: VolumeId, fault: &Fault) -> Option<Obstacle> {
         Fault::Volume(volume, fault) if *volume == id => match fault {
             VolumeFault::Stall => Some(Obstacle::Silent),
             VolumeFault::Full => Some(Obstacle::Full),
+            VolumeFault::Lost => Some(Obstacle::Lost),
             VolumeFault::IoErrors { .. } => Some(Obstacle::Failing),
             VolumeFault::Slow { .. } | VolumeFault::BitRot { .. } | VolumeFault::AzDown { .. } => None,
         },

@@ -250,6 +250,7 @@ fn targets(
         share,
         operator: None,
         groups: Vec::new(),
+        express_logs: Vec::new(),
     }
 }
 
@@ -305,7 +306,7 @@ impl Report<'_> {
             met: world.anomalies().happened().to_vec(),
             struck: self.struck.all(),
             led_here,
-            standstills: Vec::new(),
+            beyond: Vec::new(),
         }
     }
 

@@ -161,7 +161,9 @@ pub fn run(seed: u64, case: &Case, options: &RunOptions, listeners: Listeners) -
             }
             let members = (0..).map(|n| Role::Controller.nth(n)).zip(members.iter().copied()).collect();
             let (express, share, operator) = (Vec::new(), None, None);
-            let targets = Targets { members, zones: azs.to_vec(), store, express, share, operator, groups: Vec::new() };
+            let (groups, express_logs) = (Vec::new(), Vec::new());
+            let zones = azs.to_vec();
+            let targets = Targets { members, zones, store, express, share, operator, groups, express_logs };
             case.storm.operations.begin(world, core);
             world.plan(core, case.storm_ends, Action::EndAnomalies);
             case.storm.put_on_plan(world, core, targets, &strikes);
@@ -278,6 +280,6 @@ fn report(
         met: world.anomalies().happened().to_vec(),
         struck: Vec::new(),
         led_here,
-        standstills: Vec::new(),
+        beyond: Vec::new(),
     }
 }

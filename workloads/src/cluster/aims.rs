@@ -1,7 +1,7 @@
 //! Faults of a drawn storm that wait for steps of protocols: in some seeds some of those that hit a process strike just when
 //! it, or another one, has done something after which a death is awkward.
 
-use crate::storm::{Aim, Blow, Entry, Kind, Member, Place, Role, Step, Storm};
+use crate::storm::{Aim, Blow, Entry, Kind, Member, Place, Role, Step, Storm, VolumeBlow};
 use wavetank_sim::{Choices, Domain, Nanos, Stream};
 
 /// How often a step comes: what decides which of its occurrences a fault waits for.
@@ -96,6 +96,7 @@ fn can_be_aimed(what: &Blow) -> Option<Member> {
         | Blow::PowerLoss(_)
         | Blow::PauseHost(_)
         | Blow::Cut { to: Place::Everywhere, .. }
+        | Blow::Volume { fault: VolumeBlow::Detach, .. }
         | Blow::Clock { .. } => what.member(),
         Blow::SlowHost { .. }
         | Blow::ZoneDown(_)
@@ -106,6 +107,7 @@ fn can_be_aimed(what: &Blow) -> Option<Member> {
         | Blow::Volume { .. }
         | Blow::Store(_)
         | Blow::ExpressDown(_)
+        | Blow::ExpressLost(_)
         | Blow::Share(_)
         | Blow::MovePartition { .. }
         | Blow::Retain { .. }

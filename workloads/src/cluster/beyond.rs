@@ -1,8 +1,10 @@
 //! Beyond the budget: what is never mended, drawn from the seed.
 //!
-//! One thing a seed, of those that can happen to the platform. Nothing that was acknowledged is lost by any of it: it is out of
-//! reach, and there again when it is mended. Some a platform survives all the same (a broker that is gone for good is failed
-//! over); for others it [stands still](super::standstill).
+//! One thing a seed, of those that can happen to the platform. Most put something out of reach, which is there again when it is
+//! mended: some a platform survives all the same (a broker that is gone for good is failed over); for others it
+//! [stands still](super::standstill). Every third seed of a platform whose logs are not in the region's object store loses
+//! what a log is kept on, and after a while there is an empty one in its place: then [records are lost](super::loss), if some
+//! were in no object yet.
 
 use super::case::Crew;
 use super::cause::Cause;
@@ -18,10 +20,29 @@ const FAMILY: &str = "over-budget";
 /// What a seed never mends.
 pub(super) fn draw(setup: &Setup<'_>, crew: &Crew, during: Range<Nanos>, choices: &Choices) -> Vec<Entry> {
     let mut stream = choices.stream(Domain::new("cluster/beyond"), 0);
+    if let Some(entry) = draw_loss(setup, crew, &during, &mut stream) {
+        return vec![entry];
+    }
     let can_be: Vec<Cause> = Cause::ALL.into_iter().filter(|cause| is_there(*cause, setup, crew)).collect();
     let (cause, start) = (*stream.pick(&can_be), stream.nanos(during.start..during.end));
     let entry = |what| Entry { family: FAMILY.into(), start, end: during.end, permanent: true, aim: None, what };
     blows(cause, setup, crew, &mut stream).into_iter().map(entry).collect()
+}
+
+fn draw_loss(setup: &Setup<'_>, crew: &Crew, during: &Range<Nanos>, stream: &mut Stream) -> Option<Entry> {
+    let roster = &crew.roster;
+    let (is_drawn, start) = (stream.ratio(1, 3), stream.nanos(during.clone()));
+    let replaced_after = stream.nanos(Nanos::secs(1)..Nanos::secs(30));
+    let what = match setup.platform.kind {
+        PlatformKind::S3Wal => return None,
+        PlatformKind::S3ExpressWal => Blow::ExpressLost(stream.index(roster.express as usize) as u32),
+        PlatformKind::EbsWal | PlatformKind::RegionalEbsWal => {
+            Blow::Volume { of: *stream.pick(&roster.all(Role::Broker)), fault: VolumeBlow::Lost }
+        }
+        PlatformKind::NfsWal => Blow::Share(ShareBlow::Lost),
+    };
+    let end = during.end.min(start + replaced_after);
+    is_drawn.then(|| Entry { family: FAMILY.into(), start, end, permanent: false, aim: None, what })
 }
 
 fn is_there(cause: Cause, setup: &Setup<'_>, crew: &Crew) -> bool {

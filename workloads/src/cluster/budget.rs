@@ -2,11 +2,17 @@
 //!
 //! Within it nothing that was acknowledged may be lost, and after the last heal everything becomes live again. Exploring
 //! runs stay within it: a storm draws a family only where this table says that the platform survives it, and that there is
-//! something to hit. What would end a promise is [written down](BEYOND), and never drawn.
+//! something to hit. What would end a promise is [written down](BEYOND), and drawn for runs alone that are to go
+//! [beyond](super::beyond).
 //!
 //! A family of storms is one line here, and one arm in `storm.rs`, where it acts.
 
 use crate::spec::scenario::{Family, PlatformKind};
+
+/// What ends a platform's promise.
+pub fn beyond(platform: PlatformKind) -> &'static str {
+    BEYOND.iter().find(|(kind, _)| *kind == platform).expect("every kind is listed").1
+}
 
 /// What a platform promises while a family of faults strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +86,8 @@ const TABLE: [(Family, [Promise; 5]); Family::ALL.len()] = [
     // As a one-way cut.
     (Family::SwizzleClog, [StandsStill; 5]),
     (Family::HitAgain, [GoesOn; 5]),
-    (Family::RescuerCrash, [GoesOn; 5]),
+    // The object store may be gone meanwhile.
+    (Family::RescuerCrash, [StandsStill; 5]),
     // Its heartbeats are held too, or they are not: then nobody takes over.
     (Family::LateMessages, [StandsStill; 5]),
     (Family::HostPause, [GoesOn; 5]),
@@ -106,10 +113,12 @@ const TABLE: [(Family, [Promise; 5]); Family::ALL.len()] = [
     // Back, never forward: what a group reads again it has read.
     (Family::OffsetReset, [GoesOn; 5]),
     (Family::Rescale, [GoesOn; 5]),
+    // Its device is gone: it ends itself, starts again and attaches it, unless somebody has taken it over by then.
+    (Family::VolumeDetach, [Untouched, Untouched, GoesOn, GoesOn, Untouched]),
 ];
 
-/// What ends a platform's promise, in the order of [`PlatformKind::ALL`]. A storm never does it: what was acknowledged and
-/// is in no object of the region yet would be lost, and no bug would be found.
+/// What ends a platform's promise, in the order of [`PlatformKind::ALL`]. A storm within the budget never does it: what was
+/// acknowledged and is in no object of the region yet would be lost, and no bug would be found.
 pub const BEYOND: [(PlatformKind, &str); 5] = [
     (PlatformKind::S3Wal, "objects of the regional store that are lost or rot"),
     (PlatformKind::S3ExpressWal, "a zone that is lost with its bucket: what was not uploaded from its logs"),

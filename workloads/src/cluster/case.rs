@@ -161,7 +161,12 @@ impl Cluster {
         let named = all.into_iter().flat_map(|(role, members)| {
             members.iter().enumerate().map(move |(n, member)| (role.nth(n), target(member)))
         });
+        let brokers_in = |store: usize| {
+            let there = self.brokers.iter().enumerate().filter(move |(_, broker)| broker.az == self.azs[store]);
+            there.map(|(n, _)| Role::Broker.nth(n)).collect()
+        };
         Targets {
+            express_logs: (0..self.express.len()).map(brokers_in).collect(),
             members: named.collect(),
             zones: self.azs.clone(),
             store: self.store,

@@ -97,7 +97,7 @@ impl Cause {
             | Blow::Resets { from, to, .. } => of_way(*from, *to),
             Blow::Volume { .. } => Cause::Volume,
             Blow::Store(_) => Cause::ObjectStore,
-            Blow::ExpressDown(_) => Cause::ExpressStore,
+            Blow::ExpressDown(_) | Blow::ExpressLost(_) => Cause::ExpressStore,
             Blow::Share(_) => Cause::Share,
             other => of_member(other.member().expect("what hits no device and no way hits a member")),
         }

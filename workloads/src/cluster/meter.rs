@@ -2,6 +2,7 @@
 
 use super::job_meter::{JobMeter, Served};
 use super::log_starts::LogStarts;
+use super::loss::Loss;
 use super::reader_meter::ReaderMeter;
 use crate::compare::measurement::{JobRecovery, Recovery};
 use crate::compare::{Distribution, Recorder};
@@ -63,6 +64,8 @@ pub(super) struct Meter {
     served: Option<Served>,
     /// What retention has deleted; exploring runs alone need it.
     pub(super) log_starts: LogStarts,
+    /// What is lost with logs; runs alone need it whose storm loses some.
+    pub(super) loss: Option<Loss>,
 }
 
 /// A meter that the world and the run's end share.
@@ -95,6 +98,7 @@ impl Meter {
             jobs: Vec::new(),
             readers: ReaderMeter::default(),
             log_starts: LogStarts::default(),
+            loss: None,
         }
     }
 
@@ -371,6 +375,9 @@ impl ProbeSink for SharedMeter {
         meter.count(now, probe);
         meter.watch_readers(now, by, probe);
         meter.follow(now, probe);
+        if let Some(loss) = &mut meter.loss {
+            loss.heed(probe)?;
+        }
         meter.invariants.heed(probe)
     }
 }

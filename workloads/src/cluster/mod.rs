@@ -24,6 +24,7 @@ mod job_meter;
 mod jobs;
 mod knobs;
 mod log_starts;
+mod loss;
 mod meter;
 mod moves;
 mod patterns;
@@ -56,13 +57,14 @@ use build::{Builder, FIRST_TOPIC, Map};
 use cloud::CLOUD;
 use faults::{Conductor, judge_jobs};
 use jobs::Job;
+use loss::Loss;
 use meter::{Meter, SharedMeter};
 use standstill::{Patience, STANDS_STILL, Standstills, Told};
 use std::sync::{Arc, Mutex};
 use sustainable::Sustainable;
 use wavetank_models::cloud::price::PriceBook;
 use wavetank_models::flink::oracle::Verdict;
-use wavetank_models::world::{Event, Products, World, launch};
+use wavetank_models::world::{Event, Failure, Products, Witness, World, launch};
 use wavetank_sim::{Core, EndReason, Limits, Nanos, Outcome};
 use wavetank_traces::check::Options;
 use wavetank_traces::{Concern, Finding, Severity};
@@ -170,6 +172,7 @@ fn carry_out(
                 let mut meter = meter.0.lock().expect("the run begins");
                 meter.jobs = conductor.cluster.job_meters();
                 meter.readers = conductor.cluster.reader_meter(begin, size.rate);
+                meter.loss = storm.loses().then(Loss::default);
             }
             *jobs.lock().expect("the run begins") = conductor.cluster.jobs.clone();
             conductor.put_on_plan(world, core);
@@ -244,7 +247,7 @@ impl Report<'_> {
             .map(|(name, _, evaluated)| (name.to_owned(), Evaluations { evaluated, violated: 0 }))
             .collect();
         for failure in world.failures() {
-            if let wavetank_models::world::Witness::Invariant(name) = failure.by {
+            if let Witness::Invariant(name) = failure.by {
                 measurement.invariants.entry(name.into()).or_default().violated += 1;
             }
         }
@@ -282,8 +285,11 @@ impl Report<'_> {
         meter: &Meter,
         standstills: &Told,
     ) -> RunReport {
+        let is_loss = |failure: &&Failure| failure.by == Witness::Invariant(loss::PROMISE);
+        let ended = world.failures().iter().find(is_loss).cloned();
         let mut findings: Vec<Finding> = Vec::new();
-        for finding in world.failures().iter().map(|failure| failure.as_finding(core)) {
+        let broken = world.failures().iter().filter(|failure| !is_loss(failure));
+        for finding in broken.map(|failure| failure.as_finding(core)) {
             if !findings.iter().any(|known| (&known.by, &known.why) == (&finding.by, &finding.why)) {
                 findings.push(finding);
             }
@@ -315,6 +321,18 @@ impl Report<'_> {
             let by = "the search for the highest rate".into();
             findings.push(Finding { severity: Severity::Stall, at_ns: 0, by, why, about: Vec::new() });
         }
+        let mut marks = outcome.marks;
+        if let Some((mark, times)) = meter.loss.as_ref().and_then(Loss::marks) {
+            marks.hit_many(mark, times);
+        }
+        let mut beyond = standstill::describe(&standstills.mended);
+        if let Some(Failure { at, why, .. }) = ended {
+            // What follows from it is no bug.
+            findings.retain(|finding| finding.at_ns < at.0);
+            marks.hit(loss::ENDED);
+            beyond.push(format!("lost at {at} s: {why}"));
+            beyond.push(format!("  a promise ended: {}", budget::beyond(self.setup.platform.kind)));
+        }
         let led_here =
             if findings.is_empty() { Vec::new() } else { outcome.ring.iter().map(|r| r.to_string()).collect() };
         RunReport {
@@ -324,14 +342,14 @@ impl Report<'_> {
             phases: Phases::default(),
             events: outcome.events,
             digest: outcome.digest,
-            marks: outcome.marks,
+            marks,
             findings,
             drawn: self.drawn,
             history,
             met: world.anomalies().happened().to_vec(),
             struck: Vec::new(),
             led_here,
-            standstills: standstill::describe(&standstills.mended),
+            beyond,
         }
     }
 }

@@ -76,6 +76,7 @@ impl Draw<'_> {
                 Blow::Volume { of: broker, fault: VolumeBlow::Slow { latency_factor: 8, throughput_divisor: 8 } }
             }
             Family::VolumeWriteErrors => Blow::Volume { of: broker, fault: VolumeBlow::WriteErrors },
+            Family::VolumeDetach => Blow::Volume { of: broker, fault: VolumeBlow::Detach },
             Family::ShareFailover => {
                 Blow::Share(ShareBlow::Failover { duration: self.stream.nanos(Nanos::secs(1)..Nanos::secs(8)) })
             }
@@ -182,11 +183,13 @@ impl Draw<'_> {
     }
 
     /// A broker is away for longer than its session, and whoever rescues is hit at a step of the rescue; perhaps its successor
-    /// too. Or the rescuer is slow, and the broker is back before the rescue is done.
+    /// too. Or the rescuer is slow, or cannot upload, and the broker is back before the rescue is done.
     fn rescuer_crash(&mut self, at: Nanos, broker: Member) {
         const RESCUE: [Kind; 3] = [Kind::FailoverBegan, Kind::WalTakenOver, Kind::FailoverDone];
-        if self.stream.ratio(1, 2) {
-            return self.slow_rescue(at, broker);
+        match self.stream.weighted(&[4, 3, 1]) {
+            0 => return self.slow_rescue(at, broker),
+            1 => {}
+            _ => return self.held_rescue(at, broker),
         }
         let away = self.stream.nanos(Nanos::secs(12)..Nanos::secs(30));
         let first = self.blow(broker);
@@ -218,6 +221,16 @@ impl Draw<'_> {
         if rescue < self.ends {
             self.push_aimed(rescue, Aim { step, by: None, nth: 1, after, lasts, at_doer: true }, Blow::Pause(broker));
         }
+    }
+
+    /// The object store is gone from before a broker's session is over until after the broker is back: whoever has taken its
+    /// log over cannot finish, and is called off.
+    fn held_rescue(&mut self, at: Nanos, broker: Member) {
+        let away = self.stream.nanos(Nanos::secs(12)..Nanos::secs(25));
+        let (first, begins) = (self.blow(broker), at + Nanos::secs(4));
+        self.push(at, away, first);
+        let longer = self.stream.nanos(Nanos::ZERO..Nanos::secs(10));
+        self.push(begins, away.saturating_sub(Nanos::secs(4)) + longer, Blow::Store(StoreBlow::Outage));
     }
 
     /// Between a broker and all controllers; clients still reach it.

@@ -109,6 +109,7 @@ impl Harbour {
             share: Some(self.berths[0].share),
             operator: None,
             groups: Vec::new(),
+            express_logs: Vec::new(),
         }
     }
 }
@@ -388,7 +389,7 @@ fn report(
         met: world.anomalies().happened().to_vec(),
         struck: Vec::new(),
         led_here,
-        standstills: Vec::new(),
+        beyond: Vec::new(),
     }
 }
 

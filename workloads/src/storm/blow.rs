@@ -86,6 +86,8 @@ pub enum Blow {
     Store(StoreBlow),
     /// The express store of that number is gone.
     ExpressDown(u32),
+    /// The express store of that number is gone with all that it held; at the end it is there again, empty.
+    ExpressLost(u32),
     /// Something is wrong with the file share.
     Share(ShareBlow),
     /// A partition is to be led by another broker; nothing is healed.
@@ -133,6 +135,14 @@ pub enum Goal {
 }
 
 impl Blow {
+    /// What logs are kept on loses all that it held.
+    pub(crate) fn loses(&self) -> bool {
+        matches!(
+            self,
+            Blow::Volume { fault: VolumeBlow::Lost, .. } | Blow::ExpressLost(_) | Blow::Share(ShareBlow::Lost)
+        )
+    }
+
     /// The member that it names first: whom it hits, or where the ways begin that it is about.
     pub fn member(&self) -> Option<Member> {
         self.clone().named().copied()
@@ -176,6 +186,7 @@ impl Blow {
             Blow::ZoneDown(_)
             | Blow::Store(_)
             | Blow::ExpressDown(_)
+            | Blow::ExpressLost(_)
             | Blow::Share(_)
             | Blow::Retain { .. }
             | Blow::ResetOffsets { .. }
@@ -250,6 +261,10 @@ pub enum VolumeBlow {
     Full,
     /// Writes and syncs fail.
     WriteErrors,
+    /// An operator takes it from whatever host has it; who works with it starts again at the end, at the latest.
+    Detach,
+    /// It is lost with all that it held; at the end an empty one is in its place.
+    Lost,
 }
 
 /// What is wrong with the region's object store.
@@ -278,6 +293,8 @@ pub enum ShareBlow {
     },
     /// It answers nothing.
     Stall,
+    /// It answers nothing and has lost all files; at the end it is there again, empty.
+    Lost,
 }
 
 impl fmt::Display for Place {
@@ -318,10 +335,14 @@ impl fmt::Display for Blow {
                 VolumeBlow::Slow { .. } => write!(f, "the volume of {of} is slow"),
                 VolumeBlow::Full => write!(f, "the volume of {of} is full"),
                 VolumeBlow::WriteErrors => write!(f, "writes to the volume of {of} fail"),
+                VolumeBlow::Detach => write!(f, "the volume of {of} is detached by force"),
+                VolumeBlow::Lost => write!(f, "the volume of {of} is lost"),
             },
             Blow::Store(StoreBlow::Brownout { .. }) => f.write_str("the object store is slow and fails requests"),
             Blow::Store(StoreBlow::Outage) => f.write_str("the object store is gone"),
             Blow::ExpressDown(store) => write!(f, "express store {store} is gone"),
+            Blow::ExpressLost(store) => write!(f, "express store {store} is lost"),
+            Blow::Share(ShareBlow::Lost) => f.write_str("the share is lost"),
             Blow::Share(ShareBlow::Failover { .. }) => f.write_str("the share fails over"),
             Blow::Share(ShareBlow::Stall) => f.write_str("the share stalls"),
             Blow::MovePartition { topic, partition, to } => {

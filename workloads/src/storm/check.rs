@@ -86,15 +86,19 @@ impl Storm {
     /// For runs that have no way to tell what stands still.
     ///
     /// # Errors
-    /// The first entry that is never healed.
+    /// The first entry that is never healed, or that loses something for good.
     pub(crate) fn check_is_mended(&self) -> Result<(), Misfit> {
-        match self.entries.iter().position(|entry| entry.permanent) {
-            None => Ok(()),
-            Some(n) => {
-                let what = "\"permanent\": only a cluster tells what it stands still for; here everything is healed";
-                Err(Misfit { entry: Some(n), ..Misfit::new(format!("storm.entries[{n}]"), what) })
+        let of_clusters = self.entries.iter().enumerate().find_map(|(n, entry)| match entry {
+            Entry { permanent: true, .. } => {
+                Some((n, "\"permanent\": only a cluster tells what it stands still for; here everything is healed"))
             }
-        }
+            Entry { what, .. } if what.loses() => {
+                Some((n, "only a cluster tells what is lost; here everything is kept"))
+            }
+            _ => None,
+        });
+        let misfit = |(n, what)| Misfit { entry: Some(n), ..Misfit::new(format!("storm.entries[{n}]"), what) };
+        of_clusters.map_or(Ok(()), |it| Err(misfit(it)))
     }
 }
 
@@ -234,11 +238,17 @@ impl Blow {
             | Blow::Clog { .. }
             | Blow::Grey { .. }
             | Blow::Resets { .. }
-            | Blow::Volume { .. }
+            | Blow::Volume {
+                fault: VolumeBlow::Stall | VolumeBlow::Slow { .. } | VolumeBlow::Full | VolumeBlow::WriteErrors,
+                ..
+            }
             | Blow::Store(_)
             | Blow::ExpressDown(_)
             | Blow::Share(ShareBlow::Stall) => true,
-            Blow::Terminate(_)
+            Blow::Volume { fault: VolumeBlow::Detach | VolumeBlow::Lost, .. }
+            | Blow::ExpressLost(_)
+            | Blow::Share(ShareBlow::Lost)
+            | Blow::Terminate(_)
             | Blow::Pause(_)
             | Blow::Clock { .. }
             | Blow::Share(ShareBlow::Failover { .. })
@@ -305,11 +315,18 @@ impl Blow {
                     return Err(format!("{of} has no volume that storms aim at"));
                 }
                 match fault {
+                    VolumeBlow::Detach | VolumeBlow::Lost if of.role != Role::Broker => {
+                        Err(format!("{of} keeps its volume: those of brokers are detached and lost"))
+                    }
                     VolumeBlow::Slow { latency_factor, throughput_divisor } => {
                         at_least_one("latency_factor", *latency_factor)?;
                         at_least_one("throughput_divisor", *throughput_divisor)
                     }
-                    VolumeBlow::Stall | VolumeBlow::Full | VolumeBlow::WriteErrors => Ok(()),
+                    VolumeBlow::Stall
+                    | VolumeBlow::Full
+                    | VolumeBlow::WriteErrors
+                    | VolumeBlow::Detach
+                    | VolumeBlow::Lost => Ok(()),
                 }
             }
             Blow::Store(StoreBlow::Brownout { latency_percent, error_ppm }) => {
@@ -317,10 +334,12 @@ impl Blow {
                 is_ratio(*error_ppm)
             }
             Blow::Store(StoreBlow::Outage) => Ok(()),
-            Blow::ExpressDown(store) => number_is_there("express store", *store, roster.express),
+            Blow::ExpressDown(store) | Blow::ExpressLost(store) => {
+                number_is_there("express store", *store, roster.express)
+            }
             Blow::Share(_) if !roster.has_share => Err("there is no file share in this run".into()),
             Blow::Share(ShareBlow::Failover { duration }) => is_short(*duration),
-            Blow::Share(ShareBlow::Stall) => Ok(()),
+            Blow::Share(ShareBlow::Stall | ShareBlow::Lost) => Ok(()),
             Blow::MovePartition { topic, partition, to } => {
                 is_there(to)?;
                 if to.role != Role::Broker {

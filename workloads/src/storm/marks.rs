@@ -1,7 +1,7 @@
 //! Situations that processes mark, by name: steps that a fault can wait for. A test holds the list against the sources.
 
 /// All of them, in the order of the alphabet.
-pub(super) const ALL: [&str; 95] = [
+pub(super) const ALL: [&str; 96] = [
     "admin: a group had members, and its offsets were not reset",
     "admin: a group's offsets were reset",
     "admin: a partition was reassigned",
@@ -69,8 +69,8 @@ pub(super) const ALL: [&str; 95] = [
     "reader: blocks that were read ahead left unread",
     "recovery: a log had records that were in no object",
     "recovery: a record did not follow on",
-    "retention: segments were deleted",
     "retention: segments were deleted by their topic's own settings",
+    "retention: segments were deleted",
     "storage: a commit was asked for",
     "storage: a former leader died before it had closed a partition",
     "storage: a multipart upload began anew",
@@ -85,6 +85,7 @@ pub(super) const ALL: [&str; 95] = [
     "storage: catch-up reads waited for their turn",
     "storage: objects were prepared",
     "wal: a fenced owner's PUT landed after the new owner's list",
+    "wal: a lease was lost while nothing was written",
     "wal: a trim lay between crash and recovery",
     "wal: an owner's client was fenced",
     "wal: list crossed a page",

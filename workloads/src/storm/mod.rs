@@ -168,6 +168,11 @@ impl Storm {
         self.entries.iter().filter_map(given).collect()
     }
 
+    /// Whether logs lose what they held in it.
+    pub(crate) fn loses(&self) -> bool {
+        self.entries.iter().any(|entry| entry.what.loses())
+    }
+
     /// Whether it has a topic keep less than the run's settings say.
     pub(crate) fn deletes(&self) -> bool {
         self.entries.iter().any(|entry| matches!(entry.what, Blow::Retain { .. }))

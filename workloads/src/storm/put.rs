@@ -14,6 +14,8 @@ use wavetank_models::cloud::nfs::NfsFault;
 use wavetank_models::cloud::object_store::ObjectStoreFault;
 use wavetank_models::cloud::volume::{Survival, VolumeFault};
 use wavetank_models::fault::Fault;
+use wavetank_models::kafka::ids::BrokerId;
+use wavetank_models::probe::Probe;
 use wavetank_models::world::{Action, Event, ExpressId, ShareId, Signal, StoreId, VolumeId, World};
 use wavetank_sim::{Core, Nanos, NodeId};
 
@@ -37,6 +39,8 @@ pub(crate) struct Targets {
     pub(crate) operator: Option<Operator>,
     /// The members of each group; those of jobs have none.
     pub(crate) groups: Vec<Vec<NodeId>>,
+    /// The brokers whose logs are on each express store.
+    pub(crate) express_logs: Vec<Vec<Member>>,
 }
 
 /// Who does what operators do by tools, and how it is told: what makes a signal's number of an errand.
@@ -65,6 +69,22 @@ impl Targets {
     fn errand(&self, errand: Errand) -> Action {
         let operator = self.operator.as_ref().expect("a checked storm has operators at work where there are any");
         Action::Signal(operator.admin, Signal::Order((operator.order)(errand)))
+    }
+
+    fn volume_of(&self, member: Member) -> VolumeId {
+        self.at(member).volume.expect("a checked storm hits the volumes that there are")
+    }
+
+    /// The brokers whose logs are kept on what a blow loses.
+    fn logs_lost_by(&self, what: &Blow) -> Vec<Member> {
+        match what {
+            Blow::Volume { of, fault: VolumeBlow::Lost } => vec![*of],
+            Blow::ExpressLost(store) => self.express_logs[*store as usize].clone(),
+            Blow::Share(ShareBlow::Lost) => {
+                self.members.keys().copied().filter(|member| member.role == Role::Broker).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn scope(&self, place: Place) -> Scope {
@@ -155,6 +175,10 @@ fn put_for_good(what: &Blow, world: &mut World, core: &mut Core<Event>, targets:
 pub(super) fn put(what: &Blow, world: &mut World, core: &mut Core<Event>, targets: &Targets, during: Range<Nanos>) {
     let mut plan = |at: Nanos, action| world.plan(core, at, action);
     let (start, end) = (during.start, during.end);
+    for owner in targets.logs_lost_by(what) {
+        let lost = Probe::WalLost { wal: BrokerId(owner.number) };
+        plan(start, Action::Tell(targets.at(owner).node, lost));
+    }
     match what {
         Blow::Kill(member) => {
             let node = targets.at(*member).node;
@@ -185,6 +209,10 @@ pub(super) fn put(what: &Blow, world: &mut World, core: &mut Core<Event>, target
                 plan(end, Action::DriftClock(node, 0));
             }
             return;
+        }
+        Blow::Volume { of, fault: VolumeBlow::Detach } => {
+            plan(start, Action::PullVolume(targets.volume_of(*of), Survival::Drawn));
+            return plan(end, Action::Restart(targets.at(*of).node));
         }
         Blow::MovePartition { topic, partition, to } => {
             let (topic, partition) = (*topic, *partition);
@@ -230,16 +258,14 @@ impl Blow {
             Blow::Cut { .. } | Blow::Clog { .. } | Blow::Grey { .. } | Blow::Resets { .. } => {
                 Fault::Network(network_fault(self, targets))
             }
-            Blow::Volume { of, fault } => {
-                let volume = targets.at(*of).volume.expect("a checked storm hits the volumes that there are");
-                Fault::Volume(volume, volume_fault(*fault))
-            }
+            Blow::Volume { of, fault } => Fault::Volume(targets.volume_of(*of), volume_fault(*fault)),
             Blow::Store(StoreBlow::Brownout { latency_percent, error_ppm }) => {
                 let (latency_percent, error_ppm) = (*latency_percent, *error_ppm);
                 Fault::Object(targets.store, ObjectStoreFault::Brownout { az: None, latency_percent, error_ppm })
             }
             Blow::Store(StoreBlow::Outage) => Fault::Object(targets.store, ObjectStoreFault::Outage { az: None }),
             Blow::ExpressDown(store) => Fault::Express(targets.express[*store as usize], ExpressFault::AzDown),
+            Blow::ExpressLost(store) => Fault::Express(targets.express[*store as usize], ExpressFault::Lost),
             Blow::Share(fault) => {
                 let share = targets.share.expect("a checked storm hits a share where there is one");
                 Fault::Nfs(share, share_fault(*fault))
@@ -293,6 +319,8 @@ fn volume_fault(blow: VolumeBlow) -> VolumeFault {
         }
         VolumeBlow::Full => VolumeFault::Full,
         VolumeBlow::WriteErrors => VolumeFault::IoErrors { reads: false, writes: true },
+        VolumeBlow::Lost => VolumeFault::Lost,
+        VolumeBlow::Detach => unreachable!("a volume that is taken from its host is not at fault"),
     }
 }
 
@@ -300,5 +328,6 @@ fn share_fault(blow: ShareBlow) -> NfsFault {
     match blow {
         ShareBlow::Failover { duration } => NfsFault::Failover { duration },
         ShareBlow::Stall => NfsFault::Stall,
+        ShareBlow::Lost => NfsFault::Lost,
     }
 }

@@ -182,6 +182,7 @@ impl Kind {
             | Probe::GaveUp { .. }
             | Probe::Held { .. }
             | Probe::StateMissing { .. }
+            | Probe::WalLost { .. }
             | Probe::JobRestarted { .. }
             | Probe::JobCaughtUp { .. } => None,
         }

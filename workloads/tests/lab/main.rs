@@ -6,6 +6,7 @@ mod cluster;
 mod common;
 mod curve;
 mod history;
+mod loss;
 mod mutants;
 mod operators;
 mod pipelines;

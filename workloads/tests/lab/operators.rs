@@ -9,12 +9,12 @@ use wavetank_workloads::scenario::{Listeners, RunOptions, Scenario};
 
 const SEED: u64 = 3;
 
-fn scenario(name: &str) -> Scenario {
+pub(super) fn scenario(name: &str) -> Scenario {
     Scenario::by_name(name).expect("it is built in")
 }
 
 /// A seed's case of a scenario in peace, but for these entries, with knobs as the scenario has them, but for these.
-fn case(scenario: Scenario, knobs: &[(&str, serde_json::Value)], entries: &[String]) -> Case {
+pub(super) fn case(scenario: Scenario, knobs: &[(&str, serde_json::Value)], entries: &[String]) -> Case {
     let drawn = scenario.draw(SEED, &RunOptions::default());
     let mut json = serde_json::to_value(&drawn).expect("it can be JSON");
     let storm = format!(r#"{{"operations": "ordinary", "entries": [{}]}}"#, entries.join(", "));
@@ -30,12 +30,12 @@ fn case(scenario: Scenario, knobs: &[(&str, serde_json::Value)], entries: &[Stri
     serde_json::from_value(json).expect("it is a case")
 }
 
-fn entry(during: [&str; 2], what: &str) -> String {
+pub(super) fn entry(during: [&str; 2], what: &str) -> String {
     let [start, end] = during;
     format!(r#"{{"family": "x", "start": "{start}", "end": "{end}", "what": {what}}}"#)
 }
 
-fn run(scenario: Scenario, case: &Case) -> RunReport {
+pub(super) fn run(scenario: Scenario, case: &Case) -> RunReport {
     assert_eq!(scenario.check(case), Ok(()));
     let report = lab::run_case(scenario, SEED, case, &RunOptions::default(), Listeners::default());
     let report = report.expect("no panic");
@@ -43,7 +43,7 @@ fn run(scenario: Scenario, case: &Case) -> RunReport {
     report
 }
 
-fn count(report: &RunReport, mark: &str) -> u64 {
+pub(super) fn count(report: &RunReport, mark: &str) -> u64 {
     report.marks.iter().find(|(name, _)| *name == mark).map_or(0, |(_, count)| count)
 }
 

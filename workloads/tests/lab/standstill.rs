@@ -81,7 +81,7 @@ fn what_is_never_mended_is_named_and_who_waits_for_it() {
     let runs = |(_, name, entries, _): &(Cause, &str, Vec<String>, &str)| run(name, RunOptions::default(), entries);
     run_many(2, rows, runs, |(cause, name, _, ends), report| {
         let report = report.expect("no panic");
-        let told = report.standstills.join("\n");
+        let told = report.beyond.join("\n");
         assert!(report.findings.is_empty(), "{name}, {cause:?}: {:?}\n{told}", report.findings);
         assert_eq!(report.marks.count(cause.mark()), 1, "{name}, {cause:?}: ended as {}\n{told}", report.reason);
         assert!(told.contains(cause.words()) && told.contains(ends), "{name}, {cause:?}:\n{told}");
@@ -111,7 +111,7 @@ fn a_wedge_is_called_a_bug_also_beside_something_that_is_never_mended() {
 #[test]
 fn what_a_platform_survives_is_no_standstill() {
     let report = run("broker-failover@s3-wal", RunOptions::default(), &killed("broker", 1));
-    assert!(report.findings.is_empty() && report.standstills.is_empty(), "{:?}", report.standstills);
+    assert!(report.findings.is_empty() && report.beyond.is_empty(), "{:?}", report.beyond);
     assert!(report.now < Nanos::secs(300), "it went on without waiting for the broker: {}", report.now);
 }
 
@@ -140,7 +140,9 @@ fn over_budget_draws_what_fits_the_platform() {
             assert_eq!(scenario.check(&beyond), Ok(()), "{name} seed {seed}");
             let (within, beyond) = (&within.storm().entries, &beyond.storm().entries);
             assert_eq!(beyond[..within.len()], within[..], "the rest of the storm is the same");
-            assert!(beyond.len() > within.len() && beyond[within.len()..].iter().all(|entry| entry.permanent));
+            assert!(
+                beyond.len() > within.len() && beyond[within.len()..].iter().all(|entry| entry.family == "over-budget")
+            );
         }
     }
 }

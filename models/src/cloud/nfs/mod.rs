@@ -236,8 +236,20 @@ impl NfsShare {
         if let NfsFault::Failover { duration } = fault {
             self.begin_takeover(now, duration, out);
         }
+        if fault == NfsFault::Lost {
+            self.lose_everything();
+        }
         self.elect(now, out);
         self.resume(now, out);
+    }
+
+    fn lose_everything(&mut self) {
+        for client in self.clients_of(|client| client.status == ClientStatus::Active) {
+            self.drop_state(client, ClientStatus::Expired);
+        }
+        self.names.clear();
+        self.files.clear();
+        self.used_bytes = 0;
     }
 
     /// Takes a fault away. An id that is not in use is ignored.
@@ -269,7 +281,9 @@ impl NfsShare {
 
     /// Whether operations are applied now.
     pub fn is_serving(&self) -> bool {
-        self.takeover.is_none() && !self.server_lost && !self.holds(|fault| matches!(fault, NfsFault::Stall))
+        self.takeover.is_none()
+            && !self.server_lost
+            && !self.holds(|fault| matches!(fault, NfsFault::Stall | NfsFault::Lost))
     }
 
     /// What the share holds, and the file's size, past all faults: for checkers and tests.
@@ -347,6 +361,7 @@ impl NfsShare {
             NfsFault::Failover { .. }
             | NfsFault::AzDown { .. }
             | NfsFault::Stall
+            | NfsFault::Lost
             | NfsFault::StaleHandles
             | NfsFault::Full => span,
         })

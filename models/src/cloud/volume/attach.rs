@@ -207,6 +207,11 @@ impl Attachments {
         self.0.iter().find(|(other, _)| *other == host).map(|(_, state)| *state)
     }
 
+    /// Those that have it, and are not losing it already.
+    pub(super) fn attached(&self) -> Vec<HostId> {
+        self.0.iter().filter(|(_, state)| *state == AttachState::Attached).map(|(host, _)| *host).collect()
+    }
+
     pub(super) fn set(&mut self, host: HostId, state: AttachState) {
         for slot in self.0.iter_mut().filter(|(other, _)| *other == host) {
             slot.1 = state;

@@ -1,6 +1,6 @@
 //! The kernel's own work (writeback, journal, unmount), and what becomes of operations when their host goes.
 
-use super::content::FlightId;
+use super::content::{Content, FlightId};
 use super::op::{FileId, VolumeError};
 use super::power_loss::Survival;
 use super::work::{Direction, JOURNAL_BLOCK_BYTES, Pending, Work};
@@ -131,6 +131,34 @@ impl Volume {
     }
 
     // ---- hosts that go --------------------------------------------------------------------------------------------
+
+    /// The volume goes from a host that has it, whatever that does.
+    pub(super) fn take_from(&mut self, now: Nanos, host: HostId, survival: Survival, out: &mut Vec<VolumeOutput>) {
+        self.lose_host(host, survival);
+        self.drop_ops(host, Some(VolumeError::Detached), out);
+        self.wake_survivors(now, out);
+        self.attachments.remove(host);
+        self.witnessed.forced_detaches += 1;
+        self.finish_unmounts(now, out);
+    }
+
+    /// The device and what it held are gone; whatever is under way fails, the control plane's work too.
+    pub(super) fn lose(&mut self, out: &mut Vec<VolumeOutput>) {
+        self.witnessed.volumes_lost += 1;
+        let doomed: Vec<Pending> = self.ops.drain().map(|(_, pending)| pending).collect();
+        for pending in doomed.iter().filter(|pending| pending.asked) {
+            self.answer(pending, Err(VolumeError::Gone), out);
+        }
+        self.content = Content::new(self.spec.format, self.spec.capacity_bytes, self.spec.sector_bytes);
+        (self.attachments, self.reservations) = Default::default();
+        self.flight_ops.clear();
+        [&mut self.parked, &mut self.throttled, &mut self.unmounts].into_iter().for_each(Vec::clear);
+        (self.writebacks, self.committing) = (0, false);
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone || self.faults.lost()
+    }
 
     pub(super) fn lose_host(&mut self, host: HostId, survival: Survival) -> Survival {
         let pinned = match survival {

@@ -72,7 +72,7 @@ impl Volume {
     }
 
     fn admissible(&self, host: HostId, op: &VolumeOp) -> Result<(), VolumeError> {
-        if self.gone {
+        if self.is_gone() {
             return Err(VolumeError::Gone);
         }
         if self.attachments.state(host) != Some(AttachState::Attached) {

@@ -91,12 +91,7 @@ impl Volume {
                 if self.attachments.state(*victim).is_none() {
                     return Ok(VolumeAnswer::Detached);
                 }
-                self.lose_host(*victim, *survival);
-                self.drop_ops(*victim, Some(VolumeError::Detached), out);
-                self.wake_survivors(now, out);
-                self.attachments.remove(*victim);
-                self.witnessed.forced_detaches += 1;
-                self.finish_unmounts(now, out);
+                self.take_from(now, *victim, *survival, out);
                 Ok(VolumeAnswer::Detached)
             }
         }

@@ -10,7 +10,9 @@
 //!   next sync succeeds;
 //! - hold I/O back (stall, zone down), slow it, fail it (EIO), refuse space, read one byte wrong (rot);
 //! - apply a direct write in flight just before a reservation shuts its host out, or refuse it;
-//! - vanish for good with its instance, when it is a local disk.
+//! - vanish for good with its instance, when it is a local disk, or at any time, when its provider loses it: an empty one
+//!   takes its place;
+//! - be taken from its host at any time, as by a forced detach.
 //!
 //! A volume **never**
 //! - loses, changes or reorders what was synced, or written directly and answered (faults that hold aside);
@@ -260,8 +262,11 @@ impl Volume {
     ///
     /// # Panics
     /// When a fault with that id holds already.
-    pub fn inject(&mut self, _now: Nanos, id: FaultId, fault: VolumeFault, _out: &mut Vec<VolumeOutput>) {
+    pub fn inject(&mut self, _now: Nanos, id: FaultId, fault: VolumeFault, out: &mut Vec<VolumeOutput>) {
         self.faults.inject(id, fault);
+        if fault == VolumeFault::Lost {
+            self.lose(out);
+        }
     }
 
     /// Ends a fault; unknown ids are ignored. I/O that it held back completes now.
@@ -335,8 +340,11 @@ impl Volume {
 
     /// Asks for an attachment of `owner.host`, which is in `az`; answered when the device is usable.
     pub fn attach(&mut self, now: Nanos, owner: Owner, token: u64, az: AzId, out: &mut Vec<VolumeOutput>) {
-        let begun =
-            if self.gone { Err(VolumeError::Gone) } else { self.attachments.begin(&self.spec.kind, owner.host, az) };
+        let begun = if self.is_gone() {
+            Err(VolumeError::Gone)
+        } else {
+            self.attachments.begin(&self.spec.kind, owner.host, az)
+        };
         match begun {
             Ok(()) => {
                 let at = now + self.spec.control.attach.sample(&mut self.latency);
@@ -380,6 +388,14 @@ impl Volume {
         }
         let at = now + self.spec.control.force_detach.sample(&mut self.latency);
         self.schedule(at, Pending::asked(owner, token, Work::ForceDetach { victim, survival }), out);
+    }
+
+    /// An operator takes the volume from every host that has it, by force: as when a [forced detach](Volume::force_detach)
+    /// takes effect.
+    pub fn pull(&mut self, now: Nanos, survival: Survival, out: &mut Vec<VolumeOutput>) {
+        for host in self.attachments.attached() {
+            self.take_from(now, host, survival, out);
+        }
     }
 
     /// Calls off what [`Volume::force_detach`] asked for, while whoever detaches is still waiting: the victim is back and

@@ -61,6 +61,8 @@ pub struct Witnessed {
     pub unheard_answers: u64,
     /// Local disks lost with their instance.
     pub disks_lost: u64,
+    /// Times that the provider lost it.
+    pub volumes_lost: u64,
     /// Forced detaches that took effect.
     pub forced_detaches: u64,
 }

@@ -10,7 +10,12 @@
 //! 6. The ring's headers are read.
 //!
 //! The lock is the lease: every write carries it, so one that comes after the lease ran out or after a fence fails.
-//! [`FileWalOptions::renew_interval`] keeps it while nothing is written.
+//! [`FileWalOptions::renew_interval`] keeps it while nothing is written, and shows when it is lost (a client learns so from any
+//! operation: RFC 8881, 8.4.2.1): the client is the process's, so that whoever is fenced as the rescuer of one log has lost its
+//! own log, too.
+//!
+//! A rescuer that is not needed any more unlocks the log's file and gives the log back, as one does that is done: its client
+//! lives on, for its own log, and would keep the lock for as long.
 //!
 //! # Writes
 //! `FILE_SYNC`, a whole block of the ring at once: that is the group commit. Unstable writes with a `COMMIT` cost a second
@@ -190,6 +195,7 @@ pub struct FileWal {
     ring: Ring,
     step: Step,
     owner_file: Option<Opened>,
+    is_given_up: bool,
 }
 
 impl FileWal {
@@ -207,7 +213,7 @@ impl FileWal {
             reading: None,
         };
         let ring = Ring::new(options.ring.clone(), space, mutant);
-        FileWal { options, device, ring, step: Step::Closed, owner_file: None }
+        FileWal { options, device, ring, step: Step::Closed, owner_file: None, is_given_up: false }
     }
 
     fn path(&self, suffix: &str) -> Arc<str> {
@@ -246,7 +252,27 @@ impl FileWal {
         NfsCall::Write { state, handle, offset: 0, data, stable: Stable::FileSync }
     }
 
+    /// A step of one that is not needed any more was answered: what it holds it gives back.
+    fn given_up(&mut self, cx: &mut Cx<'_>, result: Result<NfsReply, NfsError>) {
+        match (self.step, result) {
+            (Step::GivingBack | Step::Unlocking, Err(NfsError::Delay | NfsError::Grace | NfsError::Io)) => {
+                self.retry(cx);
+            }
+            (Step::Locking, Ok(NfsReply::Locked { state })) => {
+                self.device.log.as_mut().expect("open").state = state;
+                self.take(cx, Step::Unlocking);
+            }
+            (Step::ReadingOwnerAgain, _) | (Step::GivingBack, Ok(_)) => self.take(cx, Step::Unlocking),
+            // Whether it was written or not: nobody else writes there before the unlock.
+            (Step::WritingOwner, _) => self.take(cx, Step::GivingBack),
+            _ => self.ring.voice.say(WalEvent::Released),
+        }
+    }
+
     fn stepped(&mut self, cx: &mut Cx<'_>, result: Result<NfsReply, NfsError>) {
+        if self.is_given_up {
+            return self.given_up(cx, result);
+        }
         match (self.step, result) {
             (Step::Connecting, Ok(NfsReply::Connected(client))) => {
                 self.device.client = Some(client);
@@ -341,6 +367,10 @@ impl FileWal {
 
     fn retry_now(&mut self, cx: &mut Cx<'_>) {
         match self.step {
+            Step::ReadingOwnerAgain | Step::WritingOwner if self.is_given_up => self.take(cx, Step::Unlocking),
+            step if self.is_given_up && !matches!(step, Step::GivingBack | Step::Unlocking) => {
+                self.ring.voice.say(WalEvent::Released);
+            }
             // What is open may be gone as well.
             Step::Connecting => {
                 self.device.log = None;
@@ -355,7 +385,7 @@ impl FileWal {
     // ---- the ring's calls ----
 
     fn called(&mut self, cx: &mut Cx<'_>, number: u64, result: Result<NfsReply, NfsError>) {
-        let Some(sent) = self.device.sent.remove(&number) else { return };
+        let Some(sent) = self.device.sent.remove(&number).filter(|_| !self.is_given_up) else { return };
         match (result, sent.write) {
             (Ok(NfsReply::Data { data, eof }), None) => self.was_read(cx, &data, eof),
             (Ok(NfsReply::Written { committed, .. }), Some(write)) => {
@@ -413,8 +443,22 @@ impl FileWal {
         }
     }
 
+    /// Until the log is in use, the steps of its opening find out.
+    fn renewed(&mut self, cx: &mut Cx<'_>, result: Result<NfsReply, NfsError>) {
+        match result {
+            Err(NfsError::Access | NfsError::AdminRevoked | NfsError::Expired | NfsError::StaleClientId)
+                if self.step == Step::Using =>
+            {
+                cx.mark("wal: a lease was lost while nothing was written");
+                self.ring.voice.fenced();
+            }
+            _ => {}
+        }
+    }
+
     fn timer(&mut self, cx: &mut Cx<'_>, number: u64) {
         match number {
+            POLL if self.is_given_up => {}
             POLL => self.ring.poll_blocks(cx, &mut self.device),
             RETRY_TIMER => self.retry_now(cx),
             RENEW_TIMER => {
@@ -424,7 +468,7 @@ impl FileWal {
                 self.device.space.set_timer(cx, self.options.renew_interval, RENEW_TIMER);
             }
             call => {
-                if let Some(sent) = self.device.sent.get(&call) {
+                if let Some(sent) = self.device.sent.get(&call).filter(|_| !self.is_given_up) {
                     self.device.call(cx, call, sent.call.clone());
                 }
             }
@@ -460,9 +504,21 @@ impl Wal for FileWal {
         }
     }
 
-    /// A lease ends by itself, and its own broker takes it sooner, under its later epoch.
-    fn give_up(&mut self, _cx: &mut Cx<'_>) {
-        self.ring.voice.say(WalEvent::Released);
+    fn give_up(&mut self, cx: &mut Cx<'_>) {
+        if self.ring.voice.is_over() || std::mem::replace(&mut self.is_given_up, true) {
+            return;
+        }
+        match self.step {
+            Step::Using => self.take(cx, Step::GivingBack),
+            // An answer comes, or a next try, and then it is given back.
+            Step::Locking | Step::ReadingOwnerAgain | Step::WritingOwner | Step::GivingBack | Step::Unlocking => {}
+            Step::Closed
+            | Step::Connecting
+            | Step::OpeningOwner
+            | Step::ReadingOwner
+            | Step::Fencing
+            | Step::OpeningLog => self.ring.voice.say(WalEvent::Released),
+        }
     }
 
     fn input(&mut self, cx: &mut Cx<'_>, input: Input) {
@@ -473,8 +529,7 @@ impl Wal for FileWal {
         match input {
             Input::Nfs(done) => match local {
                 STEP => self.stepped(cx, done.result),
-                // A lease that is lost shows at the next write.
-                RENEW => (),
+                RENEW => self.renewed(cx, done.result),
                 call => self.called(cx, call, done.result),
             },
             Input::Timer { .. } => self.timer(cx, local),

@@ -129,6 +129,7 @@ fn weight(probe: &Probe) -> Weight {
         | Probe::WalAcquired { .. }
         | Probe::WalRecoveryEnded { .. }
         | Probe::WalReset { .. }
+        | Probe::WalLost { .. }
         | Probe::CheckpointChosen { .. }
         | Probe::StateMissing { .. }
         | Probe::JobFailed { .. }
@@ -183,6 +184,7 @@ pub(in crate::lab) fn kind(probe: &Probe) -> &'static str {
         Probe::WalRecoveryEnded { .. } => "WAL recovery ended",
         Probe::WalTrimmed { .. } => "WAL trimmed",
         Probe::WalReset { .. } => "WAL reset",
+        Probe::WalLost { .. } => "WAL lost",
         Probe::LeaderReady { .. } => "leader ready",
         Probe::LogStart { .. } => "log start",
         Probe::LeaderResigned { .. } => "leader resigned",

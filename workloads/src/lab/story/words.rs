@@ -178,6 +178,7 @@ fn said(f: &mut fmt::Formatter<'_>, beat: &Beat, first: &Probe, last: &Probe) ->
         (Probe::WalTrimmed { wal, .. }, Probe::WalTrimmed { upto, .. }) => {
             write!(f, "trims {} up to {}", Log(wal), upto.0)
         }
+        (Probe::WalLost { wal }, _) => write!(f, "loses all of {}", Log(wal)),
         (Probe::WalReset { wal, epoch }, _) => write!(f, "empties {} in epoch {epoch}", Log(wal)),
         (Probe::LeaderReady { tp, epoch, log_start, log_end, .. }, _) => {
             write!(f, "leads partition {tp} in epoch {epoch}, with its log {log_start}..{log_end}")

@@ -90,7 +90,8 @@ pub enum Family {
     SwizzleClog,
     /// A broker that has just come back is hit again.
     HitAgain,
-    /// A broker is away, and whoever takes its log over is hit while it rescues, or is so slow that the broker is back before.
+    /// A broker is away, and whoever takes its log over is hit while it rescues, or is so slow that the broker is back before,
+    /// or cannot upload until then.
     RescuerCrash,
     /// What a broker has just asked of the controllers is held while it dies and comes back, or the answers are lost.
     LateMessages,
@@ -128,11 +129,13 @@ pub enum Family {
     OffsetReset,
     /// Operators give jobs another parallelism, and that of their beginning again.
     Rescale,
+    /// Operators take brokers' volumes from their hosts.
+    VolumeDetach,
 }
 
 impl Family {
     /// All of them, with their names in scenarios.
-    pub const ALL: [(&'static str, Family); 45] = [
+    pub const ALL: [(&'static str, Family); 46] = [
         ("broker-crash", Family::BrokerCrash),
         ("broker-pause", Family::BrokerPause),
         ("broker-slow", Family::BrokerSlow),
@@ -178,6 +181,7 @@ impl Family {
         ("retention-change", Family::RetentionChange),
         ("offset-reset", Family::OffsetReset),
         ("rescale", Family::Rescale),
+        ("volume-detach", Family::VolumeDetach),
     ];
 
     /// Its name in scenarios.

@@ -245,6 +245,42 @@ fn a_local_disk_dies_with_its_instance_and_ebs_comes_back_elsewhere() {
 }
 
 #[test]
+fn a_lost_volume_fails_everything_and_an_empty_one_takes_its_place() {
+    let mut bench = Bench::new(VolumeSpec::gp3(AZ, VolumeFormat::Raw, 1 << 20), 1);
+    let put = |byte| write(FileId::RAW, 0, bytes(byte, 4096), IoMode::Direct);
+    bench.ask(put(1)).unwrap();
+    let under_way = bench.submit_as(H1, put(2), VolumeFate::None);
+    inject(&mut bench, VolumeFault::Lost);
+    assert_eq!(bench.wait(under_way), Err(VolumeError::Gone));
+    assert_eq!(bench.ask(put(3)), Err(VolumeError::Gone));
+    bench.with(|volume, now, out| volume.attach(now, owner(H2), 500, AZ, out));
+    assert_eq!(bench.wait(500), Err(VolumeError::Gone));
+    heal(&mut bench);
+    assert_eq!(bench.ask(put(3)), Err(VolumeError::NotAttached(H1)), "the new one is attached to nobody");
+    bench.with(|volume, now, out| volume.attach(now, owner(H2), 501, AZ, out));
+    assert_eq!(bench.wait(501), Ok(VolumeAnswer::Attached));
+    let read = VolumeOp::Read { file: FileId::RAW, offset: 0, len: 4096, mode: IoMode::Direct };
+    let token = bench.submit_as(H2, read, VolumeFate::None);
+    assert_eq!(bench.wait(token), Ok(VolumeAnswer::Read(bytes(0, 4096))));
+    assert_eq!(bench.volume.witnessed().volumes_lost, 1);
+}
+
+#[test]
+fn a_volume_that_an_operator_takes_away_keeps_what_was_answered() {
+    let mut bench = Bench::new(VolumeSpec::gp3(AZ, VolumeFormat::Raw, 1 << 20), 1);
+    let put = |byte| write(FileId::RAW, 0, bytes(byte, 4096), IoMode::Direct);
+    bench.ask(put(1)).unwrap();
+    let under_way = bench.submit_as(H1, put(2), VolumeFate::None);
+    bench.with(|volume, now, out| volume.pull(now, Survival::KeepNone, out));
+    assert_eq!(bench.wait(under_way), Err(VolumeError::Detached));
+    assert_eq!(bench.ask(put(3)), Err(VolumeError::NotAttached(H1)));
+    bench.with(|volume, now, out| volume.attach(now, owner(H1), 500, AZ, out));
+    assert_eq!(bench.wait(500), Ok(VolumeAnswer::Attached));
+    let read = VolumeOp::Read { file: FileId::RAW, offset: 0, len: 4096, mode: IoMode::Direct };
+    assert_eq!(bench.ask(read), Ok(VolumeAnswer::Read(bytes(1, 4096))));
+}
+
+#[test]
 fn a_graceful_detach_writes_everything_and_a_forced_one_does_not() {
     for forced in [false, true] {
         let (mut bench, file) = with_file(small());

@@ -1,0 +1,201 @@
+//! What is lost with what a log is kept on: beyond any platform's budget, and no bug.
+//!
+//! A log holds what is acknowledged until it is in committed objects. When its volume, its bucket or its share is lost, what
+//! was not committed by then is gone, and whoever opens the log next, empty as it is, cannot know. That is where a run ends
+//! that [storms](super::beyond) took beyond the budget: the promise has ended, and everything that follows from it (a high
+//! watermark that falls, other records at the same offsets, results that have counted what is gone) is its consequence.
+//!
+//! What is lost is counted, not guessed: reported durable, not trimmed, not recovered, and in no committed object when the
+//! next owner has recovered what there is. Until then a broker that is still up may upload from memory what it had in the log;
+//! then nothing is lost, the run goes on, and everything must hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+use wavetank_models::kafka::ids::{BrokerEpoch, BrokerId, StreamId};
+use wavetank_models::kafka::metadata::StreamRange;
+use wavetank_models::kafka::wal::WalOffset;
+use wavetank_models::probe::{BrokenPromise, Probe};
+use wavetank_traces::Concern;
+
+/// What ends.
+pub(super) const PROMISE: &str = "what-is-durable-is-kept";
+/// The mark of a run whose promise ended.
+pub(super) const ENDED: &str = "beyond the budget: acknowledged records were lost with their log";
+/// The mark of a run that lost a log, and nothing with it.
+const UNHARMED: &str = "beyond the budget: a log was lost, and all of it was in objects";
+
+type Key = (StreamId, u64);
+
+#[derive(Default)]
+struct Log {
+    /// Reported durable and not trimmed: until where, and at which place in the log.
+    held: BTreeMap<Key, (u64, WalOffset)>,
+    owner: BrokerEpoch,
+    /// What the newest owner has recovered.
+    recovered: BTreeSet<Key>,
+    /// It was lost, and nobody has recovered what there is since.
+    is_lost: bool,
+    /// The first who did. What earlier owners say durable late may be lost, too.
+    reopened: Option<BrokerEpoch>,
+}
+
+/// Keeps account of logs that are lost, where storms lose them.
+#[derive(Default)]
+pub(super) struct Loss {
+    logs: BTreeMap<BrokerId, Log>,
+    /// By stream: all before is in committed objects, or trimmed.
+    committed: BTreeMap<StreamId, u64>,
+    unharmed: u64,
+}
+
+impl Loss {
+    /// Situations that a run has reached.
+    pub(super) fn marks(&self) -> Option<(&'static str, u64)> {
+        (self.unharmed > 0).then_some((UNHARMED, self.unharmed))
+    }
+
+    fn covered(&mut self, stream: StreamId, upto: u64) {
+        let committed = self.committed.entry(stream).or_default();
+        *committed = upto.max(*committed);
+    }
+
+    /// How many of these records are in no object.
+    fn uncommitted(&self, (stream, start): Key, end: u64) -> u64 {
+        let committed = self.committed.get(&stream).copied().unwrap_or(0);
+        end.saturating_sub(start.max(committed))
+    }
+
+    /// Something happened.
+    ///
+    /// # Errors
+    /// What is lost.
+    pub(super) fn heed(&mut self, probe: &Probe) -> Result<(), BrokenPromise> {
+        match probe {
+            Probe::StreamCommitted { range, .. } => self.covered(range.stream, range.end),
+            Probe::StreamTrimmed { stream, start_offset } => self.covered(*stream, *start_offset),
+            Probe::WalLost { wal } => self.logs.entry(*wal).or_default().is_lost = true,
+            Probe::WalDurable { wal, epoch, at, range } => return self.durable(*wal, *epoch, *at, range),
+            Probe::WalTrimmed { wal, upto, .. } => {
+                self.logs.entry(*wal).or_default().held.retain(|_, (_, at)| *at > *upto);
+            }
+            Probe::WalReset { wal, .. } => self.logs.entry(*wal).or_default().held.clear(),
+            Probe::WalAcquired { wal, epoch, .. } => {
+                let log = self.logs.entry(*wal).or_default();
+                if *epoch >= log.owner {
+                    (log.owner, log.recovered) = (*epoch, BTreeSet::new());
+                }
+            }
+            Probe::WalRecovered { wal, epoch, range, .. } => {
+                let log = self.logs.entry(*wal).or_default();
+                if *epoch == log.owner {
+                    log.recovered.insert((range.stream, range.start));
+                }
+            }
+            Probe::WalRecoveryEnded { wal, epoch } => return self.reopened(*wal, *epoch),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn durable(
+        &mut self,
+        wal: BrokerId,
+        by: BrokerEpoch,
+        at: WalOffset,
+        range: &StreamRange,
+    ) -> Result<(), BrokenPromise> {
+        let key = (range.stream, range.start);
+        let log = self.logs.entry(wal).or_default();
+        if log.reopened.is_none_or(|reopened| by >= reopened) {
+            log.held.insert(key, (range.end, at));
+        } else if !log.recovered.contains(&key) {
+            return self.lost(wal, &[(key, range.end)]);
+        }
+        Ok(())
+    }
+
+    fn reopened(&mut self, wal: BrokerId, by: BrokerEpoch) -> Result<(), BrokenPromise> {
+        let log = self.logs.entry(wal).or_default();
+        if by != log.owner || !std::mem::take(&mut log.is_lost) {
+            return Ok(());
+        }
+        log.reopened = Some(by);
+        let held = std::mem::take(&mut log.held).into_iter();
+        let gone: Vec<(Key, u64)> =
+            held.filter(|(key, _)| !log.recovered.contains(key)).map(|(key, (end, _))| (key, end)).collect();
+        self.lost(wal, &gone)
+    }
+
+    fn lost(&mut self, wal: BrokerId, gone: &[(Key, u64)]) -> Result<(), BrokenPromise> {
+        let lost: Vec<(StreamId, u64)> = gone
+            .iter()
+            .map(|(key, end)| (key.0, self.uncommitted(*key, *end)))
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        let streams: BTreeSet<StreamId> = lost.iter().map(|(stream, _)| *stream).collect();
+        let records: u64 = lost.iter().map(|(_, count)| count).sum();
+        if records == 0 {
+            self.unharmed += 1;
+            return Ok(());
+        }
+        let why = format!(
+            "{records} records of {} streams are lost with the log of broker {wal}: they were durable there, and in no \
+             object yet",
+            streams.len()
+        );
+        let about = streams.into_iter().map(|stream| Concern::Stream(stream.0)).chain([Concern::Wal(wal.0)]).collect();
+        Err(BrokenPromise { invariant: PROMISE, why, about })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wavetank_models::kafka::ids::ObjectId;
+    use wavetank_models::kafka::wal::WalMode;
+
+    const WAL: BrokerId = BrokerId(1);
+
+    fn range(start: u64, end: u64) -> StreamRange {
+        StreamRange { stream: StreamId(1), start, end }
+    }
+
+    fn durable(epoch: i64, at: u64, range: StreamRange) -> Probe {
+        Probe::WalDurable { wal: WAL, epoch: BrokerEpoch(epoch), at: WalOffset(at), range }
+    }
+
+    fn committed(range: StreamRange) -> Probe {
+        Probe::StreamCommitted { range, object: ObjectId(1), broker: WAL }
+    }
+
+    fn recovered(epoch: i64, range: StreamRange) -> Probe {
+        Probe::WalRecovered { wal: WAL, epoch: BrokerEpoch(epoch), at: WalOffset(1), range }
+    }
+
+    /// What is said of these, in order, until something is lost.
+    fn lost(probes: &[Probe]) -> Option<String> {
+        let mut loss = Loss::default();
+        probes.iter().find_map(|probe| loss.heed(probe).err()).map(|broken| broken.why)
+    }
+
+    #[test]
+    fn what_was_durable_and_in_no_object_is_counted_when_somebody_opens_what_is_left() {
+        let (gone, epoch) = (Probe::WalLost { wal: WAL }, BrokerEpoch(2));
+        let opened = [
+            Probe::WalAcquired { wal: WAL, epoch, mode: WalMode::Failover },
+            Probe::WalRecoveryEnded { wal: WAL, epoch },
+        ];
+        let held = [durable(1, 1, range(0, 5)), durable(1, 2, range(5, 9)), committed(range(0, 7))];
+        assert_eq!(lost(&[&held[..], &opened].concat()), None, "nothing was lost");
+        assert_eq!(lost(&[&held[..], &[gone.clone()]].concat()), None, "its broker may upload it yet");
+        let words = "2 records of 1 streams are lost with the log of broker 1";
+        let told = lost(&[&held[..], &[gone.clone()], &opened].concat()).expect("they are");
+        assert!(told.starts_with(words), "{told}");
+        let rescued = [&held[..], &[gone.clone(), committed(range(7, 9))], &opened].concat();
+        assert_eq!(lost(&rescued), None, "it has");
+        let found =
+            [&held[..], &[gone.clone(), opened[0].clone(), recovered(2, range(5, 9)), opened[1].clone()]].concat();
+        assert_eq!(lost(&found), None, "it had been read before");
+        let late = [&rescued[..], &[durable(1, 3, range(9, 12))]].concat();
+        assert!(lost(&late).is_some_and(|told| told.starts_with("3 records")), "acknowledged late, and nowhere");
+    }
+}

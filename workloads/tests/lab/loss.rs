@@ -1,0 +1,70 @@
+//! What is lost with what logs are kept on, and what is not: a promise that ends is named, and what follows from it is no bug.
+
+use super::operators::{case, count, entry, run, scenario};
+use wavetank_workloads::lab::{Failure, outcome};
+use wavetank_workloads::scenario::{Listeners, RunOptions};
+
+const LOST: &str = "beyond the budget: acknowledged records were lost with their log";
+
+/// Uploads are a minute apart.
+fn seldom_uploaded() -> [(&'static str, serde_json::Value); 2] {
+    [("upload_interval", "60 s".into()), ("failover_min_age", "0 s".into())]
+}
+
+#[test]
+fn records_are_lost_with_their_log_and_the_promise_that_ended_is_named() {
+    for (name, what, promise) in [
+        ("late-writes@ebs-wal", r#"{"volume": {"of": "broker 0", "fault": "lost"}}"#, "a volume or its zone"),
+        ("late-writes@regional-ebs-wal", r#"{"volume": {"of": "broker 0", "fault": "lost"}}"#, "in all its zones"),
+        ("late-writes@s3-express-wal", r#"{"express-lost": 0}"#, "a zone that is lost with its bucket"),
+        ("late-writes@nfs-wal", r#"{"share": "lost"}"#, "a share that is lost"),
+    ] {
+        let scenario = scenario(name);
+        let report = run(scenario, &case(scenario, &seldom_uploaded(), &[entry(["30 s", "38 s"], what)]));
+        let told = report.beyond.join("\n");
+        assert_eq!(count(&report, LOST), 1, "{name}: {told}");
+        assert!(
+            told.starts_with("lost at ") && told.contains(" records of ") && told.contains(promise),
+            "{name}: {told}"
+        );
+    }
+}
+
+#[test]
+fn what_follows_from_a_loss_is_no_bug() {
+    let scenario = scenario("late-writes@ebs-wal");
+    let lost = entry(["30 s", "38 s"], r#"{"volume": {"of": "broker 0", "fault": "lost"}}"#);
+    let case = case(scenario, &seldom_uploaded(), &[lost]);
+    let options = RunOptions { keep_going: true, ..RunOptions::default() };
+    let report =
+        wavetank_workloads::lab::run_case(scenario, 3, &case, &options, Listeners::default()).expect("no panic");
+    assert_eq!((report.findings, report.marks.count(LOST)), (Vec::new(), 1));
+}
+
+#[test]
+fn a_volume_that_is_taken_from_its_broker_costs_a_restart_and_nothing_else() {
+    let detach = |of: u32, at: &str| {
+        entry([at, "50 s"], &format!(r#"{{"volume": {{"of": "broker {of}", "fault": "detach"}}}}"#))
+    };
+    for name in ["late-writes@ebs-wal", "late-writes@regional-ebs-wal"] {
+        let scenario = scenario(name);
+        let report = run(scenario, &case(scenario, &seldom_uploaded(), &[detach(0, "30 s"), detach(1, "31 s")]));
+        assert_eq!(report.beyond, [""; 0], "{name}");
+        assert_eq!(count(&report, "wal: the device refused a fenced owner"), 2, "{name}");
+        assert!(count(&report, "recovery: a log had records that were in no object") > 0, "{name}");
+    }
+}
+
+/// A rescuer that cannot upload, for the object store is gone for good, was called off when its broker was back, and left the
+/// log's file locked: its client lived on, for its own log. The next rescuer had that client fenced, and with it its own log,
+/// which nobody wrote to: it never noticed, was told to rescue again and again, and could not. Found by a sweep.
+#[test]
+fn a_rescuer_that_is_called_off_gives_the_lock_back() {
+    let text = include_str!("called-off-rescue.json");
+    let kept = Failure::parse("called-off-rescue.json", text).expect("it can be read");
+    let report = kept.replay(Listeners::default()).expect("no panic");
+    assert_eq!(report.findings, []);
+    assert!(count(&report, "storage: a rescue was called off") > 0);
+    assert_eq!(count(&report, "standstill: the object store is gone"), 1, "{}", report.beyond.join("\n"));
+    assert!(!kept.outcome.findings().is_empty() && outcome(&Ok(report)).findings().is_empty());
+}
