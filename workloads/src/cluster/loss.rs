@@ -186,9 +186,9 @@ mod tests {
         ];
         let held = [durable(1, 1, range(0, 5)), durable(1, 2, range(5, 9)), committed(range(0, 7))];
         assert_eq!(lost(&[&held[..], &opened].concat()), None, "nothing was lost");
-        assert_eq!(lost(&[&held[..], &[gone.clone()]].concat()), None, "its broker may upload it yet");
+        assert_eq!(lost(&[&held[..], std::slice::from_ref(&gone)].concat()), None, "its broker may upload it yet");
         let words = "2 records of 1 streams are lost with the log of broker 1";
-        let told = lost(&[&held[..], &[gone.clone()], &opened].concat()).expect("they are");
+        let told = lost(&[&held[..], std::slice::from_ref(&gone), &opened].concat()).expect("they are");
         assert!(told.starts_with(words), "{told}");
         let rescued = [&held[..], &[gone.clone(), committed(range(7, 9))], &opened].concat();
         assert_eq!(lost(&rescued), None, "it has");
