@@ -51,7 +51,7 @@ impl Invariant for DurableIsRecovered {
             Probe::WalLost { wal } => {
                 let log = self.logs.entry(*wal).or_default();
                 log.held.clear();
-                log.is_lost = true;
+                (log.is_lost, log.ended) = (true, None);
                 Ok(false)
             }
             Probe::WalReset { wal, .. } => {
@@ -61,7 +61,8 @@ impl Invariant for DurableIsRecovered {
             Probe::WalAcquired { wal, epoch, .. } => {
                 let log = self.logs.entry(*wal).or_default();
                 // An earlier claim may be heard of late, and its owner recover beside a later one, who decides.
-                if *epoch >= log.owner {
+                // On what is empty nobody sees which epochs there were.
+                if *epoch >= log.owner || log.is_lost {
                     log.recovered.clear();
                     log.owner = *epoch;
                 }

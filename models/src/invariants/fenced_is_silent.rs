@@ -52,7 +52,7 @@ impl Invariant for FencedIsSilent {
                 let log = self.logs.entry(*wal).or_default();
                 // A claim may be heard of late, when a later one has followed it already: what counts is what is
                 // acknowledged under it.
-                if *epoch >= log.owner {
+                if *epoch >= log.owner || log.is_lost {
                     let Log { mut recovered, has_ended, mut handed_on, is_lost, .. } = std::mem::take(log);
                     if has_ended {
                         handed_on.append(&mut recovered);

@@ -34,8 +34,10 @@ struct Log {
     recovered: BTreeSet<Key>,
     /// It was lost, and nobody has recovered what there is since.
     is_lost: bool,
-    /// The first who did. What earlier owners say durable late may be lost, too.
-    reopened: Option<BrokerEpoch>,
+    owners: BTreeSet<BrokerEpoch>,
+    /// Owners of before, once somebody has opened what is left: what they say durable late may be lost, too. On what is empty
+    /// nobody sees which epochs there were, so a later owner may have an earlier one.
+    bereft: BTreeSet<BrokerEpoch>,
 }
 
 /// Keeps account of logs that are lost, where storms lose them.
@@ -74,13 +76,12 @@ impl Loss {
             Probe::StreamTrimmed { stream, start_offset } => self.covered(*stream, *start_offset),
             Probe::WalLost { wal } => self.logs.entry(*wal).or_default().is_lost = true,
             Probe::WalDurable { wal, epoch, at, range } => return self.durable(*wal, *epoch, *at, range),
-            Probe::WalTrimmed { wal, upto, .. } => {
-                self.logs.entry(*wal).or_default().held.retain(|_, (_, at)| *at > *upto);
-            }
-            Probe::WalReset { wal, .. } => self.logs.entry(*wal).or_default().held.clear(),
+            Probe::WalTrimmed { wal, upto, .. } => self.trimmed(*wal, *upto),
+            Probe::WalReset { wal, .. } => self.trimmed(*wal, WalOffset(u64::MAX)),
             Probe::WalAcquired { wal, epoch, .. } => {
                 let log = self.logs.entry(*wal).or_default();
-                if *epoch >= log.owner {
+                log.owners.insert(*epoch);
+                if *epoch >= log.owner || log.is_lost {
                     (log.owner, log.recovered) = (*epoch, BTreeSet::new());
                 }
             }
@@ -96,6 +97,14 @@ impl Loss {
         Ok(())
     }
 
+    /// What is emptied after it was lost says nothing about what it held.
+    fn trimmed(&mut self, wal: BrokerId, upto: WalOffset) {
+        let log = self.logs.entry(wal).or_default();
+        if !log.is_lost {
+            log.held.retain(|_, (_, at)| *at > upto);
+        }
+    }
+
     fn durable(
         &mut self,
         wal: BrokerId,
@@ -105,7 +114,7 @@ impl Loss {
     ) -> Result<(), BrokenPromise> {
         let key = (range.stream, range.start);
         let log = self.logs.entry(wal).or_default();
-        if log.reopened.is_none_or(|reopened| by >= reopened) {
+        if !log.bereft.contains(&by) {
             log.held.insert(key, (range.end, at));
         } else if !log.recovered.contains(&key) {
             return self.lost(wal, &[(key, range.end)]);
@@ -118,7 +127,8 @@ impl Loss {
         if by != log.owner || !std::mem::take(&mut log.is_lost) {
             return Ok(());
         }
-        log.reopened = Some(by);
+        let before = log.owners.iter().copied().filter(|owner| *owner != by);
+        log.bereft.extend(before);
         let held = std::mem::take(&mut log.held).into_iter();
         let gone: Vec<(Key, u64)> =
             held.filter(|(key, _)| !log.recovered.contains(key)).map(|(key, (end, _))| (key, end)).collect();
@@ -180,11 +190,12 @@ mod tests {
     #[test]
     fn what_was_durable_and_in_no_object_is_counted_when_somebody_opens_what_is_left() {
         let (gone, epoch) = (Probe::WalLost { wal: WAL }, BrokerEpoch(2));
+        let first = Probe::WalAcquired { wal: WAL, epoch: BrokerEpoch(1), mode: WalMode::Own };
         let opened = [
             Probe::WalAcquired { wal: WAL, epoch, mode: WalMode::Failover },
             Probe::WalRecoveryEnded { wal: WAL, epoch },
         ];
-        let held = [durable(1, 1, range(0, 5)), durable(1, 2, range(5, 9)), committed(range(0, 7))];
+        let held = [first, durable(1, 1, range(0, 5)), durable(1, 2, range(5, 9)), committed(range(0, 7))];
         assert_eq!(lost(&[&held[..], &opened].concat()), None, "nothing was lost");
         assert_eq!(lost(&[&held[..], std::slice::from_ref(&gone)].concat()), None, "its broker may upload it yet");
         let words = "2 records of 1 streams are lost with the log of broker 1";
@@ -195,6 +206,9 @@ mod tests {
         let found =
             [&held[..], &[gone.clone(), opened[0].clone(), recovered(2, range(5, 9)), opened[1].clone()]].concat();
         assert_eq!(lost(&found), None, "it had been read before");
+        let emptied = Probe::WalReset { wal: WAL, epoch: BrokerEpoch(1) };
+        let told = lost(&[&held[..], &[gone.clone(), emptied], &opened].concat()).expect("they are lost all the same");
+        assert!(told.starts_with(words), "{told}");
         let late = [&rescued[..], &[durable(1, 3, range(9, 12))]].concat();
         assert!(lost(&late).is_some_and(|told| told.starts_with("3 records")), "acknowledged late, and nowhere");
     }

@@ -66,6 +66,8 @@ pub struct Recovery {
     is_emptied: bool,
     is_closed: bool,
     is_called_off: bool,
+    /// Why it is lost, while the log is given back.
+    why_lost: Option<String>,
     outcome: Option<Recovered>,
 }
 
@@ -104,6 +106,7 @@ impl Recovery {
             is_emptied: false,
             is_closed: false,
             is_called_off: false,
+            why_lost: None,
             outcome: None,
         };
         // A rescuer asks when the log is acquired: the controller's fence alone would not stop acknowledgements.
@@ -120,9 +123,22 @@ impl Recovery {
 
     /// A rescue is not needed any more: the dead broker is back, or the controller gives the job to somebody else.
     pub fn call_off(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink) {
-        self.is_called_off = true;
-        self.wal.give_up(cx);
+        self.give_up(cx, None);
         self.heed_wal(cx, link);
+    }
+
+    /// What is held of the log is given back, unless it is already; then it is over.
+    fn give_up(&mut self, cx: &mut Cx<'_>, why_lost: Option<String>) {
+        if std::mem::replace(&mut self.is_called_off, true) {
+            return;
+        }
+        self.why_lost = why_lost;
+        if self.is_emptied { self.given_up() } else { self.wal.give_up(cx) }
+    }
+
+    fn given_up(&mut self) {
+        let why = self.why_lost.take();
+        self.outcome.get_or_insert(why.map_or(Recovered::CalledOff, |why| Recovered::Lost { why }));
     }
 
     /// What became of it, once.
@@ -158,6 +174,11 @@ impl Recovery {
         self.outcome.get_or_insert(Recovered::Lost { why: why.into() });
     }
 
+    /// The controller refuses it: what a rescuer holds of the log is given back, for the process lives on, and would keep it.
+    fn refused(&mut self, cx: &mut Cx<'_>, why: String) {
+        if self.identity.failover { self.give_up(cx, Some(why)) } else { self.lose(why) }
+    }
+
     fn heed_wal(&mut self, cx: &mut Cx<'_>, link: &mut ControllerLink) {
         while let Some(event) = self.wal.poll() {
             match event {
@@ -165,9 +186,7 @@ impl Recovery {
                 WalEvent::Acquired | WalEvent::Room => {}
                 WalEvent::Recovered { at, record } => self.records.push((at, record)),
                 WalEvent::RecoveryEnded => self.is_read = true,
-                WalEvent::Released if self.is_called_off => {
-                    self.outcome.get_or_insert(Recovered::CalledOff);
-                }
+                WalEvent::Released if self.is_called_off => self.given_up(),
                 WalEvent::Ready | WalEvent::Released => self.is_emptied = true,
                 WalEvent::Durable { .. } => unreachable!("nothing is appended in recovery"),
                 WalEvent::Fenced => self.lose("the WAL is fenced"),
@@ -268,13 +287,13 @@ impl Recovery {
             match result {
                 Ok(ControllerAnswer::Opening(streams)) => self.opening = Some(streams.clone()),
                 Ok(other) => unreachable!("not an answer to GetOpeningStreams: {other:?}"),
-                Err(error) => self.lose(format!("the controller refuses: {error}")),
+                Err(error) => self.refused(cx, format!("the controller refuses: {error}")),
             }
         } else if self.ask_close == Some(ticket) {
             match result {
                 // Streams that somebody else has closed or opened since are not this one's business any more.
                 Ok(_) => self.is_closed = true,
-                Err(error) => self.lose(format!("the controller refuses to close: {error}")),
+                Err(error) => self.refused(cx, format!("the controller refuses to close: {error}")),
             }
         } else if !self.uploader.answered(cx, link, &mut self.objects, ticket, result) {
             return false;
@@ -287,10 +306,10 @@ impl Recovery {
         while let Some(event) = self.uploader.poll() {
             match event {
                 UploadEvent::Committed { .. } => {}
-                UploadEvent::Refused(error) => self.lose(format!("the controller refuses a commit: {error}")),
+                UploadEvent::Refused(error) => self.refused(cx, format!("the controller refuses a commit: {error}")),
             }
         }
-        self.go_on(cx, link);
+        self.heed_wal(cx, link);
     }
 
     /// Takes an input that is this recovery's; gives back one that is not.

@@ -60,13 +60,18 @@ impl StreamLogs {
         self.call_off_rescues(cx, link, &mine);
         for context in mine {
             let identity = Identity { broker: context.broker, epoch: context.epoch, failover: true };
-            match self.rescues.get(&context.broker) {
+            match self.rescues.get_mut(&context.broker) {
                 Some(rescue) if rescue.identity == identity => {
                     let is_over = rescue.recovery.is_none() && rescue.done.is_none();
                     if is_over && cx.monotonic() >= rescue.not_before {
                         let lost = rescue.lost;
                         self.rescue(cx, link, identity, lost);
                     }
+                }
+                // The broker was back meanwhile, and is dead again: what is held of its log is given back first.
+                Some(Rescue { recovery: Some(recovery), .. }) => {
+                    recovery.call_off(cx, link);
+                    self.rescues_done(cx, link);
                 }
                 Some(_) | None => self.rescue(cx, link, identity, 0),
             }
