@@ -73,13 +73,16 @@ enum Command {
     Corpus(corpus::Arguments),
     /// Say when a failure became inevitable: its run up to a moment, and drawn anew from there on
     ExplainFailure(explain_failure::Arguments),
-    /// Run one seed twice side by side and name the first event that differs
+    /// Run one seed, or a failure, twice side by side and name the first event that differs
     Diverge {
         #[command(flatten)]
         what: What,
         /// The seed
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// What a run or a sweep wrote down, instead of a scenario and a seed
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["scenario", "seed", "mutant", "keep_going", "no_check", "over_budget", "planted"])]
+        failure: Option<PathBuf>,
         /// Plant a divergence, to see it caught
         #[arg(long, hide = true)]
         planted: bool,
@@ -148,7 +151,11 @@ fn main() -> ExitCode {
         Command::Sweep(arguments) => sweep::sweep(&arguments),
         Command::Merge(arguments) => merge::merge(&arguments),
         Command::Mutants(arguments) => mutants::mutants(&arguments),
-        Command::Diverge { what, seed, planted } => {
+        Command::Diverge { failure: Some(file), .. } => match Failure::read(&file) {
+            Ok(failure) => diverged(failure.seed, lab::find_divergence_in(&failure)),
+            Err(error) => usage(error),
+        },
+        Command::Diverge { what, seed, planted, failure: None } => {
             warn(&[what.scenario]);
             diverge(what.scenario, seed, RunOptions { planted_divergence: planted, ..what.how.options() })
         }
@@ -229,7 +236,11 @@ fn diverge(scenario: Scenario, seed: u64, options: RunOptions) -> Exit {
         eprintln!("{error}");
         return Exit::Usage;
     }
-    match lab::find_divergence(scenario, seed, &options) {
+    diverged(seed, lab::find_divergence(scenario, seed, &options))
+}
+
+fn diverged(seed: u64, found: Result<Option<impl Display>, Panicked>) -> Exit {
+    match found {
         Ok(None) => {
             say(format_args!("seed {seed}: two runs are the same to the last event\n"));
             Exit::Held

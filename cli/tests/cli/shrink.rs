@@ -22,6 +22,12 @@ fn a_failure_is_shrunk_told_and_replayed() {
     assert_eq!(code(&replay), 3, "{}", text(&replay.stderr));
     assert!(text(&replay.stderr).contains("the same digest, the same first finding"), "{}", text(&replay.stderr));
 
+    let side_by_side = wavetank(&folder, &["diverge", "--failure", small]);
+    assert_eq!(code(&side_by_side), 0, "{}", text(&side_by_side.stderr));
+    assert!(text(&side_by_side.stdout).contains("two runs are the same to the last event"));
+    let both = wavetank(&folder, &["diverge", "--failure", small, "--seed", "3"]);
+    assert!(code(&both) == 1 && text(&both.stderr).contains("cannot be used with"), "{}", text(&both.stderr));
+
     let bytes = |name: &str| std::fs::read(folder.join(name)).expect("it was written");
     let first = bytes(small);
     let again = wavetank(&folder, &["shrink", file, "--jobs", "2"]);
