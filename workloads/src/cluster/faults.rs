@@ -10,13 +10,16 @@ use super::standstill::Patience;
 use crate::compare::measurement::FaultMark;
 use crate::spec::scenario::{Fault, FaultKind, Peer, Target};
 use std::sync::{Arc, Mutex};
+use wavetank_models::cloud::express::ExpressFault;
 use wavetank_models::cloud::host::HostFault;
 use wavetank_models::cloud::network::{LinkClass, NetworkFault, PartitionDirection, Scope};
+use wavetank_models::cloud::nfs::NfsFault;
 use wavetank_models::cloud::object_store::ObjectStoreFault;
 use wavetank_models::cloud::volume::{Survival, VolumeFault};
 use wavetank_models::fault;
 use wavetank_models::flink::oracle::Verdict;
 use wavetank_models::kafka::ids::{BrokerId, TopicId, TopicIdPartition};
+use wavetank_models::probe::Probe;
 use wavetank_models::world::{Action, Director, Event, World};
 use wavetank_sim::{Choices, Core, Domain, Nanos, Stream};
 
@@ -230,6 +233,7 @@ impl Conductor {
                     self.inject(world, core, until, fault::Fault::Volume(volume, VolumeFault::Stall));
                 }
             }
+            FaultKind::LogLoss(target) => self.lose_log(world, core, until, target),
             FaultKind::KillController(target) => {
                 let Some((name, member)) = self.member(target) else { return };
                 self.mark(now, end, format!("{name} killed"));
@@ -268,6 +272,34 @@ impl Conductor {
         if let Some(until) = until {
             world.plan(core, until, Action::Heal(id));
         }
+    }
+
+    /// What a broker's log is kept on is lost, with the logs of all brokers that are kept there too.
+    fn lose_log(&mut self, world: &mut World, core: &mut Core<Event>, until: Option<Nanos>, target: &Target) {
+        let Some(broker) = self.broker(target) else { return };
+        let member = self.cluster.brokers[broker.0 as usize];
+        let brokers = self.cluster.brokers.iter().enumerate();
+        let zone = self.cluster.azs.iter().position(|az| *az == member.az);
+        let express = zone.and_then(|zone| self.cluster.express.get(zone));
+        let (what, fault, losers) = if let Some(volume) = member.volume {
+            ("volume", fault::Fault::Volume(volume, VolumeFault::Lost), vec![broker.0 as usize])
+        } else if let Some(express) = express {
+            let there = brokers.filter(|(_, other)| other.az == member.az).map(|(n, _)| n);
+            ("express bucket", fault::Fault::Express(*express, ExpressFault::Lost), there.collect())
+        } else if let Some(share) = self.cluster.share {
+            ("share", fault::Fault::Nfs(share, NfsFault::Lost), brokers.map(|(n, _)| n).collect())
+        } else {
+            let label = format!("log of broker {}: in the region's store, not lost", broker.0 + 1);
+            return self.mark(core.now(), core.now(), label);
+        };
+        let (now, end) = (core.now(), until.unwrap_or(core.now()));
+        self.mark(now, end, format!("{what} of broker {} lost", broker.0 + 1));
+        for n in losers {
+            let (loser, node) = (BrokerId(n as u32), self.cluster.brokers[n].node);
+            self.watch(now, loser, format!("broker {} lost its log", n + 1));
+            world.act(core, &Action::Tell(node, Probe::WalLost { wal: loser }));
+        }
+        self.inject(world, core, until, fault);
     }
 
     fn cut(

@@ -64,8 +64,10 @@ pub(super) struct Meter {
     served: Option<Served>,
     /// What retention has deleted; exploring runs alone need it.
     pub(super) log_starts: LogStarts,
-    /// What is lost with logs; runs alone need it whose storm loses some.
+    /// What is lost with logs; runs alone need it that lose some.
     pub(super) loss: Option<Loss>,
+    /// A measured run has lost records with a log: it goes on, and invariants hold no longer.
+    pub(super) has_lost: bool,
 }
 
 /// A meter that the world and the run's end share.
@@ -99,6 +101,7 @@ impl Meter {
             readers: ReaderMeter::default(),
             log_starts: LogStarts::default(),
             loss: None,
+            has_lost: false,
         }
     }
 
@@ -311,9 +314,11 @@ impl Meter {
                     self.leaders.insert(*tp, (*broker, *epoch));
                 }
                 if let Some(acked) = self.acked.get_mut(*tp) {
-                    // What is lost is lost once.
+                    // What is lost is lost once, and waited for no more.
+                    let consumed = self.consumed.entry(*tp);
                     self.acked_lost += acked.saturating_sub(*log_end);
-                    *acked = (*acked).min(*log_end);
+                    self.lag = self.lag.saturating_sub(acked.saturating_sub((*log_end).max(*consumed)));
+                    (*acked, *consumed) = ((*acked).min(*log_end), (*consumed).min(*log_end));
                 }
                 if let (Some(since), Some(recorder)) = (self.resigned.remove(tp), &mut self.recorder) {
                     recorder.latency(now, Distribution::Handover, now - since, 1);
@@ -375,9 +380,12 @@ impl ProbeSink for SharedMeter {
         meter.count(now, probe);
         meter.watch_readers(now, by, probe);
         meter.follow(now, probe);
-        if let Some(loss) = &mut meter.loss {
-            loss.heed(probe)?;
+        if let Some(Err(broken)) = meter.loss.as_mut().map(|loss| loss.heed(probe)) {
+            if meter.recorder.is_none() {
+                return Err(broken);
+            }
+            meter.has_lost = true;
         }
-        meter.invariants.heed(probe)
+        if meter.has_lost { Ok(()) } else { meter.invariants.heed(probe) }
     }
 }

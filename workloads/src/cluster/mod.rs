@@ -52,6 +52,7 @@ use crate::compare::{Expected, Platform, Recorder};
 use crate::lab::{Phases, RunReport};
 use crate::recording::{Heard, Readers, judge, recording};
 use crate::scenario::{Listeners, RunOptions};
+use crate::spec::scenario::{Fault, FaultKind};
 use crate::storm::{Storm, Strikes};
 use build::{Builder, FIRST_TOPIC, Map};
 use cloud::CLOUD;
@@ -172,7 +173,9 @@ fn carry_out(
                 let mut meter = meter.0.lock().expect("the run begins");
                 meter.jobs = conductor.cluster.job_meters();
                 meter.readers = conductor.cluster.reader_meter(begin, size.rate);
-                meter.loss = storm.loses().then(Loss::default);
+                let loses = |fault: &Fault| matches!(fault.kind, FaultKind::LogLoss(_));
+                let is_to_lose = if is_explore { storm.loses() } else { setup.scenario.faults.iter().any(loses) };
+                meter.loss = is_to_lose.then(Loss::default);
             }
             *jobs.lock().expect("the run begins") = conductor.cluster.jobs.clone();
             conductor.put_on_plan(world, core);
@@ -258,7 +261,7 @@ impl Report<'_> {
         measurement.sink_duplicates = (!meter.jobs.is_empty()).then_some(self.doubled);
         measurement.sustainable_rate = self.sustainable.map(|it| it.rate);
         measurement.acked_lost = meter.acked_lost;
-        measurement.ended_promises = promises::ended(&self.setup, &measurement);
+        measurement.ended_promises = promises::ended(&self.setup, &measurement, meter.has_lost);
         let expected = self.setup.scenario.expectations_on(self.setup.platform).into_iter();
         measurement.expectations = expected.map(|it| Expected::of(it, &measurement, self.size.rate)).collect();
         Some(measurement)

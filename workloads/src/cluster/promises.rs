@@ -2,8 +2,10 @@
 //!
 //! A volume and an S3 Express bucket live in one zone. While that zone is dark, nobody can take over the log that lies
 //! there: its partitions wait for the zone, and nothing that was acknowledged is lost. Which partitions waited is read off
-//! the measurement, not assumed.
+//! the measurement, not assumed. What a log is kept on may be lost itself (`log-loss`): then what was acknowledged and in no
+//! object yet [is gone](super::loss).
 
+use super::budget::beyond;
 use super::size::Setup;
 use crate::compare::Measurement;
 use crate::compare::measurement::EndedPromise;
@@ -11,7 +13,11 @@ use crate::spec::scenario::{FaultKind, PlatformKind, Target, words};
 use wavetank_sim::Nanos;
 
 /// Those that ended in a run.
-pub(super) fn ended(setup: &Setup<'_>, run: &Measurement) -> Vec<EndedPromise> {
+pub(super) fn ended(setup: &Setup<'_>, run: &Measurement, has_lost: bool) -> Vec<EndedPromise> {
+    let kept = has_lost.then(|| EndedPromise {
+        promise: "what is acknowledged is kept".into(),
+        why: beyond(setup.platform.kind).into(),
+    });
     let ended = setup.scenario.faults.iter().filter_map(|fault| {
         let (FaultKind::AzOutage(Target::Az(zone)), Some(lasts)) = (&fault.kind, fault.lasts) else { return None };
         let log = zonal_log(setup, zone)?;
@@ -27,7 +33,7 @@ pub(super) fn ended(setup: &Setup<'_>, run: &Measurement) -> Vec<EndedPromise> {
             ),
         })
     });
-    ended.collect()
+    ended.chain(kept).collect()
 }
 
 /// What of the platform's logs is in that zone alone.

@@ -1,8 +1,13 @@
 //! What is lost with what logs are kept on, and what is not: a promise that ends is named, and what follows from it is no bug.
 
 use super::operators::{case, count, entry, run, scenario};
+use std::path::Path;
+use wavetank_sim::on_fresh_thread;
+use wavetank_workloads::cluster::{self, Purpose, Setup};
 use wavetank_workloads::lab::Failure;
 use wavetank_workloads::scenario::{Listeners, RunOptions};
+use wavetank_workloads::spec::scenario::{PlatformKind, Scenario as Described};
+use wavetank_workloads::spec::{Folder, Source};
 
 const LOST: &str = "beyond the budget: acknowledged records were lost with their log";
 
@@ -39,6 +44,36 @@ fn what_follows_from_a_loss_is_no_bug() {
     let report =
         wavetank_workloads::lab::run_case(scenario, 3, &case, &options, Listeners::default()).expect("no panic");
     assert_eq!((report.findings, report.marks.count(LOST)), (Vec::new(), 1));
+}
+
+/// The same in a measured run, which goes on: how much is lost is measured, and on which platforms.
+#[test]
+fn a_measured_run_counts_what_is_lost_where_a_log_can_be() {
+    let text = "platforms = [\"s3-wal\", \"s3-express-wal\", \"ebs-wal\", \"nfs-wal\"]\n\
+                [scenario]\nname = \"lost\"\nsummary = \"a log is lost\"\n[cluster]\nbrokers = 3\n\
+                [workload]\npartitions = 6\nmessage_size = \"1 KiB\"\nrate = 200\n\
+                [[group]]\nname = \"readers\"\nmembers = 1\n\
+                [[fault]]\nkind = \"log-loss\"\nat = \"90 s\"\nfor = \"10 s\"\ntarget = \"busiest\"\n\
+                [measure]\nduration = \"150 s\"\nwarm_up = \"5 s\"\n";
+    let scenario =
+        Described::parse(&Source::new("lost.toml", text), &Folder(Path::new(""))).expect("it is right").value;
+    for platform in &scenario.platforms {
+        let setup = Setup { scenario: &scenario, platform, purpose: Purpose::Measure };
+        let measure = || cluster::run(setup, 1, &RunOptions::default(), Listeners::default());
+        let report = on_fresh_thread(measure).expect("no panic");
+        let it = report.measurement.expect("it was measured");
+        let kind = platform.kind;
+        assert_eq!(report.run.findings, [], "{kind:?}");
+        assert!(it.seconds.len() >= 149, "{kind:?} went on");
+        let is_kept = kind == PlatformKind::S3Wal;
+        assert_eq!(
+            (it.acked_lost == 0, it.ended_promises.is_empty()),
+            (is_kept, is_kept),
+            "{kind:?}: {}",
+            it.acked_lost
+        );
+        assert!(it.seconds.last().is_some_and(|last| last.available == it.partitions), "{kind:?} is whole again");
+    }
 }
 
 #[test]

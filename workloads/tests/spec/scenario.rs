@@ -164,6 +164,10 @@ fn every_fault_is_read_and_told() {
             "the wall clock of any broker (the seed draws it) jumps 5 s back",
         ),
         ("kind = \"volume-stall\"\nfor = \"1 s\"\ntarget = \"broker:3\"", "the volume of broker 3 answers nothing"),
+        (
+            "kind = \"log-loss\"\nfor = \"1 s\"\ntarget = \"broker:2\"",
+            "what the log of broker 2 is kept on is lost with all that it held",
+        ),
         ("kind = \"kill-controller\"", "the process of the active controller dies"),
         ("kind = \"kill-task-manager\"", "the process of task manager 1 dies"),
     ];

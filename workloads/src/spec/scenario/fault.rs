@@ -98,6 +98,10 @@ pub enum FaultKind {
     },
     /// A broker's volume or NFS share answers nothing, and everything afterwards.
     VolumeStall(Target),
+    /// What a broker's write-ahead log is kept on is lost with all that it held, and an empty one is in its place afterwards: its
+    /// volume, its zone's S3 Express bucket, or the file share of all brokers. Beyond what any platform promises to survive; logs
+    /// in the region's object store are not lost so.
+    LogLoss(Target),
     /// A controller's process dies, and starts again afterwards.
     KillController(Target),
     /// A task manager's process dies, and starts again afterwards.
@@ -146,11 +150,12 @@ enum Name {
     NoisyNeighbour,
     ClockJump,
     VolumeStall,
+    LogLoss,
     KillController,
     KillTaskManager,
 }
 
-const NAMES: [(&str, Name); 18] = [
+const NAMES: [(&str, Name); 19] = [
     ("kill-broker", Name::KillBroker),
     ("pause-broker", Name::PauseBroker),
     ("slow-broker", Name::SlowBroker),
@@ -167,6 +172,7 @@ const NAMES: [(&str, Name); 18] = [
     ("noisy-neighbour", Name::NoisyNeighbour),
     ("clock-jump", Name::ClockJump),
     ("volume-stall", Name::VolumeStall),
+    ("log-loss", Name::LogLoss),
     ("kill-controller", Name::KillController),
     ("kill-task-manager", Name::KillTaskManager),
 ];
@@ -196,7 +202,8 @@ impl Name {
             | Name::OneWayCut
             | Name::ConsumerChurn
             | Name::NoisyNeighbour
-            | Name::VolumeStall => Length::Needed,
+            | Name::VolumeStall
+            | Name::LogLoss => Length::Needed,
         }
     }
 }
@@ -295,6 +302,7 @@ fn read_kind(section: &Section<'_>, world: &World<'_>, kind: Name) -> FaultKind 
             backwards: section.or("backwards", false, boolean),
         },
         Name::VolumeStall => FaultKind::VolumeStall(target(BROKER)),
+        Name::LogLoss => FaultKind::LogLoss(target(BROKER)),
         Name::KillController => {
             let kinds = [Kind::Controller];
             FaultKind::KillController(section.or("target", Target::ActiveController, world.target(&kinds)))
@@ -347,6 +355,7 @@ impl Fault {
             | FaultKind::ConsumerChurn { .. }
             | FaultKind::NoisyNeighbour { .. }
             | FaultKind::VolumeStall(_)
+            | FaultKind::LogLoss(_)
             | FaultKind::KillController(_)
             | FaultKind::KillTaskManager(_) => self.lasts,
         }
@@ -436,6 +445,9 @@ impl fmt::Display for FaultKind {
                 write!(f, "the wall clock of {target} jumps {} {way}", words(*by))
             }
             FaultKind::VolumeStall(target) => write!(f, "the volume of {target} answers nothing"),
+            FaultKind::LogLoss(target) => {
+                write!(f, "what the log of {target} is kept on is lost with all that it held")
+            }
             FaultKind::KillController(target) => write!(f, "the process of {target} dies"),
             FaultKind::KillTaskManager(target) => write!(f, "the process of {target} dies"),
         }
