@@ -61,23 +61,26 @@ pub(super) struct KeyedTask {
     aligning: Option<CheckpointId>,
     next_input: usize,
     blocks: bool,
+    cuts: bool,
 }
 
 impl KeyedTask {
     /// A subtask, of so many, without state.
     pub fn new(spec: &JobSpec, subtask: u32, parallelism: u32) -> KeyedTask {
         let groups = spec.groups_of(subtask, parallelism);
+        let cuts = !spec.has(FlinkMutant::RescaleUncut);
         KeyedTask {
             restoring: 0,
             is_busy: false,
             groups,
-            pieces: spec.pieces(groups),
+            pieces: if cuts { spec.pieces(groups) } else { vec![groups] },
             key_counts: (spec.keys, spec.key_groups()),
             parts: Vec::new(),
             inputs: (0..parallelism).map(|_| Incoming::default()).collect(),
             aligning: None,
             next_input: 0,
             blocks: !spec.has(FlinkMutant::BarrierBlocksNothing),
+            cuts,
         }
     }
 
@@ -96,7 +99,9 @@ impl KeyedTask {
     /// Takes its part of restored state: key groups of others are left out.
     pub fn restore(&mut self, states: &[GroupState]) {
         for state in states {
-            if let Some(groups) = state.groups.common(self.groups) {
+            let mine = state.groups.common(self.groups);
+            let whole = mine.filter(|mine| mine.first == state.groups.first).map(|_| state.groups);
+            if let Some(groups) = if self.cuts { mine } else { whole } {
                 self.add(GroupState { groups, inputs: state.inputs.clone() });
             }
         }

@@ -13,15 +13,18 @@ pub enum FlinkMutant {
     /// Acknowledgements are told apart by the checkpoint's number alone, and the numbers begin again after the latest
     /// complete one at each restart.
     EarlierAttemptsAcks,
+    /// State is not cut by key groups: when the parallelism has changed, it goes whole to whoever has its first one.
+    RescaleUncut,
 }
 
 impl FlinkMutant {
     /// All of them.
-    pub const ALL: [FlinkMutant; 4] = [
+    pub const ALL: [FlinkMutant; 5] = [
         FlinkMutant::RestoreFromCommittedOffsets,
         FlinkMutant::BarrierBlocksNothing,
         FlinkMutant::CompleteBeforeMetadata,
         FlinkMutant::EarlierAttemptsAcks,
+        FlinkMutant::RescaleUncut,
     ];
 
     /// Its name on the command line.
@@ -31,6 +34,7 @@ impl FlinkMutant {
             FlinkMutant::BarrierBlocksNothing => "flink-barrier-blocks-nothing",
             FlinkMutant::CompleteBeforeMetadata => "flink-complete-before-metadata",
             FlinkMutant::EarlierAttemptsAcks => "flink-earlier-attempts-acks",
+            FlinkMutant::RescaleUncut => "flink-rescale-uncut",
         }
     }
 
@@ -41,6 +45,7 @@ impl FlinkMutant {
             FlinkMutant::BarrierBlocksNothing => "records behind a barrier are applied before the snapshot",
             FlinkMutant::CompleteBeforeMetadata => "a checkpoint is complete before its metadata is written",
             FlinkMutant::EarlierAttemptsAcks => "state of an earlier attempt becomes part of a checkpoint",
+            FlinkMutant::RescaleUncut => "rescaled state goes whole to whoever has its first key group",
         }
     }
 }
