@@ -18,6 +18,8 @@ struct Log {
     ended: Option<BrokerEpoch>,
     /// What it is kept on has lost everything, and nobody has opened it since: what it held it cannot give any more.
     is_lost: bool,
+    /// Nor claimed it: on what is empty nobody sees which epochs there were, and the next owner may have any.
+    is_unclaimed: bool,
 }
 
 /// See the [module](self).
@@ -51,7 +53,7 @@ impl Invariant for DurableIsRecovered {
             Probe::WalLost { wal } => {
                 let log = self.logs.entry(*wal).or_default();
                 log.held.clear();
-                (log.is_lost, log.ended) = (true, None);
+                (log.is_lost, log.is_unclaimed, log.ended) = (true, true, None);
                 Ok(false)
             }
             Probe::WalReset { wal, .. } => {
@@ -61,8 +63,7 @@ impl Invariant for DurableIsRecovered {
             Probe::WalAcquired { wal, epoch, .. } => {
                 let log = self.logs.entry(*wal).or_default();
                 // An earlier claim may be heard of late, and its owner recover beside a later one, who decides.
-                // On what is empty nobody sees which epochs there were.
-                if *epoch >= log.owner || log.is_lost {
+                if std::mem::take(&mut log.is_unclaimed) || *epoch >= log.owner {
                     log.recovered.clear();
                     log.owner = *epoch;
                 }

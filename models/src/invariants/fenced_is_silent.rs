@@ -19,8 +19,11 @@ struct Log {
     has_ended: bool,
     /// Acknowledged late, while the owner was still recovering.
     owed: BTreeSet<(StreamId, u64)>,
-    /// What it is kept on has lost everything: what owners of before say durable late was so, and nobody can find it.
-    is_lost: bool,
+    /// The newest owner when what it is kept on had lost everything: what it or an earlier one says durable late was so, and
+    /// nobody can find it.
+    lost_under: Option<BrokerEpoch>,
+    /// Nobody has claimed it since: on what is empty nobody sees which epochs there were, and the next owner may have any.
+    is_unclaimed: bool,
     /// What earlier owners had recovered, each all of the log: it is in their hands, and they may have emptied the log.
     handed_on: BTreeSet<(StreamId, u64)>,
 }
@@ -52,19 +55,19 @@ impl Invariant for FencedIsSilent {
                 let log = self.logs.entry(*wal).or_default();
                 // A claim may be heard of late, when a later one has followed it already: what counts is what is
                 // acknowledged under it.
-                if *epoch >= log.owner || log.is_lost {
-                    let Log { mut recovered, has_ended, mut handed_on, is_lost, .. } = std::mem::take(log);
+                if std::mem::take(&mut log.is_unclaimed) || *epoch >= log.owner {
+                    let Log { mut recovered, has_ended, mut handed_on, lost_under, .. } = std::mem::take(log);
                     if has_ended {
                         handed_on.append(&mut recovered);
                     }
-                    *log = Log { owner: *epoch, handed_on, is_lost, ..Log::default() };
+                    *log = Log { owner: *epoch, handed_on, lost_under, ..Log::default() };
                 }
                 Ok(false)
             }
             Probe::WalLost { wal } => {
                 let log = self.logs.entry(*wal).or_default();
-                log.is_lost = true;
                 log.owed.clear();
+                (log.lost_under, log.is_unclaimed) = (Some(log.owner).max(log.lost_under), true);
                 Ok(false)
             }
             Probe::WalRecovered { wal, epoch, range, .. } => {
@@ -87,7 +90,8 @@ impl Invariant for FencedIsSilent {
             }
             Probe::WalDurable { wal, epoch, range, .. } => {
                 let log = self.logs.entry(*wal).or_default();
-                if *epoch >= log.owner || log.is_lost || log.handed_on.contains(&key(range)) {
+                let was_lost = log.lost_under.is_some_and(|owner| *epoch <= owner);
+                if *epoch >= log.owner || was_lost || log.handed_on.contains(&key(range)) {
                     return Ok(true);
                 }
                 if log.has_ended && !log.recovered.contains(&key(range)) {

@@ -20,7 +20,8 @@ const FAMILY: &str = "over-budget";
 /// What a seed never mends.
 pub(super) fn draw(setup: &Setup<'_>, crew: &Crew, during: Range<Nanos>, choices: &Choices) -> Vec<Entry> {
     let mut stream = choices.stream(Domain::new("cluster/beyond"), 0);
-    if let Some(entry) = draw_loss(setup, crew, &during, &mut stream) {
+    let mut of_loss = choices.stream(Domain::new("cluster/beyond/loss"), 0);
+    if let Some(entry) = draw_loss(setup, crew, &during, &mut of_loss) {
         return vec![entry];
     }
     let can_be: Vec<Cause> = Cause::ALL.into_iter().filter(|cause| is_there(*cause, setup, crew)).collect();

@@ -5,7 +5,7 @@
 //! that [storms](super::beyond) took beyond the budget: the promise has ended, and everything that follows from it (a high
 //! watermark that falls, other records at the same offsets, results that have counted what is gone) is its consequence.
 //!
-//! What is lost is counted, not guessed: reported durable, not trimmed, not recovered, and in no committed object when the
+//! What is lost is counted, not guessed, records of partitions and of their snapshots alike: reported durable, not trimmed, not recovered, and in no committed object when the
 //! next owner has recovered what there is. Until then a broker that is still up may upload from memory what it had in the log;
 //! then nothing is lost, the run goes on, and everything must hold.
 
@@ -19,7 +19,7 @@ use wavetank_traces::Concern;
 /// What ends.
 pub(super) const PROMISE: &str = "what-is-durable-is-kept";
 /// The mark of a run whose promise ended.
-pub(super) const ENDED: &str = "beyond the budget: acknowledged records were lost with their log";
+pub(super) const ENDED: &str = "beyond the budget: durable records were lost with their log";
 /// The mark of a run that lost a log, and nothing with it.
 const UNHARMED: &str = "beyond the budget: a log was lost, and all of it was in objects";
 
@@ -34,9 +34,10 @@ struct Log {
     recovered: BTreeSet<Key>,
     /// It was lost, and nobody has recovered what there is since.
     is_lost: bool,
+    /// Nor claimed it: on what is empty nobody sees which epochs there were, and the next owner may have any.
+    is_unclaimed: bool,
     owners: BTreeSet<BrokerEpoch>,
-    /// Owners of before, once somebody has opened what is left: what they say durable late may be lost, too. On what is empty
-    /// nobody sees which epochs there were, so a later owner may have an earlier one.
+    /// Owners of before, once somebody has opened what is left: what they say durable late may be lost, too.
     bereft: BTreeSet<BrokerEpoch>,
 }
 
@@ -74,14 +75,17 @@ impl Loss {
         match probe {
             Probe::StreamCommitted { range, .. } => self.covered(range.stream, range.end),
             Probe::StreamTrimmed { stream, start_offset } => self.covered(*stream, *start_offset),
-            Probe::WalLost { wal } => self.logs.entry(*wal).or_default().is_lost = true,
+            Probe::WalLost { wal } => {
+                let log = self.logs.entry(*wal).or_default();
+                (log.is_lost, log.is_unclaimed) = (true, true);
+            }
             Probe::WalDurable { wal, epoch, at, range } => return self.durable(*wal, *epoch, *at, range),
             Probe::WalTrimmed { wal, upto, .. } => self.trimmed(*wal, *upto),
             Probe::WalReset { wal, .. } => self.trimmed(*wal, WalOffset(u64::MAX)),
             Probe::WalAcquired { wal, epoch, .. } => {
                 let log = self.logs.entry(*wal).or_default();
                 log.owners.insert(*epoch);
-                if *epoch >= log.owner || log.is_lost {
+                if std::mem::take(&mut log.is_unclaimed) || *epoch >= log.owner {
                     (log.owner, log.recovered) = (*epoch, BTreeSet::new());
                 }
             }
@@ -132,7 +136,9 @@ impl Loss {
         let held = std::mem::take(&mut log.held).into_iter();
         let gone: Vec<(Key, u64)> =
             held.filter(|(key, _)| !log.recovered.contains(key)).map(|(key, (end, _))| (key, end)).collect();
-        self.lost(wal, &gone)
+        self.lost(wal, &gone)?;
+        self.unharmed += 1;
+        Ok(())
     }
 
     fn lost(&mut self, wal: BrokerId, gone: &[(Key, u64)]) -> Result<(), BrokenPromise> {
@@ -144,7 +150,6 @@ impl Loss {
         let streams: BTreeSet<StreamId> = lost.iter().map(|(stream, _)| *stream).collect();
         let records: u64 = lost.iter().map(|(_, count)| count).sum();
         if records == 0 {
-            self.unharmed += 1;
             return Ok(());
         }
         let why = format!(

@@ -66,7 +66,7 @@ pub(super) struct Meter {
     pub(super) log_starts: LogStarts,
     /// What is lost with logs; runs alone need it that lose some.
     pub(super) loss: Option<Loss>,
-    /// A measured run has lost records with a log: it goes on, and invariants hold no longer.
+    /// A measured run has lost durable records with a log: it goes on, and invariants hold no longer.
     pub(super) has_lost: bool,
 }
 

@@ -14,7 +14,7 @@ use wavetank_sim::Nanos;
 
 /// Those that ended in a run.
 pub(super) fn ended(setup: &Setup<'_>, run: &Measurement, has_lost: bool) -> Vec<EndedPromise> {
-    let kept = has_lost.then(|| EndedPromise {
+    let kept = (has_lost && run.acked_lost > 0).then(|| EndedPromise {
         promise: "what is acknowledged is kept".into(),
         why: beyond(setup.platform.kind).into(),
     });

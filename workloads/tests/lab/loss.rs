@@ -9,7 +9,7 @@ use wavetank_workloads::scenario::{Listeners, RunOptions};
 use wavetank_workloads::spec::scenario::{PlatformKind, Scenario as Described};
 use wavetank_workloads::spec::{Folder, Source};
 
-const LOST: &str = "beyond the budget: acknowledged records were lost with their log";
+const LOST: &str = "beyond the budget: durable records were lost with their log";
 
 /// Uploads are a minute apart.
 fn seldom_uploaded() -> [(&'static str, serde_json::Value); 2] {

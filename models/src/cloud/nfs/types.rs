@@ -357,7 +357,8 @@ pub enum NfsFault {
     },
     /// Nothing is applied or answered while it holds.
     Stall,
-    /// All files are lost: nothing is applied or answered while it holds, and after the heal the share is empty, and knows nobody.
+    /// All files are lost: nothing is applied or answered while it holds, and after the heal the share is empty, and no
+    /// state from before holds.
     Lost,
     /// The file system shows another `fsid`: handles from before are stale while it holds, those got meanwhile are
     /// after it.

@@ -242,8 +242,8 @@ pub enum VolumeError {
     /// A reservation command on a volume that has none.
     #[error("only io2 volumes have NVMe reservations")]
     NoReservations,
-    /// The instance is gone, and its local disk with it.
-    #[error("the instance and its local NVMe disk are gone for good")]
+    /// A local disk is gone with its instance, or the provider has lost the volume.
+    #[error("the device is gone with all that it held")]
     Gone,
 }
 

@@ -150,7 +150,7 @@ impl Recovery {
     pub fn waits(&self, link: &ControllerLink) -> Vec<Wait> {
         let of = self.identity.broker;
         let asks = |what: &str| vec![Wait::new(format!("{what} broker {of}"), On::Quorum, Want::Answer)];
-        if !self.is_read {
+        if !self.is_read || self.is_called_off {
             return self.wal.waits();
         }
         if self.opening.is_none() {

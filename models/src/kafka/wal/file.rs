@@ -24,7 +24,8 @@
 //! stable. `NFS4ERR_DELAY` is asked again; `EXPIRED`, `STALE`, `ACCESS` and their like are a fence; `IO` and `NOSPC` end the
 //! log.
 //!
-//! A rescuer whose log fails must end its process, as a broker does: its client would keep the lock.
+//! A broker whose own log fails ends its process. A rescuer whose log fails, for the share is full or fails I/O, does not: its
+//! client keeps the lock until the next rescuer has it fenced, and with it its own log.
 //!
 //! AutoMQ's own log on FSx and NFS is commercial and not published: this is what NFSv4.1 offers a log.
 
@@ -262,7 +263,9 @@ impl FileWal {
                 self.device.log.as_mut().expect("open").state = state;
                 self.take(cx, Step::Unlocking);
             }
-            (Step::ReadingOwnerAgain, _) | (Step::GivingBack, Ok(_)) => self.take(cx, Step::Unlocking),
+            (Step::ReadingOwnerAgain, _) | (Step::GivingBack, Ok(_) | Err(NfsError::Stale)) => {
+                self.take(cx, Step::Unlocking)
+            }
             // Whether it was written or not: nobody else writes there before the unlock.
             (Step::WritingOwner, _) => self.take(cx, Step::GivingBack),
             _ => self.ring.voice.say(WalEvent::Released),

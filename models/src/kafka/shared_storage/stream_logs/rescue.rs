@@ -68,7 +68,8 @@ impl StreamLogs {
                         self.rescue(cx, link, identity, lost);
                     }
                 }
-                // The broker was back meanwhile, and is dead again: what is held of its log is given back first.
+                // The broker was back meanwhile, and is dead again: what is held of its log is given back first. The next rescue
+                // begins with the next image: controllers write a record every half second at the latest.
                 Some(Rescue { recovery: Some(recovery), .. }) => {
                     recovery.call_off(cx, link);
                     self.rescues_done(cx, link);
