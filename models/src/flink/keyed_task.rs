@@ -99,10 +99,10 @@ impl KeyedTask {
     /// Takes its part of restored state: key groups of others are left out.
     pub fn restore(&mut self, states: &[GroupState]) {
         for state in states {
-            let mine = state.groups.common(self.groups);
-            let whole = mine.filter(|mine| mine.first == state.groups.first).map(|_| state.groups);
-            if let Some(groups) = if self.cuts { mine } else { whole } {
-                self.add(GroupState { groups, inputs: state.inputs.clone() });
+            if let Some(groups) = state.groups.common(self.groups) {
+                let is_mine = self.cuts || groups.first == state.groups.first;
+                let inputs = if is_mine { state.inputs.clone() } else { BTreeMap::new() };
+                self.add(GroupState { groups, inputs });
             }
         }
     }

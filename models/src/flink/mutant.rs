@@ -13,7 +13,8 @@ pub enum FlinkMutant {
     /// Acknowledgements are told apart by the checkpoint's number alone, and the numbers begin again after the latest
     /// complete one at each restart.
     EarlierAttemptsAcks,
-    /// State is not cut by key groups: when the parallelism has changed, it goes whole to whoever has its first one.
+    /// State is not cut by key groups: when the parallelism has changed, whoever has the first of its groups has it, and who has
+    /// others of them begins with nothing.
     RescaleUncut,
 }
 
@@ -45,7 +46,7 @@ impl FlinkMutant {
             FlinkMutant::BarrierBlocksNothing => "records behind a barrier are applied before the snapshot",
             FlinkMutant::CompleteBeforeMetadata => "a checkpoint is complete before its metadata is written",
             FlinkMutant::EarlierAttemptsAcks => "state of an earlier attempt becomes part of a checkpoint",
-            FlinkMutant::RescaleUncut => "rescaled state goes whole to whoever has its first key group",
+            FlinkMutant::RescaleUncut => "rescaled state goes to whoever has its first key group alone",
         }
     }
 }

@@ -50,7 +50,7 @@ const GROUNDS: &[(&str, &[&str])] = &[
     ("flink-barrier-blocks-nothing", &["backfill@s3-wal"]),
     ("flink-complete-before-metadata", &["backfill@s3-wal"]),
     ("flink-earlier-attempts-acks", &["backfill@s3-wal"]),
-    ("flink-rescale-uncut", &["backfill@s3-wal", "rebalance@s3-wal"]),
+    ("flink-rescale-uncut", &["backfill@s3-wal"]),
 ];
 
 impl Mutant {
