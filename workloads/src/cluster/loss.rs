@@ -5,9 +5,12 @@
 //! that [storms](super::beyond) took beyond the budget: the promise has ended, and everything that follows from it (a high
 //! watermark that falls, other records at the same offsets, results that have counted what is gone) is its consequence.
 //!
-//! What is lost is counted, not guessed, records of partitions and of their snapshots alike: reported durable, not trimmed, not recovered, and in no committed object when the
-//! next owner has recovered what there is. Until then a broker that is still up may upload from memory what it had in the log;
-//! then nothing is lost, the run goes on, and everything must hold.
+//! What is lost is counted, not guessed, records of partitions and of their snapshots alike: reported durable, not trimmed, not
+//! recovered, and in no committed object when the next owner has recovered what there is. Until then a broker that is still up
+//! may upload from memory what it had in the log; then nothing is lost, the run goes on, and everything must hold.
+//!
+//! A measured run goes on in any case: what it measures then is what a platform comes to that has lost records, and no invariant
+//! is held against it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use wavetank_models::kafka::ids::{BrokerEpoch, BrokerId, StreamId};
@@ -36,6 +39,7 @@ struct Log {
     is_lost: bool,
     /// Nor claimed it: on what is empty nobody sees which epochs there were, and the next owner may have any.
     is_unclaimed: bool,
+    /// All that have claimed it.
     owners: BTreeSet<BrokerEpoch>,
     /// Owners of before, once somebody has opened what is left: what they say durable late may be lost, too.
     bereft: BTreeSet<BrokerEpoch>,
