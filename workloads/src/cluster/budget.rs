@@ -3,7 +3,7 @@
 //! Within it nothing that was acknowledged may be lost, and after the last heal everything becomes live again. Exploring
 //! runs stay within it: a storm draws a family only where this table says that the platform survives it, and that there is
 //! something to hit. What would end a promise is [written down](BEYOND), and drawn for runs alone that are to go
-//! [beyond](super::beyond).
+//! beyond it (`--over-budget`).
 //!
 //! A family of storms is one line here, and one arm in `storm.rs`, where it acts.
 
