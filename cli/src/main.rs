@@ -119,7 +119,7 @@ struct How {
     /// Do not check what clients were told against each other
     #[arg(long)]
     no_check: bool,
-    /// Leave something broken for good, beyond what the platform promises to survive, and tell what stands still for it
+    /// Leave something broken for good, or lose a log, beyond what the platform promises to survive, and tell what comes of it
     #[arg(long)]
     over_budget: bool,
 }

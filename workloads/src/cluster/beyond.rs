@@ -1,4 +1,4 @@
-//! Beyond the budget: what is never mended, drawn from the seed.
+//! Beyond the budget: what is never mended, or is lost, drawn from the seed.
 //!
 //! One thing a seed, of those that can happen to the platform. Most put something out of reach, which is there again when it is
 //! mended: some a platform survives all the same (a broker that is gone for good is failed over); for others it
@@ -17,7 +17,7 @@ use wavetank_sim::{Choices, Domain, Nanos, Stream};
 /// The family of such entries.
 const FAMILY: &str = "over-budget";
 
-/// What a seed never mends.
+/// What a seed never mends, or loses.
 pub(super) fn draw(setup: &Setup<'_>, crew: &Crew, during: Range<Nanos>, choices: &Choices) -> Vec<Entry> {
     let mut stream = choices.stream(Domain::new("cluster/beyond"), 0);
     let mut of_loss = choices.stream(Domain::new("cluster/beyond/loss"), 0);

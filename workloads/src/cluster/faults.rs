@@ -9,17 +9,15 @@ use super::size::Purpose;
 use super::standstill::Patience;
 use crate::compare::measurement::FaultMark;
 use crate::spec::scenario::{Fault, FaultKind, Peer, Target};
+use crate::storm::{self, Blow, Role, ShareBlow, VolumeBlow};
 use std::sync::{Arc, Mutex};
-use wavetank_models::cloud::express::ExpressFault;
 use wavetank_models::cloud::host::HostFault;
 use wavetank_models::cloud::network::{LinkClass, NetworkFault, PartitionDirection, Scope};
-use wavetank_models::cloud::nfs::NfsFault;
 use wavetank_models::cloud::object_store::ObjectStoreFault;
 use wavetank_models::cloud::volume::{Survival, VolumeFault};
 use wavetank_models::fault;
 use wavetank_models::flink::oracle::Verdict;
 use wavetank_models::kafka::ids::{BrokerId, TopicId, TopicIdPartition};
-use wavetank_models::probe::Probe;
 use wavetank_models::world::{Action, Director, Event, World};
 use wavetank_sim::{Choices, Core, Domain, Nanos, Stream};
 
@@ -233,7 +231,7 @@ impl Conductor {
                     self.inject(world, core, until, fault::Fault::Volume(volume, VolumeFault::Stall));
                 }
             }
-            FaultKind::LogLoss(target) => self.lose_log(world, core, until, target),
+            FaultKind::LogLoss(target) => self.lose_log(world, core, end, target),
             FaultKind::KillController(target) => {
                 let Some((name, member)) = self.member(target) else { return };
                 self.mark(now, end, format!("{name} killed"));
@@ -275,31 +273,26 @@ impl Conductor {
     }
 
     /// What a broker's log is kept on is lost, with the logs of all brokers that are kept there too.
-    fn lose_log(&mut self, world: &mut World, core: &mut Core<Event>, until: Option<Nanos>, target: &Target) {
+    fn lose_log(&mut self, world: &mut World, core: &mut Core<Event>, end: Nanos, target: &Target) {
         let Some(broker) = self.broker(target) else { return };
-        let member = self.cluster.brokers[broker.0 as usize];
-        let brokers = self.cluster.brokers.iter().enumerate();
+        let (now, place) = (core.now(), broker.0 as usize);
+        let member = self.cluster.brokers[place];
         let zone = self.cluster.azs.iter().position(|az| *az == member.az);
-        let express = zone.and_then(|zone| self.cluster.express.get(zone));
-        let (what, fault, losers) = if let Some(volume) = member.volume {
-            ("volume", fault::Fault::Volume(volume, VolumeFault::Lost), vec![broker.0 as usize])
-        } else if let Some(express) = express {
-            let there = brokers.filter(|(_, other)| other.az == member.az).map(|(n, _)| n);
-            ("express bucket", fault::Fault::Express(*express, ExpressFault::Lost), there.collect())
-        } else if let Some(share) = self.cluster.share {
-            ("share", fault::Fault::Nfs(share, NfsFault::Lost), brokers.map(|(n, _)| n).collect())
+        let (what, blow) = if member.volume.is_some() {
+            ("volume", Blow::Volume { of: Role::Broker.nth(place), fault: VolumeBlow::Lost })
+        } else if let Some(zone) = zone.filter(|zone| *zone < self.cluster.express.len()) {
+            ("express bucket", Blow::ExpressLost(zone as u32))
+        } else if self.cluster.share.is_some() {
+            ("share", Blow::Share(ShareBlow::Lost))
         } else {
-            let label = format!("log of broker {}: in the region's store, not lost", broker.0 + 1);
-            return self.mark(core.now(), core.now(), label);
+            return self.mark(now, now, format!("log of broker {}: in the region's store, not lost", place + 1));
         };
-        let (now, end) = (core.now(), until.unwrap_or(core.now()));
-        self.mark(now, end, format!("{what} of broker {} lost", broker.0 + 1));
-        for n in losers {
-            let (loser, node) = (BrokerId(n as u32), self.cluster.brokers[n].node);
-            self.watch(now, loser, format!("broker {} lost its log", n + 1));
-            world.act(core, &Action::Tell(node, Probe::WalLost { wal: loser }));
+        self.mark(now, end, format!("{what} of broker {} lost", place + 1));
+        let targets = self.cluster.targets();
+        for loser in targets.logs_lost_by(&blow) {
+            self.watch(now, BrokerId(loser.number), format!("broker {} lost its log", loser.number + 1));
         }
-        self.inject(world, core, until, fault);
+        storm::put(&blow, world, core, &targets, now..end);
     }
 
     fn cut(

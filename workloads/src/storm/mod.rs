@@ -46,7 +46,7 @@ pub(crate) use check::LONGEST;
 pub use check::{Misfit, Roster};
 pub(crate) use lookout::Strikes;
 pub use member::{Member, Role};
-pub(crate) use put::{Errand, Operator, Permanent, Target, Targets};
+pub(crate) use put::{Errand, Operator, Permanent, Target, Targets, put};
 pub use step::{Kind, Step};
 
 use serde::{Deserialize, Serialize};

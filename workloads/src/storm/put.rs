@@ -76,7 +76,7 @@ impl Targets {
     }
 
     /// The brokers whose logs are kept on what a blow loses.
-    fn logs_lost_by(&self, what: &Blow) -> Vec<Member> {
+    pub(crate) fn logs_lost_by(&self, what: &Blow) -> Vec<Member> {
         match what {
             Blow::Volume { of, fault: VolumeBlow::Lost } => vec![*of],
             Blow::ExpressLost(store) => self.express_logs[*store as usize].clone(),
@@ -172,7 +172,7 @@ fn put_for_good(what: &Blow, world: &mut World, core: &mut Core<Event>, targets:
 }
 
 /// Puts a blow on the plan.
-pub(super) fn put(what: &Blow, world: &mut World, core: &mut Core<Event>, targets: &Targets, during: Range<Nanos>) {
+pub(crate) fn put(what: &Blow, world: &mut World, core: &mut Core<Event>, targets: &Targets, during: Range<Nanos>) {
     let mut plan = |at: Nanos, action| world.plan(core, at, action);
     let (start, end) = (during.start, during.end);
     for owner in targets.logs_lost_by(what) {

@@ -388,7 +388,7 @@ impl FileWal {
     // ---- the ring's calls ----
 
     fn called(&mut self, cx: &mut Cx<'_>, number: u64, result: Result<NfsReply, NfsError>) {
-        let Some(sent) = self.device.sent.remove(&number).filter(|_| !self.is_given_up) else { return };
+        let Some(sent) = self.device.sent.remove(&number) else { return };
         match (result, sent.write) {
             (Ok(NfsReply::Data { data, eof }), None) => self.was_read(cx, &data, eof),
             (Ok(NfsReply::Written { committed, .. }), Some(write)) => {
@@ -461,7 +461,6 @@ impl FileWal {
 
     fn timer(&mut self, cx: &mut Cx<'_>, number: u64) {
         match number {
-            POLL if self.is_given_up => {}
             POLL => self.ring.poll_blocks(cx, &mut self.device),
             RETRY_TIMER => self.retry_now(cx),
             RENEW_TIMER => {
@@ -471,7 +470,7 @@ impl FileWal {
                 self.device.space.set_timer(cx, self.options.renew_interval, RENEW_TIMER);
             }
             call => {
-                if let Some(sent) = self.device.sent.get(&call).filter(|_| !self.is_given_up) {
+                if let Some(sent) = self.device.sent.get(&call) {
                     self.device.call(cx, call, sent.call.clone());
                 }
             }
@@ -530,6 +529,9 @@ impl Wal for FileWal {
         }
         let Some((_, local)) = token_of(&input).map(TokenSpace::split) else { return };
         match input {
+            // What the ring asked for nobody needs any more.
+            Input::Nfs(_) if self.is_given_up && local >= FIRST_CALL => {}
+            Input::Timer { .. } if self.is_given_up && (local == POLL || local >= FIRST_CALL) => {}
             Input::Nfs(done) => match local {
                 STEP => self.stepped(cx, done.result),
                 RENEW => self.renewed(cx, done.result),
