@@ -19,13 +19,12 @@ mod watch;
 
 use clap::{Args, Parser, Subcommand};
 use exit::Exit;
-use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use watch::Watch;
-use wavetank_sim::Panicked;
+use wavetank_sim::{Panicked, SortedSet};
 use wavetank_workloads::catalogue;
 use wavetank_workloads::lab::{self, Failure};
 use wavetank_workloads::mutant::Mutant;
@@ -134,7 +133,7 @@ impl How {
 /// Says what is odd about scenarios' files: once, also when a file is there on several platforms.
 fn warn(scenarios: &[Scenario]) {
     let warnings = scenarios.iter().flat_map(|scenario| scenario.warnings());
-    let warnings: BTreeSet<String> = warnings.map(|warning| warning.render(compare::COLUMNS)).collect();
+    let warnings: SortedSet<String> = warnings.map(|warning| warning.render(compare::COLUMNS)).collect();
     warnings.iter().for_each(|warning| eprint!("{warning}"));
 }
 

@@ -6,11 +6,10 @@ use crate::exit::Exit;
 use crate::progress::Progress;
 use crate::say;
 use clap::Args;
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
-use wavetank_sim::cores;
+use wavetank_sim::{SortedMap, cores};
 use wavetank_workloads::lab::{Bag, Clean, Hunt, HuntLimits, Hunted, Score};
 use wavetank_workloads::mutant::Mutant;
 
@@ -52,7 +51,7 @@ pub fn mutants(arguments: &Arguments) -> Exit {
     let hunts = Hunt::all(wanted);
     let progress = Progress::start(hunts.len() as u64 * limits.seeds);
     let mut score = Score { limits, hunted: Vec::new() };
-    let mut cleans: BTreeMap<&str, Clean> = BTreeMap::new();
+    let mut cleans: SortedMap<&str, Clean> = SortedMap::new();
     say(heading());
     for (n, hunt) in hunts.into_iter().enumerate() {
         let before = progress.took();
@@ -86,7 +85,7 @@ pub fn mutants(arguments: &Arguments) -> Exit {
     }
 }
 
-fn exit(score: &Score, cleans: &BTreeMap<&str, Clean>) -> Exit {
+fn exit(score: &Score, cleans: &SortedMap<&str, Clean>) -> Exit {
     let panicked = score.hunted.iter().any(|of| of.bag.panicked > 0);
     let alarmed = cleans.values().any(|clean| !clean.alarms.is_empty());
     match score.not_caught() {
@@ -130,7 +129,7 @@ fn noticed(bag: &Bag) -> String {
     panicked.into_iter().chain([told]).collect::<Vec<_>>().join(", ")
 }
 
-fn sums(score: &Score, cleans: &BTreeMap<&str, Clean>) -> String {
+fn sums(score: &Score, cleans: &SortedMap<&str, Clean>) -> String {
     let not_caught = score.not_caught();
     let all = score.by_mutant().count();
     let mut out = format!(

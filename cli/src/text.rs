@@ -1,12 +1,11 @@
 //! What people read: 80 columns.
 
 use crate::corpus;
-use std::collections::BTreeSet;
 use std::fmt::{Display, Write as _};
 use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedSet};
 use wavetank_traces::artifact::{Ended, Outcome};
 use wavetank_workloads::lab::corpus::Checked;
 use wavetank_workloads::lab::{self, Extent, Failure, RunReport, Sameness, Shrunk, Step};
@@ -121,7 +120,7 @@ fn differences(then: &Outcome, now: &Outcome) -> String {
     };
     tell("events", then.events.to_string(), now.events.to_string());
     tell("ended at", format!("{} s", Nanos(then.end_ns)), format!("{} s", Nanos(now.end_ns)));
-    let names: BTreeSet<&String> = then.marks.keys().chain(now.marks.keys()).collect();
+    let names: SortedSet<&String> = then.marks.keys().chain(now.marks.keys()).collect();
     let count = |of: &Ended, name: &str| of.marks.get(name).copied().unwrap_or(0).to_string();
     names.into_iter().for_each(|name| tell(name, count(then, name), count(now, name)));
     if lines.len() > DIFFERENCES {

@@ -8,8 +8,7 @@ use crate::cloud::nfs::{NfsFate, NfsOp, NfsRates};
 use crate::cloud::object_store::{ObjectFate, ObjectOp, ObjectRates};
 use crate::cloud::volume::{VolumeFate, VolumeOp, VolumeRates};
 use serde::{Deserialize, Deserializer, Serialize, de};
-use std::collections::BTreeMap;
-use wavetank_sim::{Choices, Domain, Stream};
+use wavetank_sim::{Choices, Domain, SortedMap, Stream};
 
 /// A device that operations are asked of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -98,14 +97,14 @@ pub struct AnomalyRates {
 
 enum Mode {
     Off,
-    Explore { rates: AnomalyRates, choices: Choices, streams: BTreeMap<Entity, Stream> },
-    Replay(BTreeMap<Operation, Fate>),
+    Explore { rates: AnomalyRates, choices: Choices, streams: SortedMap<Entity, Stream> },
+    Replay(SortedMap<Operation, Fate>),
 }
 
 /// The source of operations' fates.
 pub struct Anomalies {
     mode: Mode,
-    counts: BTreeMap<(Entity, &'static str), u64>,
+    counts: SortedMap<(Entity, &'static str), u64>,
     happened: Vec<(Operation, Fate)>,
 }
 
@@ -117,7 +116,7 @@ impl Anomalies {
 
     /// Fates are drawn at these rates, each device from a stream of its own.
     pub fn explore(rates: AnomalyRates, choices: &Choices) -> Anomalies {
-        Anomalies::new(Mode::Explore { rates, choices: *choices, streams: BTreeMap::new() })
+        Anomalies::new(Mode::Explore { rates, choices: *choices, streams: SortedMap::new() })
     }
 
     /// Exactly these operations meet exactly these fates.
@@ -126,7 +125,7 @@ impl Anomalies {
     }
 
     fn new(mode: Mode) -> Anomalies {
-        Anomalies { mode, counts: BTreeMap::new(), happened: Vec::new() }
+        Anomalies { mode, counts: SortedMap::new(), happened: Vec::new() }
     }
 
     /// What happened so far, in order: the list that replays it.

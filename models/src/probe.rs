@@ -11,8 +11,7 @@ use crate::kafka::ids::{
 };
 use crate::kafka::metadata::StreamRange;
 use crate::kafka::wal::{WalMode, WalOffset};
-use std::collections::BTreeMap;
-use wavetank_sim::{Incarnation, Nanos, NodeId};
+use wavetank_sim::{Incarnation, Nanos, NodeId, SortedMap};
 use wavetank_traces::Concern;
 
 /// Offsets `base..next` of a partition, and whose records are there.
@@ -476,7 +475,7 @@ pub struct FirstTold {
     /// Everything before has been said.
     next: MetadataOffset,
     /// By controller, whether the entry that it speaks of is said for the first time.
-    fresh: BTreeMap<NodeId, bool>,
+    fresh: SortedMap<NodeId, bool>,
 }
 
 impl FirstTold {

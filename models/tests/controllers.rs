@@ -24,7 +24,7 @@ use wavetank_models::kafka::rpc::{Reply, Rpc};
 use wavetank_models::kafka::token::TokenSpace;
 use wavetank_models::probe::{BrokenPromise, FirstTold, Probe, ProbeSink};
 use wavetank_models::world::{Action, Behaviour, Cx, Event, Input, Process, VolumeId, World};
-use wavetank_sim::{Choices, Core, Domain, EndReason, Incarnation, Limits, Nanos, NodeId, Outcome};
+use wavetank_sim::{Choices, Core, Domain, EndReason, Incarnation, Limits, Nanos, NodeId, Outcome, SortedMap};
 
 const STORM_ENDS: Nanos = Nanos::secs(30);
 const VERIFY_AT: Nanos = Nanos::secs(50);
@@ -262,7 +262,7 @@ fn add_controllers(
     mutant: Option<ControllerMutant>,
 ) -> Vec<VolumeId> {
     let choices = *core.choices();
-    let peers: BTreeMap<ControllerId, NodeId> = (0..3).map(|i| (ControllerId(i), CONTROLLERS[i as usize])).collect();
+    let peers: SortedMap<ControllerId, NodeId> = (0..3).map(|i| (ControllerId(i), CONTROLLERS[i as usize])).collect();
     let mut volumes = Vec::new();
     for (i, controller) in CONTROLLERS.into_iter().enumerate() {
         let host = sea.hosts[i + 1];

@@ -94,11 +94,11 @@ impl From<harbour::Mutant> for Mutant {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
+    use wavetank_sim::SortedSet;
 
     #[test]
     fn no_two_mutants_have_one_name() {
-        let names: BTreeSet<_> = Mutant::all().map(Mutant::name).collect();
+        let names: SortedSet<_> = Mutant::all().map(Mutant::name).collect();
         assert_eq!(names.len(), Mutant::all().count());
         assert!(Mutant::all().all(|mutant| Mutant::by_name(mutant.name()) == Ok(mutant)));
     }

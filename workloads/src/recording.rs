@@ -5,10 +5,9 @@
 //! where logs began and when, calls it a violation too.
 
 use crate::scenario::RunOptions;
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use wavetank_models::world::{HISTORY, Recorded, Recording};
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap, SortedSet};
 use wavetank_traces::check::anomaly::Anomaly;
 use wavetank_traces::check::proof::Proof;
 use wavetank_traces::check::{Options, Story};
@@ -51,7 +50,7 @@ pub(crate) enum Heard {
 }
 
 /// Where a log began, and since when, by the key in the history.
-pub(crate) type LogStarts = BTreeMap<String, Vec<(u64, Nanos)>>;
+pub(crate) type LogStarts = SortedMap<String, Vec<(u64, Nanos)>>;
 
 /// Whether a run's readers got to read everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +86,7 @@ pub(crate) fn judge(
         let last = history.ids().next_back().map_or(0, |id| history.op(id).time);
         check_kafka(&history, &context(starts, readers, last), &Options::default())
     });
-    let told: BTreeSet<Anomaly> = Anomaly::ALL.into_iter().filter(|anomaly| is_told(*anomaly, findings)).collect();
+    let told: SortedSet<Anomaly> = Anomaly::ALL.into_iter().filter(|anomaly| is_told(*anomaly, findings)).collect();
     let new = report.bad.iter().filter(|anomaly| !told.contains(anomaly) && counts(**anomaly, readers));
     for anomaly in new {
         let proofs: Vec<&Proof> = match &excused {

@@ -17,12 +17,11 @@ use crate::spec::{Folder, Parsed, Problem, ReadFile, Source};
 use crate::storm::Misfit;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Write;
 use std::path::Path;
 use wavetank_models::world::{Audience, Event};
-use wavetank_sim::{Choices, Observer, Reseed};
+use wavetank_sim::{Choices, Observer, Reseed, SortedMap};
 
 /// A scenario: what runs, and what it is exposed to.
 #[derive(Clone, Copy)]
@@ -85,13 +84,13 @@ pub struct DescribedText {
     /// What the file said.
     pub text: String,
     /// What the files that it names said.
-    pub files: BTreeMap<String, String>,
+    pub files: SortedMap<String, String>,
 }
 
 /// Writes down what is read.
 struct Witness<'a> {
     files: &'a dyn ReadFile,
-    read: RefCell<BTreeMap<String, String>>,
+    read: RefCell<SortedMap<String, String>>,
 }
 
 impl ReadFile for Witness<'_> {
@@ -103,7 +102,7 @@ impl ReadFile for Witness<'_> {
 }
 
 /// Files as an earlier run read them.
-struct Kept<'a>(&'a BTreeMap<String, String>);
+struct Kept<'a>(&'a SortedMap<String, String>);
 
 impl ReadFile for Kept<'_> {
     fn read(&self, path: &str) -> Result<String, String> {

@@ -16,8 +16,7 @@ use crate::kafka::ids::{GroupId, TopicId, TopicIdPartition};
 use crate::kafka::token::TokenSpace;
 use crate::probe::Probe;
 use crate::world::{ClientId, Cx, Ended, Input, Process, Signal, Wait, Want};
-use std::collections::{BTreeMap, BTreeSet};
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap, SortedSet};
 use wavetank_traces::Offset;
 use wavetank_traces::history::{Draft, Function, KeyId};
 
@@ -62,12 +61,12 @@ pub struct ConsumerProcess {
     alarm: Alarm,
     /// Until then the application processes what it has.
     busy_until: Nanos,
-    keys: BTreeMap<TopicIdPartition, KeyId>,
+    keys: SortedMap<TopicIdPartition, KeyId>,
     /// What the last poll gave.
     polled: Vec<Polled>,
     /// What it owns, and what rebalances have moved since the last poll.
-    owned: BTreeSet<TopicIdPartition>,
-    moved: BTreeSet<TopicIdPartition>,
+    owned: SortedSet<TopicIdPartition>,
+    moved: SortedSet<TopicIdPartition>,
     /// It was told to end.
     is_closing: bool,
 }
@@ -90,10 +89,10 @@ impl ConsumerProcess {
             reader,
             alarm: Alarm::new(TokenSpace(5)),
             busy_until: Nanos::ZERO,
-            keys: BTreeMap::new(),
+            keys: SortedMap::new(),
             polled: Vec::new(),
-            owned: BTreeSet::new(),
-            moved: BTreeSet::new(),
+            owned: SortedSet::new(),
+            moved: SortedSet::new(),
             is_closing: false,
             spec,
         }
@@ -183,8 +182,8 @@ impl ConsumerProcess {
             let is_about_partitions = !matches!(event, GroupEvent::CommitFailed(_));
             match event {
                 GroupEvent::Assigned { partitions, .. } => {
-                    let now: BTreeSet<_> = partitions.into_iter().collect();
-                    self.moved.extend(self.owned.symmetric_difference(&now));
+                    let now: SortedSet<_> = partitions.into_iter().collect();
+                    self.moved.extend(self.owned.difference(&now).chain(now.difference(&self.owned)));
                     self.owned = now;
                 }
                 GroupEvent::Revoked(partitions) | GroupEvent::Lost(partitions) => {

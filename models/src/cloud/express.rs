@@ -37,8 +37,7 @@ use super::object_store::{
 use super::object_store::{BrownoutError, brownout_error, limits::TokenBucket};
 use crate::cloud::latency::{Latency, Ramp};
 use crate::fault::FaultId;
-use std::collections::BTreeMap;
-use wavetank_sim::{Choices, Domain, Incarnation, Nanos, Stream};
+use wavetank_sim::{Choices, Domain, Incarnation, Nanos, SortedMap, Stream};
 
 /// Speed and limits of a directory bucket.
 #[derive(Clone, Debug)]
@@ -151,7 +150,7 @@ pub struct ExpressStore {
     engine: Engine,
     /// Per bucket.
     rates: Vec<Rates>,
-    faults: BTreeMap<FaultId, ExpressFault>,
+    faults: SortedMap<FaultId, ExpressFault>,
     latency: Stream,
     brownout: Stream,
     order: Stream,
@@ -170,7 +169,7 @@ impl ExpressStore {
             engine: Engine::new(profile.latencies.retry_after),
             profile,
             rates: Vec::new(),
-            faults: BTreeMap::new(),
+            faults: SortedMap::new(),
             latency: choices.stream(Domain::new("express/latency"), entity),
             brownout: choices.stream(Domain::new("express/brownout"), entity),
             order: choices.stream(Domain::new("express/order"), entity),
@@ -460,7 +459,7 @@ mod tests {
                 bench.send(put(name, 1), ObjectFate::OK);
             }
             bench.run_out();
-            let (mut keys, mut groups) = (Vec::new(), std::collections::BTreeSet::new());
+            let (mut keys, mut groups) = (Vec::new(), wavetank_sim::SortedSet::new());
             for name in names.iter().filter(|name| name.starts_with(prefix)) {
                 match name[prefix.len()..].find('/').filter(|_| delimit) {
                     Some(at) => { groups.insert(name[..prefix.len() + at + 1].to_owned()); }

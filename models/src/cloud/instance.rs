@@ -10,8 +10,8 @@
 use crate::cloud::data_file::{DataError, DataFile};
 use crate::cloud::price::{PicoUsd, PriceSource};
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use toml::Spanned;
+use wavetank_sim::SortedMap;
 
 /// A host's hardware and price.
 #[derive(Clone, Debug, PartialEq)]
@@ -139,7 +139,7 @@ const BUILTIN: (&str, &str) = ("models/data/instances/aws.toml", include_str!(".
 /// Instance types by name.
 #[derive(Clone, Debug, Default)]
 pub struct InstanceTypes {
-    types: BTreeMap<String, InstanceType>,
+    types: SortedMap<String, InstanceType>,
 }
 
 impl InstanceTypes {
@@ -158,7 +158,7 @@ impl InstanceTypes {
     pub fn parse(file: &str, text: &str) -> Result<InstanceTypes, DataError> {
         let file = DataFile { name: file, text };
         let raw: RawFile = file.parse()?;
-        let mut types = BTreeMap::new();
+        let mut types = SortedMap::new();
         for instance in &raw.instance {
             let name = &instance.get_ref().name;
             let read = Reader { file, name: name.get_ref() }.instance(instance)?;

@@ -13,9 +13,8 @@ use crate::kafka::protocol::{Request, Response};
 use crate::kafka::rpc::{CallId, Reply, Rpc};
 use crate::kafka::token::TokenSpace;
 use crate::world::{Cx, Input};
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use wavetank_sim::{Nanos, NodeId};
+use wavetank_sim::{Nanos, NodeId, SortedMap};
 
 const RETRY_AFTER: Nanos = Nanos::millis(100);
 
@@ -33,7 +32,7 @@ pub(super) struct Committer {
     timers: TokenSpace,
     coordinator: Option<NodeId>,
     call: Option<(CallId, Call)>,
-    to_commit: BTreeMap<TopicIdPartition, u64>,
+    to_commit: SortedMap<TopicIdPartition, u64>,
     asked: Vec<TopicIdPartition>,
     answer: Option<CommittedOffsets>,
     waits: bool,
@@ -48,7 +47,7 @@ impl Committer {
             timers: spaces[1],
             coordinator: None,
             call: None,
-            to_commit: BTreeMap::new(),
+            to_commit: SortedMap::new(),
             asked: Vec::new(),
             answer: None,
             waits: false,

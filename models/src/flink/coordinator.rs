@@ -4,9 +4,8 @@
 use super::message::{Snapshot, Task};
 use super::state::{Attempt, CheckpointId, CheckpointMetadata, SplitState, StateHandle};
 use super::{FlinkMutant, JobSpec};
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap};
 
 struct Pending {
     id: CheckpointId,
@@ -14,8 +13,8 @@ struct Pending {
     /// Subtasks of each operator.
     parallelism: usize,
     began: Nanos,
-    splits: BTreeMap<u32, Vec<SplitState>>,
-    states: BTreeMap<u32, StateHandle>,
+    splits: SortedMap<u32, Vec<SplitState>>,
+    states: SortedMap<u32, StateHandle>,
 }
 
 /// See the [module](self).
@@ -52,7 +51,7 @@ impl Coordinator {
     pub fn begin(&mut self, now: Nanos, attempt: Attempt, parallelism: u32) -> CheckpointId {
         self.last += 1;
         let id = CheckpointId(self.last);
-        let (splits, states) = (BTreeMap::new(), BTreeMap::new());
+        let (splits, states) = (SortedMap::new(), SortedMap::new());
         self.pending = Some(Pending { id, attempt, parallelism: parallelism as usize, began: now, splits, states });
         id
     }

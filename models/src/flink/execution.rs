@@ -25,9 +25,8 @@ use crate::kafka::protocol::group::CommittedOffsets;
 use crate::kafka::token::TokenSpace;
 use crate::message::Message;
 use crate::world::{Cx, Input};
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use wavetank_sim::{Nanos, NodeId};
+use wavetank_sim::{Nanos, NodeId, SortedMap};
 
 /// A timer of a source: its buffers are sent. Without it a timer is a keyed subtask's.
 const FLUSH: u64 = 1 << 32;
@@ -65,16 +64,16 @@ pub(super) struct Execution {
     spec: Arc<JobSpec>,
     me: NodeId,
     deployment: Deployment,
-    sources: BTreeMap<u32, SourceTask>,
-    keyed: BTreeMap<u32, KeyedTask>,
+    sources: SortedMap<u32, SourceTask>,
+    keyed: SortedMap<u32, KeyedTask>,
     sink: Sink,
     timers: TokenSpace,
     /// Connections to producers, opened here.
-    upstream: BTreeMap<NodeId, ConnId>,
+    upstream: SortedMap<NodeId, ConnId>,
     /// Connections of consumers.
-    downstream: BTreeMap<NodeId, ConnId>,
+    downstream: SortedMap<NodeId, ConnId>,
     /// Splits of sources that wait for committed offsets.
-    waiting: BTreeMap<u32, Vec<SplitState>>,
+    waiting: SortedMap<u32, Vec<SplitState>>,
     told_restored: bool,
     failed: bool,
     told_failed: bool,
@@ -100,13 +99,13 @@ impl Execution {
         let (timers, sink) = (space(), space());
         let mut execution = Execution {
             me,
-            sources: BTreeMap::new(),
-            keyed: BTreeMap::new(),
+            sources: SortedMap::new(),
+            keyed: SortedMap::new(),
             sink: Sink::new(cx, spec.table, sink, &spec.settings),
             timers,
-            upstream: BTreeMap::new(),
-            downstream: BTreeMap::new(),
-            waiting: BTreeMap::new(),
+            upstream: SortedMap::new(),
+            downstream: SortedMap::new(),
+            waiting: SortedMap::new(),
             told_restored: false,
             failed: false,
             told_failed: false,

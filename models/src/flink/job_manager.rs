@@ -37,9 +37,8 @@ use crate::kafka::token::TokenSpace;
 use crate::message::Message;
 use crate::probe::Probe;
 use crate::world::{Cx, Input, Process, Signal, Wait, Want};
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use wavetank_sim::{Nanos, NodeId};
+use wavetank_sim::{Nanos, NodeId, SortedMap, SortedSet};
 
 const TIMERS: TokenSpace = TokenSpace(1);
 const OBJECTS: TokenSpace = TokenSpace(2);
@@ -65,9 +64,9 @@ pub(super) struct Worker {
 pub(super) enum Phase {
     Recovering,
     Waiting,
-    Deploying { missing: BTreeSet<WorkerId> },
+    Deploying { missing: SortedSet<WorkerId> },
     Running,
-    Cancelling { missing: BTreeSet<WorkerId> },
+    Cancelling { missing: SortedSet<WorkerId> },
     Delaying,
 }
 
@@ -76,11 +75,11 @@ pub struct JobManager {
     pub(super) spec: Arc<JobSpec>,
     pub(super) store: CheckpointStore,
     coordinator: Coordinator,
-    conns: BTreeMap<ConnId, (NodeId, Option<WorkerId>)>,
-    pub(super) workers: BTreeMap<WorkerId, Worker>,
+    conns: SortedMap<ConnId, (NodeId, Option<WorkerId>)>,
+    pub(super) workers: SortedMap<WorkerId, Worker>,
     pub(super) phase: Phase,
     attempt: Attempt,
-    pub(super) assigned: BTreeSet<WorkerId>,
+    pub(super) assigned: SortedSet<WorkerId>,
     latest: Option<Arc<CheckpointMetadata>>,
     /// When the checkpoint that is being completed was triggered.
     began: Nanos,
@@ -95,8 +94,8 @@ pub struct JobManager {
     pub(super) parallelism: u32,
     /// What is being cancelled begins again without a delay.
     is_rescaling: bool,
-    lags: BTreeMap<u32, u64>,
-    behind: BTreeSet<u32>,
+    lags: SortedMap<u32, u64>,
+    behind: SortedSet<u32>,
 }
 
 impl JobManager {
@@ -106,11 +105,11 @@ impl JobManager {
         JobManager {
             store: CheckpointStore::new(spec.clone(), OBJECTS),
             coordinator: Coordinator::new(spec.clone(), 0),
-            conns: BTreeMap::new(),
-            workers: BTreeMap::new(),
+            conns: SortedMap::new(),
+            workers: SortedMap::new(),
             phase: Phase::Recovering,
             attempt: Attempt::default(),
-            assigned: BTreeSet::new(),
+            assigned: SortedSet::new(),
             latest: None,
             began: Nanos::ZERO,
             ended: Nanos::ZERO,
@@ -120,8 +119,8 @@ impl JobManager {
             is_restart: false,
             parallelism: spec.parallelism,
             is_rescaling: false,
-            lags: BTreeMap::new(),
-            behind: BTreeSet::new(),
+            lags: SortedMap::new(),
+            behind: SortedSet::new(),
             spec,
         }
     }
@@ -318,7 +317,7 @@ impl JobManager {
         }
         self.coordinator.stop(self.latest.as_ref().map_or(0, |latest| latest.id.0));
         self.tell_assigned(cx, &FlinkMessage::Cancel { attempt: self.attempt });
-        let missing: BTreeSet<_> = self.assigned.iter().copied().filter(|id| self.workers.contains_key(id)).collect();
+        let missing: SortedSet<_> = self.assigned.iter().copied().filter(|id| self.workers.contains_key(id)).collect();
         self.phase = Phase::Cancelling { missing };
         self.delay_when_cancelled(cx);
     }

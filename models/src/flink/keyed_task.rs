@@ -10,8 +10,8 @@ use super::message::{Buffer, Element, RecordSpan, Upsert};
 use super::state::{Attempt, CheckpointId, GroupState};
 use super::{FlinkMutant, JobSpec};
 use crate::kafka::ids::TopicIdPartition;
-use std::collections::{BTreeMap, VecDeque};
-use wavetank_sim::Nanos;
+use std::collections::VecDeque;
+use wavetank_sim::{Nanos, SortedMap};
 
 /// A channel's receiving end.
 #[derive(Debug, Default)]
@@ -92,7 +92,7 @@ impl KeyedTask {
     /// Begins with nothing.
     pub fn begin(&mut self) {
         for groups in self.pieces.clone() {
-            self.add(GroupState { groups, inputs: BTreeMap::new() });
+            self.add(GroupState { groups, inputs: SortedMap::new() });
         }
     }
 
@@ -101,7 +101,7 @@ impl KeyedTask {
         for state in states {
             if let Some(groups) = state.groups.common(self.groups) {
                 let is_mine = self.cuts || groups.first == state.groups.first;
-                let inputs = if is_mine { state.inputs.clone() } else { BTreeMap::new() };
+                let inputs = if is_mine { state.inputs.clone() } else { SortedMap::new() };
                 self.add(GroupState { groups, inputs });
             }
         }
@@ -167,7 +167,7 @@ impl KeyedTask {
     fn apply(&mut self, attempt: Attempt, from: u32, buffer: &Buffer) -> Turn {
         let mut turn = (0, Vec::new());
         for part in &mut self.parts {
-            let mut touched: BTreeMap<TopicIdPartition, ((Nanos, Nanos), u64)> = BTreeMap::new();
+            let mut touched: SortedMap<TopicIdPartition, ((Nanos, Nanos), u64)> = SortedMap::new();
             for RecordSpan { tp, base, skipped, count, first, due } in buffer.spans.iter().copied() {
                 let records = part.keys.count(first.0, tp, first.1, u64::from(count));
                 let applied = part.state.inputs.entry(tp).or_default();

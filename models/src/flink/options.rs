@@ -5,8 +5,7 @@ use super::keys::{KeyGroupRange, default_max_parallelism};
 use crate::client::{AutoOffsetReset, ConsumerSettings, Directory, SettingsError};
 use crate::kafka::ids::{GroupId, TopicIdPartition};
 use crate::kafka::object_client::{ObjectClientOptions, ObjectPlace};
-use std::collections::BTreeSet;
-use wavetank_sim::{Nanos, NodeId};
+use wavetank_sim::{Nanos, NodeId, SortedSet};
 
 /// Where a source without state begins (`scan.startup.mode`, `OffsetsInitializer`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -134,7 +133,7 @@ impl Pieces<'_> {
         let begin = |subtask, all| KeyGroupRange::of_subtask(subtask, all, self.groups).first;
         let parallelisms = self.others.iter().copied().chain([self.parallelism]);
         let begins = parallelisms.flat_map(|all| (0..all).map(move |subtask| begin(subtask, all)));
-        let mut cuts: BTreeSet<u32> = begins.filter(|cut| (whole.first..whole.next).contains(cut)).collect();
+        let mut cuts: SortedSet<u32> = begins.filter(|cut| (whole.first..whole.next).contains(cut)).collect();
         cuts.extend([whole.first, whole.next]);
         let cuts: Vec<u32> = cuts.into_iter().collect();
         cuts.windows(2).map(|pair| KeyGroupRange { first: pair[0], next: pair[1] }).collect()

@@ -18,7 +18,7 @@ use super::table::TableRows;
 use super::{JobSpec, Startup};
 use crate::blob::Blob;
 use crate::kafka::ids::{TopicIdPartition, WriterId};
-use std::collections::{BTreeMap, BTreeSet};
+use wavetank_sim::{SortedMap, SortedSet};
 
 /// Whether state and source offsets are one cut of the input.
 ///
@@ -78,7 +78,7 @@ pub struct InputRun {
 #[derive(Clone, Debug, Default)]
 pub struct InputLog {
     /// Where the log has begun, at one time or another: retention moves its start.
-    pub starts: BTreeSet<u64>,
+    pub starts: SortedSet<u64>,
     /// Records by offset; what nobody has read is not there.
     pub records: Vec<InputRun>,
     /// Offset after the last record that must come out some time.
@@ -128,7 +128,7 @@ pub enum Verdict {
 
 /// The keys of key groups, which never change: a job that is judged again and again counts them once.
 #[derive(Debug, Default)]
-pub struct KnownKeys(BTreeMap<KeyGroupRange, GroupKeys>);
+pub struct KnownKeys(SortedMap<KeyGroupRange, GroupKeys>);
 
 impl KnownKeys {
     fn of(&mut self, spec: &JobSpec, groups: KeyGroupRange) -> &GroupKeys {
@@ -142,7 +142,7 @@ impl KnownKeys {
 /// `object` reads an object of the job's bucket; `known` is the job's alone.
 pub fn judge<'a>(
     spec: &JobSpec,
-    inputs: &BTreeMap<TopicIdPartition, InputLog>,
+    inputs: &SortedMap<TopicIdPartition, InputLog>,
     table: &TableRows,
     known: &mut KnownKeys,
     object: impl Fn(&str) -> Option<&'a Blob>,

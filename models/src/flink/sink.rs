@@ -15,9 +15,9 @@ use crate::kafka::ids::TopicIdPartition;
 use crate::kafka::token::TokenSpace;
 use crate::message::Message;
 use crate::world::{Cx, Input};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
-use wavetank_sim::{Nanos, NodeId};
+use wavetank_sim::{Nanos, NodeId, SortedMap};
 
 const RECONNECT_AFTER: Nanos = Nanos::millis(200);
 const RECONNECT: u64 = 0;
@@ -29,7 +29,7 @@ pub(super) struct Sink {
     space: TokenSpace,
     conn: Option<ConnId>,
     /// Rows that wait, and how many records are in them.
-    waiting: BTreeMap<(KeyGroupRange, TopicIdPartition), Upsert>,
+    waiting: SortedMap<(KeyGroupRange, TopicIdPartition), Upsert>,
     waiting_rows: u32,
     has_timer: bool,
     unacked: VecDeque<(u64, Arc<[Upsert]>)>,
@@ -45,7 +45,7 @@ impl Sink {
             table,
             space,
             conn: Some(cx.connect(table)),
-            waiting: BTreeMap::new(),
+            waiting: SortedMap::new(),
             waiting_rows: 0,
             has_timer: false,
             unacked: VecDeque::new(),

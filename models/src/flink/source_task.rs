@@ -20,8 +20,9 @@ use crate::client::consumer::{Consumer, ConsumerEvent, StartAt};
 use crate::kafka::ids::TopicIdPartition;
 use crate::kafka::token::TokenSpace;
 use crate::world::Cx;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
+use wavetank_sim::SortedMap;
 
 /// `taskmanager.memory.segment-size`.
 const BUFFER_BYTES: u64 = 32 << 10;
@@ -56,14 +57,14 @@ pub(super) struct SourceTask {
     pub consumer: Consumer,
     /// By keyed subtask.
     pub channels: Vec<Outgoing>,
-    splits: BTreeMap<TopicIdPartition, Option<(u64, u64)>>,
+    splits: SortedMap<TopicIdPartition, Option<(u64, u64)>>,
     keys: Arc<[GroupKeys]>,
     /// What fills the channels' buffers, by channel its bytes, and whether a timer will send it.
     filling: Vec<RecordSpan>,
     filling_bytes: Vec<u64>,
     pub has_timer: bool,
     /// What to commit to Kafka when a checkpoint is complete.
-    to_commit: BTreeMap<CheckpointId, Vec<(TopicIdPartition, u64)>>,
+    to_commit: SortedMap<CheckpointId, Vec<(TopicIdPartition, u64)>>,
     lag_goal: Option<u64>,
 }
 
@@ -74,12 +75,12 @@ impl SourceTask {
         SourceTask {
             consumer: Consumer::new(spaces, spec.directory.clone(), spec.source()),
             channels: keys.iter().map(|_| Outgoing { queue: VecDeque::new(), credit }).collect(),
-            splits: BTreeMap::new(),
+            splits: SortedMap::new(),
             filling: Vec::new(),
             filling_bytes: vec![0; keys.len()],
             has_timer: false,
             keys,
-            to_commit: BTreeMap::new(),
+            to_commit: SortedMap::new(),
             lag_goal: Some(lag_goal),
         }
     }

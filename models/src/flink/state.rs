@@ -7,8 +7,8 @@ use crate::blob::{Blob, Segment};
 use crate::kafka::ids::TopicIdPartition;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use thiserror::Error;
+use wavetank_sim::SortedMap;
 
 /// Execution of a job: the leader session of its job manager, and its number there. Grows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -101,7 +101,7 @@ pub struct GroupState {
     /// Which.
     pub groups: KeyGroupRange,
     /// By input partition.
-    pub inputs: BTreeMap<TopicIdPartition, Applied>,
+    pub inputs: SortedMap<TopicIdPartition, Applied>,
 }
 
 /// Where a keyed subtask's snapshot is.
@@ -170,14 +170,14 @@ pub fn decode<T: DeserializeOwned>(blob: &Blob) -> Result<T, StateError> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::BTreeSet;
+    use wavetank_sim::SortedSet;
 
     proptest! {
         #[test]
         fn applied_ranges_are_a_set_that_counts_what_comes_twice(
             pieces in prop::collection::vec((0u64..60, 1u64..20), 0..20),
         ) {
-            let (mut applied, mut set, mut doubled) = (Applied::default(), BTreeSet::new(), 0);
+            let (mut applied, mut set, mut doubled) = (Applied::default(), SortedSet::new(), 0);
             for (from, len) in pieces {
                 let again = (from..from + len).filter(|at| !set.insert(*at)).count() as u64;
                 prop_assert_eq!(applied.apply(from, from + len, len), again == 0);
@@ -185,7 +185,7 @@ mod tests {
             }
             prop_assert_eq!((applied.len(), applied.doubled), (set.len() as u64, doubled));
             prop_assert!(applied.ranges.windows(2).all(|pair| pair[0].1 < pair[1].0));
-            let flat: BTreeSet<u64> = applied.ranges.iter().flat_map(|(from, to)| *from..*to).collect();
+            let flat: SortedSet<u64> = applied.ranges.iter().flat_map(|(from, to)| *from..*to).collect();
             prop_assert_eq!(flat, set);
         }
     }

@@ -14,8 +14,8 @@ use crate::kafka::ids::TopicIdPartition;
 use crate::message::Message;
 use crate::probe::Probe;
 use crate::world::{Cx, Input, Process};
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use wavetank_sim::SortedMap;
 
 #[derive(Clone, Debug, Default)]
 struct Row {
@@ -28,7 +28,7 @@ struct Row {
 /// What is in the table.
 #[derive(Clone, Debug, Default)]
 pub struct TableRows {
-    rows: BTreeMap<(KeyGroupRange, TopicIdPartition), Row>,
+    rows: SortedMap<(KeyGroupRange, TopicIdPartition), Row>,
 }
 
 /// The database's disk: durable on receipt, by definition.

@@ -23,9 +23,8 @@ use crate::kafka::token::TokenSpace;
 use crate::message::Message;
 use crate::probe::Probe;
 use crate::world::{Cx, Input, Process, Wait, Want};
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use wavetank_sim::{Nanos, NodeId};
+use wavetank_sim::{Nanos, NodeId, SortedMap};
 
 const TIMERS: TokenSpace = TokenSpace(1);
 const OBJECTS: TokenSpace = TokenSpace(2);
@@ -70,13 +69,13 @@ pub struct TaskManager {
     leader: u32,
     heard: Nanos,
     pub(super) objects: ObjectClient,
-    requests: BTreeMap<u64, ObjectRequest>,
+    requests: SortedMap<u64, ObjectRequest>,
     next_request: u64,
     committer: Committer,
     pub(super) execution: Option<Execution>,
     next_space: u16,
     /// Connections of other task managers, with what they have asked for.
-    accepted: BTreeMap<ConnId, (NodeId, Option<Attempt>)>,
+    accepted: SortedMap<ConnId, (NodeId, Option<Attempt>)>,
 }
 
 impl TaskManager {
@@ -90,12 +89,12 @@ impl TaskManager {
             leader: 0,
             heard: Nanos::ZERO,
             objects: ObjectClient::new(spec.checkpoints, OBJECTS, 0, spec.objects.clone()),
-            requests: BTreeMap::new(),
+            requests: SortedMap::new(),
             next_request: 0,
             committer: Committer::new(spec.clone(), COMMITTER),
             execution: None,
             next_space: FIRST_FREE_SPACE,
-            accepted: BTreeMap::new(),
+            accepted: SortedMap::new(),
             spec,
         }
     }

@@ -5,7 +5,7 @@
 use super::{Broken, Invariant, named};
 use crate::kafka::ids::{BrokerEpoch, BrokerId, MetadataOffset};
 use crate::probe::Probe;
-use std::collections::BTreeMap;
+use wavetank_sim::SortedMap;
 
 /// A life of a broker, or, after it, whoever rescues that one.
 type Claim = (BrokerEpoch, bool);
@@ -15,7 +15,7 @@ type Claim = (BrokerEpoch, bool);
 pub(super) struct CommitsAreTheOwners {
     /// The last entry of the metadata log that is known to be committed: what is told of it follows at once.
     last: MetadataOffset,
-    claims: BTreeMap<BrokerId, Vec<(MetadataOffset, Claim)>>,
+    claims: SortedMap<BrokerId, Vec<(MetadataOffset, Claim)>>,
 }
 
 impl Invariant for CommitsAreTheOwners {

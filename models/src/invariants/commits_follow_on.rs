@@ -3,13 +3,13 @@
 use super::{Broken, Invariant, named};
 use crate::kafka::ids::StreamId;
 use crate::probe::Probe;
-use std::collections::BTreeMap;
+use wavetank_sim::SortedMap;
 
 /// See the [module](self).
 #[derive(Default)]
 pub(super) struct CommitsFollowOn {
-    ends: BTreeMap<StreamId, u64>,
-    starts: BTreeMap<StreamId, u64>,
+    ends: SortedMap<StreamId, u64>,
+    starts: SortedMap<StreamId, u64>,
 }
 
 impl Invariant for CommitsFollowOn {

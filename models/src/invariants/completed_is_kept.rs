@@ -5,13 +5,13 @@
 
 use super::{Broken, Invariant, named};
 use crate::probe::Probe;
-use std::collections::BTreeMap;
+use wavetank_sim::SortedMap;
 
 /// See the [module](self).
 #[derive(Default)]
 pub(super) struct CompletedIsKept {
     /// By job: the newest checkpoint that was completed, or begun from.
-    latest: BTreeMap<u32, u64>,
+    latest: SortedMap<u32, u64>,
 }
 
 impl Invariant for CompletedIsKept {

@@ -2,12 +2,12 @@
 
 use super::{Broken, Invariant, named};
 use crate::probe::Probe;
-use std::collections::BTreeMap;
+use wavetank_sim::SortedMap;
 
 /// See the [module](self).
 #[derive(Default)]
 pub(super) struct CompletedIsRestored {
-    completed: BTreeMap<u32, u64>,
+    completed: SortedMap<u32, u64>,
 }
 
 impl Invariant for CompletedIsRestored {

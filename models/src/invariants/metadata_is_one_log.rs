@@ -3,7 +3,7 @@
 use super::{Broken, Invariant, named};
 use crate::kafka::ids::{ControllerEpoch, ControllerId, MetadataOffset};
 use crate::probe::Probe;
-use std::collections::BTreeMap;
+use wavetank_sim::SortedMap;
 
 /// Entries that are remembered: controllers are never so far apart.
 const REMEMBERED: usize = 10_000;
@@ -11,8 +11,8 @@ const REMEMBERED: usize = 10_000;
 /// See the [module](self).
 #[derive(Default)]
 pub(super) struct MetadataIsOneLog {
-    entries: BTreeMap<MetadataOffset, u64>,
-    leaders: BTreeMap<ControllerEpoch, ControllerId>,
+    entries: SortedMap<MetadataOffset, u64>,
+    leaders: SortedMap<ControllerEpoch, ControllerId>,
 }
 
 impl Invariant for MetadataIsOneLog {

@@ -8,19 +8,19 @@ use super::{Broken, Invariant, named};
 use crate::kafka::ids::{ObjectId, StreamId};
 use crate::kafka::metadata::StreamRange;
 use crate::probe::Probe;
-use std::collections::BTreeMap;
+use wavetank_sim::SortedMap;
 use wavetank_traces::Concern;
 
 /// See the [module](self).
 #[derive(Default)]
 pub(super) struct ObjectsAreReachable {
     /// What is in objects that the metadata refers to.
-    live: BTreeMap<ObjectId, Vec<StreamRange>>,
+    live: SortedMap<ObjectId, Vec<StreamRange>>,
     /// The same by stream: from an offset on, by object, the offset after the last.
-    held: BTreeMap<StreamId, BTreeMap<(u64, ObjectId), u64>>,
+    held: SortedMap<StreamId, SortedMap<(u64, ObjectId), u64>>,
     /// What is in objects that were dropped.
-    dropped: BTreeMap<ObjectId, Vec<StreamRange>>,
-    starts: BTreeMap<StreamId, u64>,
+    dropped: SortedMap<ObjectId, Vec<StreamRange>>,
+    starts: SortedMap<StreamId, u64>,
 }
 
 impl ObjectsAreReachable {

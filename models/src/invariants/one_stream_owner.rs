@@ -3,7 +3,7 @@
 use super::{Broken, Invariant, named};
 use crate::kafka::ids::{BrokerId, StreamEpoch, StreamId};
 use crate::probe::Probe;
-use std::collections::BTreeMap;
+use wavetank_sim::SortedMap;
 
 #[derive(Clone, Copy)]
 struct Owner {
@@ -15,7 +15,7 @@ struct Owner {
 /// See the [module](self).
 #[derive(Default)]
 pub(super) struct OneStreamOwner {
-    owners: BTreeMap<StreamId, Owner>,
+    owners: SortedMap<StreamId, Owner>,
 }
 
 impl Invariant for OneStreamOwner {

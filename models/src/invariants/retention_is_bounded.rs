@@ -8,7 +8,7 @@
 use super::{Broken, Invariant, named};
 use crate::kafka::ids::{LeaderEpoch, TopicIdPartition};
 use crate::probe::Probe;
-use std::collections::BTreeMap;
+use wavetank_sim::SortedMap;
 
 #[derive(Default)]
 struct Log {
@@ -22,7 +22,7 @@ struct Log {
 /// See the [module](self).
 #[derive(Default)]
 pub(super) struct RetentionIsBounded {
-    logs: BTreeMap<TopicIdPartition, Log>,
+    logs: SortedMap<TopicIdPartition, Log>,
 }
 
 impl RetentionIsBounded {

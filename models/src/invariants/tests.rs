@@ -222,6 +222,6 @@ fn what_is_right_breaks_nothing() {
         assert_eq!(broken_by(probes), None, "{probes:?}");
     }
     // Every one of them says something, and once.
-    let names: std::collections::BTreeSet<_> = Invariants::all().checked().map(|(name, ..)| name).collect();
+    let names: wavetank_sim::SortedSet<_> = Invariants::all().checked().map(|(name, ..)| name).collect();
     assert_eq!(names.len(), Invariants::all().checked().count());
 }

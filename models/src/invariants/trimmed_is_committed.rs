@@ -9,16 +9,16 @@ use crate::kafka::ids::{BrokerEpoch, BrokerId, StreamId};
 use crate::kafka::metadata::StreamRange;
 use crate::kafka::wal::WalOffset;
 use crate::probe::Probe;
-use std::collections::BTreeMap;
+use wavetank_sim::SortedMap;
 use wavetank_traces::Concern;
 
 /// See the [module](self).
 #[derive(Default)]
 pub(super) struct TrimmedIsCommitted {
     /// By log: what was reported durable and is not trimmed, and under which owner.
-    held: BTreeMap<BrokerId, BTreeMap<WalOffset, (BrokerEpoch, StreamRange)>>,
+    held: SortedMap<BrokerId, SortedMap<WalOffset, (BrokerEpoch, StreamRange)>>,
     /// By stream: all before is in objects, or trimmed itself.
-    committed: BTreeMap<StreamId, u64>,
+    committed: SortedMap<StreamId, u64>,
 }
 
 impl TrimmedIsCommitted {

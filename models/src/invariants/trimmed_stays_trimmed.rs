@@ -9,16 +9,16 @@ use crate::kafka::ids::{BrokerId, StreamId};
 use crate::kafka::metadata::StreamRange;
 use crate::kafka::wal::WalOffset;
 use crate::probe::Probe;
-use std::collections::BTreeMap;
+use wavetank_sim::SortedMap;
 
 #[derive(Default)]
 struct Log {
     /// Reported durable and not trimmed.
-    held: BTreeMap<WalOffset, StreamRange>,
+    held: SortedMap<WalOffset, StreamRange>,
     /// The highest trim.
     upto: Option<WalOffset>,
     /// By stream: what lies before was trimmed from this log.
-    trimmed: BTreeMap<StreamId, u64>,
+    trimmed: SortedMap<StreamId, u64>,
 }
 
 impl Log {
@@ -35,7 +35,7 @@ impl Log {
 /// See the [module](self).
 #[derive(Default)]
 pub(super) struct TrimmedStaysTrimmed {
-    logs: BTreeMap<BrokerId, Log>,
+    logs: SortedMap<BrokerId, Log>,
 }
 
 impl Invariant for TrimmedStaysTrimmed {

@@ -4,12 +4,12 @@ use super::{Broken, Invariant, named};
 use crate::kafka::ids::{BrokerEpoch, BrokerId};
 use crate::kafka::wal::WalOffset;
 use crate::probe::Probe;
-use std::collections::BTreeMap;
+use wavetank_sim::SortedMap;
 
 /// See the [module](self).
 #[derive(Default)]
 pub(super) struct WalOrder {
-    last: BTreeMap<(BrokerId, BrokerEpoch), WalOffset>,
+    last: SortedMap<(BrokerId, BrokerEpoch), WalOffset>,
 }
 
 impl Invariant for WalOrder {

@@ -21,9 +21,9 @@ use crate::cloud::object_store::{
     ObjectOp, PAGE_KEYS_MAX,
 };
 use crate::world::{Cx, ExpressId, Input, On, StoreId, Wait};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap};
 
 /// Most PUTs that are on their way a second time.
 pub const FAST_RETRIES_MAX: usize = 5;
@@ -142,7 +142,7 @@ pub struct ObjectClient {
     space: TokenSpace,
     lane: u8,
     options: ObjectClientOptions,
-    requests: BTreeMap<u64, Request>,
+    requests: SortedMap<u64, Request>,
     next: u64,
     waiting: VecDeque<u64>,
     placed: usize,
@@ -160,7 +160,7 @@ impl ObjectClient {
             space,
             lane,
             options,
-            requests: BTreeMap::new(),
+            requests: SortedMap::new(),
             next: 0,
             waiting: VecDeque::new(),
             placed: 0,

@@ -10,8 +10,8 @@ use super::token::TokenSpace;
 use crate::cloud::network::ConnId;
 use crate::message::Message;
 use crate::world::{Cx, Input, TimerId};
-use std::collections::{BTreeMap, VecDeque};
-use wavetank_sim::{Nanos, NodeId};
+use std::collections::VecDeque;
+use wavetank_sim::{Nanos, NodeId, SortedMap};
 
 /// `reconnect.backoff.ms`.
 const BACKOFF_MIN: Nanos = Nanos::millis(50);
@@ -60,10 +60,10 @@ struct Peer {
 pub struct Rpc {
     space: TokenSpace,
     next: u64,
-    peers: BTreeMap<NodeId, Peer>,
-    by_conn: BTreeMap<ConnId, NodeId>,
+    peers: SortedMap<NodeId, Peer>,
+    by_conn: SortedMap<ConnId, NodeId>,
     /// By call: whom it was sent to, and its deadline.
-    calls: BTreeMap<CallId, (NodeId, TimerId)>,
+    calls: SortedMap<CallId, (NodeId, TimerId)>,
     replies: VecDeque<(CallId, Reply)>,
 }
 
@@ -73,9 +73,9 @@ impl Rpc {
         Rpc {
             space,
             next: 0,
-            peers: BTreeMap::new(),
-            by_conn: BTreeMap::new(),
-            calls: BTreeMap::new(),
+            peers: SortedMap::new(),
+            by_conn: SortedMap::new(),
+            calls: SortedMap::new(),
             replies: VecDeque::new(),
         }
     }

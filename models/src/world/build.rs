@@ -10,9 +10,11 @@ use crate::cloud::object_store::ObjectStore;
 use crate::cloud::volume::Volume;
 use crate::probe::ProbeSink;
 use slotmap::SlotMap;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
-use wavetank_sim::{Choices, Core, GuestFuture, Incarnation, Limits, Nanos, NodeId, Observer, Outcome, Tank};
+use wavetank_sim::{
+    Choices, Core, GuestFuture, Incarnation, Limits, Nanos, NodeId, Observer, Outcome, SortedMap, SortedSet, Tank,
+};
 
 /// What a life of a node is made of.
 pub enum Behaviour {
@@ -124,15 +126,15 @@ impl World {
             requests: SlotMap::with_key(),
             downloads: SlotMap::with_key(),
             inbox: VecDeque::new(),
-            faults: BTreeMap::new(),
+            faults: SortedMap::new(),
             next_fault: 0,
-            dark_azs: BTreeMap::new(),
-            stopped: BTreeSet::new(),
-            collecting: BTreeSet::new(),
-            supervised: BTreeMap::new(),
-            dismissed: BTreeSet::new(),
-            returning: BTreeSet::new(),
-            buried: BTreeSet::new(),
+            dark_azs: SortedMap::new(),
+            stopped: SortedSet::new(),
+            collecting: SortedSet::new(),
+            supervised: SortedMap::new(),
+            dismissed: SortedSet::new(),
+            returning: SortedSet::new(),
+            buried: SortedSet::new(),
             anomalies: Anomalies::off(),
             plan: Vec::new(),
             failures: Vec::new(),

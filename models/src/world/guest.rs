@@ -10,16 +10,15 @@ use crate::cloud::nfs::{NfsDone, NfsOp};
 use crate::cloud::object_store::{BucketId, ObjectDone, ObjectOp};
 use crate::cloud::volume::{VolumeDone, VolumeOp};
 use crate::message::Message;
-use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::sync::{Arc, Mutex, Weak};
 use std::task::{Poll, Waker};
-use wavetank_sim::{Core, GuestFuture, GuestHandle, Incarnation, Mailbox, Nanos, NodeId};
+use wavetank_sim::{Core, GuestFuture, GuestHandle, Incarnation, Mailbox, Nanos, NodeId, SortedMap};
 
 /// Answers that a guest waits for, by token.
 struct Waiting {
     next_token: u64,
-    open: BTreeMap<u64, (Option<Waker>, Option<Input>)>,
+    open: SortedMap<u64, (Option<Waker>, Option<Input>)>,
 }
 
 /// A guest's own tokens begin here, apart from the small numbers that code in [`Guest::act`] gives its requests.
@@ -27,7 +26,7 @@ const GUEST_TOKENS: u64 = 1 << 62;
 
 impl Default for Waiting {
     fn default() -> Self {
-        Waiting { next_token: GUEST_TOKENS, open: BTreeMap::new() }
+        Waiting { next_token: GUEST_TOKENS, open: SortedMap::new() }
     }
 }
 

@@ -62,9 +62,9 @@ use crate::fault::{Fault, FaultId};
 use crate::message::Message;
 use crate::probe::ProbeSink;
 use slotmap::{Key, SlotMap};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Mutex, Weak};
-use wavetank_sim::{Admission, Core, Dispatch, Incarnation, Nanos, NodeId, Stream, Tank};
+use wavetank_sim::{Admission, Core, Dispatch, Incarnation, Nanos, NodeId, SortedMap, SortedSet, Stream, Tank};
 
 slotmap::new_key_type! {
     /// A message on its way.
@@ -104,22 +104,22 @@ pub struct World {
     requests: SlotMap<RequestKey, devices::Request>,
     downloads: SlotMap<DownloadKey, devices::Download>,
     inbox: VecDeque<(Incarnation, Input)>,
-    faults: BTreeMap<FaultId, Fault>,
+    faults: SortedMap<FaultId, Fault>,
     next_fault: u32,
     /// What ran in a zone when it went dark.
-    dark_azs: BTreeMap<FaultId, Vec<NodeId>>,
+    dark_azs: SortedMap<FaultId, Vec<NodeId>>,
     /// Processes that are stopped by themselves, whatever their host does.
-    stopped: BTreeSet<NodeId>,
+    stopped: SortedSet<NodeId>,
     /// Hosts whose processes are held still by a collection of garbage.
-    collecting: BTreeSet<HostId>,
+    collecting: SortedSet<HostId>,
     /// How soon a node's supervisor starts it again after it has ended itself.
-    supervised: BTreeMap<NodeId, Nanos>,
+    supervised: SortedMap<NodeId, Nanos>,
     /// Nodes that were told to end: their supervisors leave them alone until they are started again.
-    dismissed: BTreeSet<NodeId>,
+    dismissed: SortedSet<NodeId>,
     /// Nodes that are still ending, and are started again as soon as they have.
-    returning: BTreeSet<NodeId>,
+    returning: SortedSet<NodeId>,
     /// Nodes that nothing starts again.
-    buried: BTreeSet<NodeId>,
+    buried: SortedSet<NodeId>,
     anomalies: Anomalies,
     plan: Vec<Action>,
     failures: Vec<Failure>,

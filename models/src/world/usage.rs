@@ -13,14 +13,13 @@ use crate::cloud::network::{Direction, HostId, LinkClass};
 use crate::cloud::object_store::BucketId;
 use crate::cloud::price::{Bill, Meter, PriceBook, PriceError, Usage};
 use crate::cloud::volume::{VolumeKind, VolumeUsed};
-use std::collections::BTreeMap;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap};
 
 /// What the things of a world are called in a price book.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Products {
     /// Each host's instance type: all of them.
-    pub instances: BTreeMap<HostId, String>,
+    pub instances: SortedMap<HostId, String>,
     /// Object stores.
     pub object_store: String,
     /// Express stores.

@@ -2,7 +2,6 @@
 
 use super::broker::{Cluster, Log, Script, TOPIC, broker, tp};
 use super::common::*;
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use wavetank_models::client::load::{LoadSpec, Partitioner};
 use wavetank_models::client::{
@@ -20,7 +19,7 @@ use wavetank_models::kafka::ids::{BrokerId, GroupId};
 use wavetank_models::kafka::object_client::{ObjectClientOptions, ObjectPlace};
 use wavetank_models::probe::{BrokenPromise, Probe, ProbeSink};
 use wavetank_models::world::{Action, Behaviour, Factory, Process};
-use wavetank_sim::{Choices, Domain, Incarnation, Limits, Nanos, NodeId, Stream};
+use wavetank_sim::{Choices, Domain, Incarnation, Limits, Nanos, NodeId, SortedMap, Stream};
 
 /// Keeps probes, and heeds invariants.
 #[derive(Clone, Default)]
@@ -200,7 +199,7 @@ impl Setup {
                     let records = log.ranges().into_iter().map(run).collect();
                     InputLog { starts: [0].into(), records, end: log.end() }
                 };
-                let inputs: BTreeMap<_, _> = cluster.logs.iter().map(|(tp, log)| (*tp, input(log))).collect();
+                let inputs: SortedMap<_, _> = cluster.logs.iter().map(|(tp, log)| (*tp, input(log))).collect();
                 let store = world.store(sea.store);
                 let rows = table.lock().unwrap();
                 let verdict = match judge(&self.spec(sea), &inputs, &rows, &mut KnownKeys::default(), |key| {
@@ -268,7 +267,7 @@ fn machine(process: impl Process + 'static) -> Behaviour {
 pub struct Ran {
     pub verdict: Result<(), String>,
     pub failures: Vec<String>,
-    pub marks: BTreeMap<String, u64>,
+    pub marks: SortedMap<String, u64>,
     pub probes: Vec<(Nanos, Probe)>,
     pub records: u64,
     pub committed: u64,
@@ -308,7 +307,7 @@ impl Ran {
 
 /// The sum of all committed offsets, as the group coordinator's log says.
 fn committed(log: &[bytes::Bytes]) -> u64 {
-    let mut offsets = std::collections::BTreeMap::new();
+    let mut offsets = wavetank_sim::SortedMap::new();
     for bytes in log {
         if let GroupRecord::Offsets { group, offsets: of_group, .. } =
             GroupRecord::decode(bytes).expect("it wrote them")

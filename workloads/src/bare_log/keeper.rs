@@ -1,7 +1,7 @@
 //! Who uses the log: its broker, life after life, and a rescuer that takes it over whenever it likes.
 
 use super::judge::Judge;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use wavetank_models::blob::Blob;
@@ -9,7 +9,7 @@ use wavetank_models::kafka::ids::{BrokerEpoch, BrokerId, StreamEpoch, StreamId};
 use wavetank_models::kafka::token::{TokenSpace, token_of};
 use wavetank_models::kafka::wal::{Wal, WalEvent, WalMode, WalOffset, WalOwner, WalRecord};
 use wavetank_models::world::{Cx, Input, Process};
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap};
 
 /// The log's broker.
 pub(super) const BROKER: BrokerId = BrokerId(1);
@@ -64,7 +64,7 @@ pub(super) struct Keeper {
     log: Option<Log>,
     spaces: u16,
     ready: bool,
-    next: BTreeMap<u64, u64>,
+    next: SortedMap<u64, u64>,
     /// Refused, in order.
     backlog: VecDeque<WalRecord>,
     kept: VecDeque<WalOffset>,
@@ -78,7 +78,7 @@ impl Keeper {
             log: None,
             spaces: FIRST_LOG,
             ready: false,
-            next: BTreeMap::new(),
+            next: SortedMap::new(),
             backlog: VecDeque::new(),
             kept: VecDeque::new(),
         }

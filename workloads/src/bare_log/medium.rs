@@ -3,7 +3,6 @@
 use crate::scenario::UnknownName;
 use crate::storm::{Role, Roster};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
 use wavetank_models::cloud::latency::Latency;
 use wavetank_models::cloud::network::{AzId, HostId};
 use wavetank_models::cloud::nfs::{NfsShare, NfsSpec};
@@ -16,7 +15,7 @@ use wavetank_models::kafka::wal::object::ObjectWalOptions;
 use wavetank_models::kafka::wal::ring::RingOptions;
 use wavetank_models::kafka::wal::{WalMode, WalSpec};
 use wavetank_models::world::{ExpressId, ShareId, StoreId, VolumeId, World};
-use wavetank_sim::{Choices, Domain, Nanos};
+use wavetank_sim::{Choices, Domain, Nanos, SortedMap, SortedSet};
 
 /// What the log is, and what it lies on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,9 +104,9 @@ impl Medium {
     pub(super) fn roster(self) -> Roster {
         let has_volume = matches!(self, Medium::Gp3 | Medium::Io2 | Medium::Regional);
         Roster {
-            members: BTreeMap::from([(Role::Owner, 1), (Role::Rescuer, 1)]),
+            members: SortedMap::from([(Role::Owner, 1), (Role::Rescuer, 1)]),
             zones: 3,
-            with_volumes: if has_volume { BTreeSet::from([Role::Owner]) } else { BTreeSet::new() },
+            with_volumes: if has_volume { SortedSet::from([Role::Owner]) } else { SortedSet::new() },
             volumes: u32::from(has_volume),
             express: 1,
             has_share: self == Medium::Nfs,

@@ -19,7 +19,6 @@ use crate::scenario::{Listeners, RunOptions};
 use crate::storm::{LONGEST, Misfit, Role, Roster, Storm, Strikes, Target, Targets};
 use registrar::{DONE, Ledger, Registrar};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
 use storm::Plan;
 use wavetank_models::cloud::host::HostSpec;
 use wavetank_models::cloud::network::{AzId, HostId, NetworkProfile, NicSpec};
@@ -29,7 +28,7 @@ use wavetank_models::invariants::Invariants;
 use wavetank_models::kafka::controller::{Controller, ControllerMutant, ControllerOptions, ControllerSpec};
 use wavetank_models::kafka::ids::ControllerId;
 use wavetank_models::world::{Action, Behaviour, CloudSpec, Event, StoreId, VolumeId, World, launch};
-use wavetank_sim::{Choices, Core, Domain, EndReason, Limits, Nanos, NodeId, Outcome};
+use wavetank_sim::{Choices, Core, Domain, EndReason, Limits, Nanos, NodeId, Outcome, SortedMap, SortedSet};
 use wavetank_traces::{Finding, Severity};
 
 /// The command line's name for it.
@@ -90,9 +89,9 @@ impl Case {
             return Err(Misfit::new("storm_ends", format!("{storm_ends} s: at most a day")));
         }
         let roster = Roster {
-            members: BTreeMap::from([(Role::Controller, *controllers)]),
+            members: SortedMap::from([(Role::Controller, *controllers)]),
             zones: ZONES,
-            with_volumes: BTreeSet::from([Role::Controller]),
+            with_volumes: SortedSet::from([Role::Controller]),
             volumes: *controllers,
             ..Roster::default()
         };
@@ -211,7 +210,8 @@ fn build_quorum(
     let bucket = store.create_bucket(Nanos::ZERO);
     let store = world.add_store(store);
     // Nodes are numbered as they are made, from 0.
-    let peers: BTreeMap<ControllerId, NodeId> = (0..hosts.len() as u32).map(|n| (ControllerId(n), NodeId(n))).collect();
+    let peers: SortedMap<ControllerId, NodeId> =
+        (0..hosts.len() as u32).map(|n| (ControllerId(n), NodeId(n))).collect();
     let volumes: Vec<VolumeId> = hosts
         .iter()
         .zip(0..)

@@ -154,11 +154,11 @@ pub fn in_words(family: Family) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
+    use wavetank_sim::SortedSet;
 
     #[test]
     fn every_family_has_one_row_and_every_platform_an_end_of_its_promise() {
-        let rows: BTreeSet<Family> = TABLE.iter().map(|(family, _)| *family).collect();
+        let rows: SortedSet<Family> = TABLE.iter().map(|(family, _)| *family).collect();
         assert!(rows.len() == TABLE.len() && Family::ALL.iter().all(|(_, family)| rows.contains(family)));
         assert!(BEYOND.iter().map(|(kind, _)| *kind).eq(PlatformKind::ALL));
     }

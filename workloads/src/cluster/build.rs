@@ -13,7 +13,7 @@ use super::sustainable;
 use crate::mutant::Mutant;
 use crate::spec::scenario::{Fault, FaultKind, Group, PlatformKind, Target};
 use crate::storm::Storm;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use wavetank_models::client::Directory;
@@ -41,7 +41,7 @@ use wavetank_models::kafka::wal::block::{BlockFencing, BlockWalOptions};
 use wavetank_models::kafka::wal::file::FileWalOptions;
 use wavetank_models::kafka::wal::{self, WalMode, WalSpec};
 use wavetank_models::world::{Action, Behaviour, CloudSpec, Event, ExpressId, ShareId, StoreId, VolumeId, World};
-use wavetank_sim::{Core, Nanos, NodeId};
+use wavetank_sim::{Core, Nanos, NodeId, SortedMap};
 
 /// How soon a supervisor starts a process again that has ended itself.
 const SUPERVISED: Nanos = Nanos::secs(2);
@@ -309,7 +309,7 @@ impl Builder<'_> {
         quorum: &[NodeId],
     ) -> (Vec<Member>, Vec<VolumeId>) {
         let choices = *core.choices();
-        let peers: BTreeMap<ControllerId, NodeId> = (0..).map(ControllerId).zip(quorum.iter().copied()).collect();
+        let peers: SortedMap<ControllerId, NodeId> = (0..).map(ControllerId).zip(quorum.iter().copied()).collect();
         let options = self.knobs.controller(settings::controller(self.setup.platform));
         let namespace = StorageOptions::for_cache(0).namespace;
         let (mut members, mut volumes) = (Vec::new(), Vec::new());

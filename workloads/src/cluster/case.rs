@@ -9,10 +9,9 @@ use super::{beyond, storm};
 use crate::spec::scenario::PlatformKind;
 use crate::storm::{self as shared, Misfit, Operator, Role, Roster, Storm, Target, Targets};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::ops::Range;
 use wavetank_models::world::VolumeId;
-use wavetank_sim::Choices;
+use wavetank_sim::{Choices, SortedMap};
 
 /// What an exploring run of a cluster is, beyond scenario, seed and options.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,7 +81,7 @@ impl Crew {
         }
         let groups = setup.scenario.groups.iter();
         let consumers = groups.map(|group| size.members_of(group)).sum();
-        let members = BTreeMap::from([
+        let members = SortedMap::from([
             (Role::Broker, cluster.brokers),
             (Role::Controller, cluster.controllers),
             (Role::Producer, size.producers_total()),

@@ -7,11 +7,11 @@
 
 use super::build::Cluster;
 use super::meter::Meter;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use wavetank_models::kafka::ids::{BrokerId, TopicIdPartition};
 use wavetank_models::world::{Event, On, Wait, Want, World};
-use wavetank_sim::{Core, NodeId, NodeState};
+use wavetank_sim::{Core, NodeId, NodeState, SortedSet};
 use wavetank_traces::Concern;
 
 /// Where everybody is.
@@ -110,7 +110,7 @@ pub(super) struct Follower<'a> {
 #[derive(Default)]
 struct Search {
     asked: Vec<Asked>,
-    known: BTreeSet<(NodeId, Want)>,
+    known: SortedSet<(NodeId, Want)>,
     /// Who is asked next: places in `asked`.
     queue: VecDeque<usize>,
     /// How the best chain ends, whose last link it is, and what is said of it.

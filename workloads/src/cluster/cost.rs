@@ -1,10 +1,9 @@
 //! What a run used, and what a month of that costs.
 
 use crate::compare::measurement::{MonthlyCost, UsageReport};
-use std::collections::BTreeMap;
 use wavetank_models::cloud::price::{Meter, PriceBook, Usage};
 use wavetank_models::world::{Products, Requests, World};
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap};
 
 const ASSUMPTIONS: [&str; 4] = [
     "on-demand prices, no discounts",
@@ -36,8 +35,8 @@ pub(super) fn report(
 
 /// Of object stores and volumes, those that there were. What of a volume is used is not what is paid for: that is in the bill,
 /// as provisioned.
-fn requests(world: &mut World, now: Nanos) -> BTreeMap<String, u64> {
-    let mut out = BTreeMap::new();
+fn requests(world: &mut World, now: Nanos) -> SortedMap<String, u64> {
+    let mut out = SortedMap::new();
     for (store, asked) in [("S3", world.object_requests(now)), ("S3 Express", world.express_requests(now))] {
         let Requests { puts, lists, gets, deletes } = asked;
         let kinds = [("PUT", puts), ("LIST", lists), ("GET", gets), ("DELETE", deletes)];
@@ -49,7 +48,7 @@ fn requests(world: &mut World, now: Nanos) -> BTreeMap<String, u64> {
     out
 }
 
-fn bytes(world: &World, usage: &Usage, products: &Products) -> BTreeMap<String, u64> {
+fn bytes(world: &World, usage: &Usage, products: &Products) -> SortedMap<String, u64> {
     let paths = [
         ("cross-AZ", &products.cross_az, Meter::TransferOutGb),
         ("within a zone", &products.same_az, Meter::TransferOutGb),

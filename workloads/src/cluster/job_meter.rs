@@ -2,12 +2,11 @@
 
 use super::log_starts::LogStarts;
 use crate::compare::measurement::JobRecovery;
-use std::collections::{BTreeMap, BTreeSet};
 use wavetank_models::flink::oracle::{InputLog, InputRun};
 use wavetank_models::kafka::ids::{TopicIdPartition, WriterId};
 use wavetank_models::kafka::partition_map::PartitionMap;
 use wavetank_models::probe::{LogSpan, Probe};
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap, SortedSet};
 
 /// A restart, and how far it is.
 #[derive(Debug)]
@@ -23,7 +22,7 @@ struct Restart {
 #[derive(Debug)]
 pub(super) struct JobMeter {
     job: u32,
-    topics: BTreeSet<TopicIdPartition>,
+    topics: SortedSet<TopicIdPartition>,
     /// What was written before then is not for it.
     reads_from: Nanos,
     restarts: Vec<Restart>,
@@ -103,12 +102,12 @@ impl JobMeter {
 }
 
 /// By first offset: the offset after the last, and the identity of the first.
-type Runs = BTreeMap<u64, (u64, (WriterId, u64))>;
+type Runs = SortedMap<u64, (u64, (WriterId, u64))>;
 
 /// What brokers have served, by partition: the input of jobs, for the oracle.
 #[derive(Debug, Default)]
 pub(super) struct Served {
-    logs: BTreeMap<TopicIdPartition, Runs>,
+    logs: SortedMap<TopicIdPartition, Runs>,
 }
 
 impl Served {
@@ -139,7 +138,11 @@ impl Served {
     }
 
     /// What is known of it, and what must come out: all that was acknowledged.
-    pub(super) fn inputs(&self, acked: &PartitionMap<u64>, starts: &LogStarts) -> BTreeMap<TopicIdPartition, InputLog> {
+    pub(super) fn inputs(
+        &self,
+        acked: &PartitionMap<u64>,
+        starts: &LogStarts,
+    ) -> SortedMap<TopicIdPartition, InputLog> {
         let run = |(base, (next, (writer, first))): (&u64, &(u64, (WriterId, u64)))| InputRun {
             base: *base,
             writer: *writer,

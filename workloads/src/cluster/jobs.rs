@@ -14,7 +14,6 @@ use super::size::Purpose;
 use crate::mutant::Mutant;
 use crate::spec::scenario::{Pipeline, Scenario, Sink};
 use crate::spec::settings::{CheckpointingMode, RestartStrategy};
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use wavetank_models::client::Directory;
 use wavetank_models::cloud::network::{AzId, HostId};
@@ -24,7 +23,7 @@ use wavetank_models::flink::{JobManager, JobSpec, Table, TableStore, TaskManager
 use wavetank_models::kafka::ids::{GroupId, TopicIdPartition};
 use wavetank_models::kafka::object_client::{ObjectClientOptions, ObjectPlace};
 use wavetank_models::world::{Behaviour, Event, Factory, Process, StoreId, World};
-use wavetank_sim::{Core, Nanos, NodeId};
+use wavetank_sim::{Core, Nanos, NodeId, SortedMap};
 
 /// Subtasks of an exploring run's operators, at most.
 const EXPLORE_PARALLELISM: u32 = 2;
@@ -58,7 +57,7 @@ impl Job {
     }
 
     /// What its output is worth now, when its topics hold that.
-    pub(super) fn judge(&self, world: &World, logs: &BTreeMap<TopicIdPartition, InputLog>) -> Verdict {
+    pub(super) fn judge(&self, world: &World, logs: &SortedMap<TopicIdPartition, InputLog>) -> Verdict {
         let mine = |tp: &TopicIdPartition| self.spec.sources.contains(tp);
         let inputs = logs.iter().filter(|(tp, _)| mine(tp)).map(|(tp, log)| (*tp, log.clone())).collect();
         let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,13 +1,12 @@
 //! Where logs began, and since when: retention is not loss, and whatever judges a run is told of it.
 
-use std::collections::{BTreeMap, BTreeSet};
 use wavetank_models::kafka::ids::TopicIdPartition;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap, SortedSet};
 
 /// By partition, in the order in which leaders said so.
 #[derive(Debug, Default)]
 pub(super) struct LogStarts {
-    logs: BTreeMap<TopicIdPartition, Vec<(u64, Nanos)>>,
+    logs: SortedMap<TopicIdPartition, Vec<(u64, Nanos)>>,
 }
 
 impl LogStarts {
@@ -17,7 +16,7 @@ impl LogStarts {
     }
 
     /// All starts of a partition: the first log begins at 0.
-    pub(super) fn of(&self, tp: TopicIdPartition) -> BTreeSet<u64> {
+    pub(super) fn of(&self, tp: TopicIdPartition) -> SortedSet<u64> {
         let moved = self.logs.get(&tp).into_iter().flatten().map(|(offset, _)| *offset);
         moved.chain([0]).collect()
     }

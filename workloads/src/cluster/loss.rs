@@ -12,11 +12,11 @@
 //! A measured run goes on in any case: what it measures then is what a platform comes to that has lost records, and no invariant
 //! is held against it.
 
-use std::collections::{BTreeMap, BTreeSet};
 use wavetank_models::kafka::ids::{BrokerEpoch, BrokerId, StreamId};
 use wavetank_models::kafka::metadata::StreamRange;
 use wavetank_models::kafka::wal::WalOffset;
 use wavetank_models::probe::{BrokenPromise, Probe};
+use wavetank_sim::{SortedMap, SortedSet};
 use wavetank_traces::Concern;
 
 /// What ends.
@@ -31,26 +31,26 @@ type Key = (StreamId, u64);
 #[derive(Default)]
 struct Log {
     /// Reported durable and not trimmed: until where, and at which place in the log.
-    held: BTreeMap<Key, (u64, WalOffset)>,
+    held: SortedMap<Key, (u64, WalOffset)>,
     owner: BrokerEpoch,
     /// What the newest owner has recovered.
-    recovered: BTreeSet<Key>,
+    recovered: SortedSet<Key>,
     /// It was lost, and nobody has recovered what there is since.
     is_lost: bool,
     /// Nor claimed it: on what is empty nobody sees which epochs there were, and the next owner may have any.
     is_unclaimed: bool,
     /// All that have claimed it.
-    owners: BTreeSet<BrokerEpoch>,
+    owners: SortedSet<BrokerEpoch>,
     /// Owners of before, once somebody has opened what is left: what they say durable late may be lost, too.
-    bereft: BTreeSet<BrokerEpoch>,
+    bereft: SortedSet<BrokerEpoch>,
 }
 
 /// Keeps account of logs that are lost, where storms lose them.
 #[derive(Default)]
 pub(super) struct Loss {
-    logs: BTreeMap<BrokerId, Log>,
+    logs: SortedMap<BrokerId, Log>,
     /// By stream: all before is in committed objects, or trimmed.
-    committed: BTreeMap<StreamId, u64>,
+    committed: SortedMap<StreamId, u64>,
     unharmed: u64,
 }
 
@@ -90,7 +90,7 @@ impl Loss {
                 let log = self.logs.entry(*wal).or_default();
                 log.owners.insert(*epoch);
                 if std::mem::take(&mut log.is_unclaimed) || *epoch >= log.owner {
-                    (log.owner, log.recovered) = (*epoch, BTreeSet::new());
+                    (log.owner, log.recovered) = (*epoch, SortedSet::new());
                 }
             }
             Probe::WalRecovered { wal, epoch, range, .. } => {
@@ -151,7 +151,7 @@ impl Loss {
             .map(|(key, end)| (key.0, self.uncommitted(*key, *end)))
             .filter(|(_, count)| *count > 0)
             .collect();
-        let streams: BTreeSet<StreamId> = lost.iter().map(|(stream, _)| *stream).collect();
+        let streams: SortedSet<StreamId> = lost.iter().map(|(stream, _)| *stream).collect();
         let records: u64 = lost.iter().map(|(_, count)| count).sum();
         if records == 0 {
             return Ok(());

@@ -6,7 +6,6 @@ use super::loss::Loss;
 use super::reader_meter::ReaderMeter;
 use crate::compare::measurement::{JobRecovery, Recovery};
 use crate::compare::{Distribution, Recorder};
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use wavetank_models::flink::oracle::InputLog;
 use wavetank_models::invariants::Invariants;
@@ -14,7 +13,7 @@ use wavetank_models::kafka::ids::{BrokerId, ControllerId, LeaderEpoch, TopicId, 
 use wavetank_models::kafka::partition_map::PartitionMap;
 use wavetank_models::kafka::wal::WalMode;
 use wavetank_models::probe::{BrokenPromise, FirstTold, Probe, ProbeSink};
-use wavetank_sim::{Incarnation, Nanos};
+use wavetank_sim::{Incarnation, Nanos, SortedMap, SortedSet};
 
 /// A broker that was hit, and how far its recovery is.
 #[derive(Debug)]
@@ -24,9 +23,9 @@ struct Hit {
     /// When the last stage that is over was over.
     last: Nanos,
     /// What it led, and nobody leads again yet.
-    orphans: BTreeSet<TopicIdPartition>,
+    orphans: SortedSet<TopicIdPartition>,
     /// What it led.
-    led: BTreeSet<TopicIdPartition>,
+    led: SortedSet<TopicIdPartition>,
 }
 
 /// Everything that is known of a run from its probes.
@@ -39,13 +38,13 @@ pub(super) struct Meter {
     /// Partitions of topics before the load's first: they are the platform's own.
     first_topic: u32,
     partitions_per_topic: u32,
-    leaders: BTreeMap<TopicIdPartition, (BrokerId, LeaderEpoch)>,
+    leaders: SortedMap<TopicIdPartition, (BrokerId, LeaderEpoch)>,
     active_controller: Option<ControllerId>,
     /// Brokers that the quorum takes for ready.
-    unfenced: BTreeSet<BrokerId>,
+    unfenced: SortedSet<BrokerId>,
     hits: Vec<Hit>,
     /// Partitions that were given up in good order, and since when nobody leads them.
-    resigned: BTreeMap<TopicIdPartition, Nanos>,
+    resigned: SortedMap<TopicIdPartition, Nanos>,
     /// By partition: offset after the last that was acknowledged to a producer, and that a consumer was handed.
     acked: PartitionMap<u64>,
     consumed: PartitionMap<u64>,
@@ -84,11 +83,11 @@ impl Meter {
             begin,
             first_topic,
             partitions_per_topic,
-            leaders: BTreeMap::new(),
+            leaders: SortedMap::new(),
             active_controller: None,
-            unfenced: BTreeSet::new(),
+            unfenced: SortedSet::new(),
             hits: Vec::new(),
-            resigned: BTreeMap::new(),
+            resigned: SortedMap::new(),
             acked: PartitionMap::default(),
             consumed: PartitionMap::default(),
             on_wire: PartitionMap::default(),
@@ -127,7 +126,7 @@ impl Meter {
 
     /// Who leads most partitions; of several the first.
     pub(super) fn busiest(&self) -> Option<BrokerId> {
-        let mut counts: BTreeMap<BrokerId, u32> = BTreeMap::new();
+        let mut counts: SortedMap<BrokerId, u32> = SortedMap::new();
         for (broker, _) in self.leaders.values() {
             *counts.entry(*broker).or_default() += 1;
         }
@@ -136,7 +135,7 @@ impl Meter {
 
     /// A broker was hit: from now on its recovery is watched.
     pub(super) fn hit(&mut self, now: Nanos, broker: BrokerId, what: String) {
-        let led: BTreeSet<_> =
+        let led: SortedSet<_> =
             self.leaders.iter().filter(|(_, (leader, _))| *leader == broker).map(|(tp, _)| *tp).collect();
         let began = now.saturating_sub(self.begin);
         let recovery = Recovery { what, began, ..Recovery::default() };
@@ -160,8 +159,8 @@ impl Meter {
     }
 
     /// What jobs must have worked on, as far as it is known.
-    pub(super) fn inputs(&self) -> BTreeMap<TopicIdPartition, InputLog> {
-        self.served.as_ref().map_or_else(BTreeMap::new, |served| served.inputs(&self.acked, &self.log_starts))
+    pub(super) fn inputs(&self) -> SortedMap<TopicIdPartition, InputLog> {
+        self.served.as_ref().map_or_else(SortedMap::new, |served| served.inputs(&self.acked, &self.log_starts))
     }
 
     /// Whether nothing is on its way, and all that was acknowledged was handed to consumers, or deleted.
@@ -171,7 +170,7 @@ impl Meter {
     }
 
     /// Records of these topics that were acknowledged and that no group has been handed.
-    pub(super) fn unread(&self, topics: &BTreeSet<TopicId>) -> u64 {
+    pub(super) fn unread(&self, topics: &SortedSet<TopicId>) -> u64 {
         let acked = self.acked.iter().filter(|(tp, _)| topics.contains(&tp.topic));
         acked.map(|(tp, acked)| acked.saturating_sub(self.consumed.get(tp).copied().unwrap_or(0))).sum()
     }

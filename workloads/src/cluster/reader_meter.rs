@@ -9,11 +9,10 @@
 //! before, or than a second's worth of the load.
 
 use super::job_meter::JobMeter;
-use std::collections::BTreeMap;
 use wavetank_models::kafka::ids::{GroupId, TopicIdPartition};
 use wavetank_models::kafka::partition_map::PartitionMap;
 use wavetank_models::probe::Probe;
-use wavetank_sim::{Incarnation, Nanos};
+use wavetank_sim::{Incarnation, Nanos, SortedMap};
 
 /// How often it is looked whether a late reader has caught up.
 const LOOK_EVERY: Nanos = Nanos::millis(100);
@@ -52,13 +51,13 @@ pub(super) struct ReaderMeter {
     begin: Nanos,
     /// A second's worth of the load.
     second: u64,
-    held: BTreeMap<(GroupId, TopicIdPartition), Held>,
+    held: SortedMap<(GroupId, TopicIdPartition), Held>,
     /// When a member was last handed something.
-    heard: BTreeMap<Incarnation, Nanos>,
+    heard: SortedMap<Incarnation, Nanos>,
     /// By group and partition: the offset after the last record that was handed out.
-    next: BTreeMap<(GroupId, TopicIdPartition), u64>,
+    next: SortedMap<(GroupId, TopicIdPartition), u64>,
     /// Topics that groups read.
-    topics: BTreeMap<GroupId, Vec<TopicIdPartition>>,
+    topics: SortedMap<GroupId, Vec<TopicIdPartition>>,
     late: Vec<Late>,
     looked: Nanos,
     longest_pause: Option<Nanos>,
@@ -68,7 +67,7 @@ impl ReaderMeter {
     pub(super) fn new(
         begin: Nanos,
         rate: u64,
-        topics: BTreeMap<GroupId, Vec<TopicIdPartition>>,
+        topics: SortedMap<GroupId, Vec<TopicIdPartition>>,
         late: Vec<Late>,
     ) -> ReaderMeter {
         ReaderMeter { begin, second: rate, topics, late, ..ReaderMeter::default() }

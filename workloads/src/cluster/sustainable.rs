@@ -21,11 +21,10 @@ use super::size::{Setup, Size};
 use crate::mutant::Mutant;
 use crate::spec::scenario::Group;
 use crate::storm::Storm;
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use wavetank_models::kafka::ids::TopicId;
 use wavetank_models::world::{Action, Director, Event, Signal, World, launch};
-use wavetank_sim::{Core, Limits, Nanos, NodeId};
+use wavetank_sim::{Core, Limits, Nanos, NodeId, SortedSet};
 
 /// The rate that is tried first, as in the OpenMessaging Benchmark: messages a second.
 pub(super) const FIRST_GUESS: u64 = 10_000;
@@ -81,9 +80,9 @@ pub(super) fn find(setup: Setup<'_>, seed: u64, mutant: Option<Mutant>) -> Susta
 }
 
 /// Those that a group reads from the beginning.
-fn topics_read(setup: &Setup<'_>, size: &Size) -> BTreeSet<TopicId> {
+fn topics_read(setup: &Setup<'_>, size: &Size) -> SortedSet<TopicId> {
     let groups = setup.scenario.groups.iter().filter(|group| group.start_at == Nanos::ZERO);
-    let read: BTreeSet<&String> = groups.flat_map(|group: &Group| &group.topics).collect();
+    let read: SortedSet<&String> = groups.flat_map(|group: &Group| &group.topics).collect();
     let is_read = |topic: &u32| read.contains(&setup.scenario.workload.topic_name(*topic));
     (0..size.topics).filter(is_read).map(|topic| TopicId(FIRST_TOPIC + topic)).collect()
 }
@@ -92,7 +91,7 @@ fn topics_read(setup: &Setup<'_>, size: &Size) -> BTreeSet<TopicId> {
 struct Search {
     producers: Vec<NodeId>,
     /// Whose records somebody is to read.
-    topics: BTreeSet<TopicId>,
+    topics: SortedSet<TopicId>,
     controller: RateController,
     rate: u64,
     /// Records that have become due.

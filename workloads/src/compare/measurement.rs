@@ -10,10 +10,9 @@ use super::expected::Expected;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use wavetank_models::cloud::price::{Bill, Meter, PicoUsd, PriceBook, PriceSource};
 use wavetank_models::cloud::profile::Grade;
-use wavetank_sim::{Digest, Nanos};
+use wavetank_sim::{Digest, Nanos, SortedMap};
 
 /// The longest latency that a histogram tells from others.
 pub const LONGEST: Nanos = Nanos::secs(3_600);
@@ -352,9 +351,9 @@ impl MonthlyCost {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UsageReport {
     /// Requests by kind: PUT, GET, LIST, DELETE…
-    pub requests: BTreeMap<String, u64>,
+    pub requests: SortedMap<String, u64>,
     /// Bytes by path: "cross-AZ", "object store written", "volume written"…
-    pub bytes: BTreeMap<String, u64>,
+    pub bytes: SortedMap<String, u64>,
     /// A month of it, line by line.
     pub monthly: Vec<MonthlyCost>,
     /// The price book's name, region and date.
@@ -436,9 +435,9 @@ pub struct Measurement {
     /// What it used and costs.
     pub usage: UsageReport,
     /// Invariants by name.
-    pub invariants: BTreeMap<String, Evaluations>,
+    pub invariants: SortedMap<String, Evaluations>,
     /// Situations (`sometimes` marks) by name, and how often each was reached.
-    pub situations: BTreeMap<String, u64>,
+    pub situations: SortedMap<String, u64>,
     /// What the figures rest on.
     pub profiles: Vec<ProfileUse>,
     /// What the scenario expects, in its order.

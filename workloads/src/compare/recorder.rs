@@ -41,8 +41,7 @@
 use super::measurement::{Distribution, INTERVAL, Interval, LONGEST, Measurement, PackedHistogram, Platform, Second};
 use super::measurement::{UsageReport, histogram};
 use hdrhistogram::Histogram;
-use std::collections::BTreeMap;
-use wavetank_sim::{Digest, Nanos};
+use wavetank_sim::{Digest, Nanos, SortedMap};
 
 const SECOND: Nanos = Nanos::secs(1);
 
@@ -240,8 +239,8 @@ impl Recorder {
             acked_lost: 0,
             ended_promises: Vec::new(),
             usage: UsageReport::default(),
-            invariants: BTreeMap::new(),
-            situations: BTreeMap::new(),
+            invariants: SortedMap::new(),
+            situations: SortedMap::new(),
             profiles: Vec::new(),
             expectations: Vec::new(),
         }

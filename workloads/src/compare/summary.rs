@@ -12,10 +12,9 @@ use super::measurement::{
 };
 use super::measurement::{MonthlyCost, ProfileUse};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
 use wavetank_models::cloud::price::{PicoUsd, PriceSource};
 use wavetank_models::cloud::profile::Grade;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap, SortedSet};
 
 /// The version of `results.json`. It rises when a key changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -228,15 +227,15 @@ pub struct PlatformSummary {
     /// What was expected, and what became of it.
     pub expectations: Vec<ExpectedOverRuns>,
     /// Requests by kind: mean over the runs.
-    pub requests: BTreeMap<String, f64>,
+    pub requests: SortedMap<String, f64>,
     /// Bytes by path: mean over the runs.
-    pub bytes: BTreeMap<String, f64>,
+    pub bytes: SortedMap<String, f64>,
     /// What it costs a month.
     pub cost: Cost,
     /// Invariants, over all runs.
-    pub invariants: BTreeMap<String, Evaluations>,
+    pub invariants: SortedMap<String, Evaluations>,
     /// Situations reached, over all runs.
-    pub situations: BTreeMap<String, u64>,
+    pub situations: SortedMap<String, u64>,
 }
 
 impl PlatformSummary {
@@ -351,7 +350,7 @@ pub fn grouped(runs: &[Measurement]) -> Result<(Vec<u64>, Groups<'_>), SummaryEr
             None => groups.push(vec![run]),
         }
     }
-    let seeds: BTreeSet<u64> = runs.iter().map(|run| run.seed).collect();
+    let seeds: SortedSet<u64> = runs.iter().map(|run| run.seed).collect();
     if seeds.is_empty() {
         return Err(SummaryError::Nothing);
     }
@@ -385,7 +384,7 @@ fn figure_row(figure: Figure, groups: &Groups<'_>, platforms: &[PlatformSummary]
 
 fn platform(runs: &[&Measurement]) -> PlatformSummary {
     let first = runs[0];
-    let profiles: BTreeSet<&ProfileUse> = runs.iter().flat_map(|run| &run.profiles).collect();
+    let profiles: SortedSet<&ProfileUse> = runs.iter().flat_map(|run| &run.profiles).collect();
     PlatformSummary {
         platform: first.platform.clone(),
         runs: runs.iter().map(|run| identity(run)).collect(),
@@ -543,9 +542,9 @@ fn stages<'a>(names: &[&str], recoveries: impl Iterator<Item = One<'a>>) -> Vec<
 }
 
 fn ended_promises(runs: &[&Measurement]) -> Vec<PromiseCount> {
-    let mut counts: BTreeMap<&EndedPromise, u64> = BTreeMap::new();
+    let mut counts: SortedMap<&EndedPromise, u64> = SortedMap::new();
     for run in runs {
-        for promise in run.ended_promises.iter().collect::<BTreeSet<_>>() {
+        for promise in run.ended_promises.iter().collect::<SortedSet<_>>() {
             *counts.entry(promise).or_default() += 1;
         }
     }
@@ -558,8 +557,8 @@ fn expectations(runs: &[&Measurement]) -> Vec<ExpectedOverRuns> {
     (0..runs[0].expectations.len()).map(|at| Expected::over(&place(at))).collect()
 }
 
-fn mean_by_name(runs: &[&Measurement], of: fn(&Measurement) -> &BTreeMap<String, u64>) -> BTreeMap<String, f64> {
-    let names: BTreeSet<&String> = runs.iter().flat_map(|run| of(run).keys()).collect();
+fn mean_by_name(runs: &[&Measurement], of: fn(&Measurement) -> &SortedMap<String, u64>) -> SortedMap<String, f64> {
+    let names: SortedSet<&String> = runs.iter().flat_map(|run| of(run).keys()).collect();
     let value = |name: &String| mean(runs.iter().map(|run| of(run).get(name).copied().unwrap_or(0) as f64));
     names.into_iter().map(|name| (name.clone(), value(name).unwrap_or(0.0))).collect()
 }
@@ -592,8 +591,8 @@ fn cost(runs: &[&Measurement]) -> Cost {
     Cost { book: runs[0].usage.book.clone(), lines: lines.into_iter().map(row).collect(), assumptions }
 }
 
-fn invariants(runs: &[&Measurement]) -> BTreeMap<String, Evaluations> {
-    let mut out: BTreeMap<String, Evaluations> = BTreeMap::new();
+fn invariants(runs: &[&Measurement]) -> SortedMap<String, Evaluations> {
+    let mut out: SortedMap<String, Evaluations> = SortedMap::new();
     for (name, evaluations) in runs.iter().flat_map(|run| &run.invariants) {
         let sum = out.entry(name.clone()).or_default();
         sum.evaluated += evaluations.evaluated;
@@ -602,8 +601,8 @@ fn invariants(runs: &[&Measurement]) -> BTreeMap<String, Evaluations> {
     out
 }
 
-fn situations(runs: &[&Measurement]) -> BTreeMap<String, u64> {
-    let mut out: BTreeMap<String, u64> = BTreeMap::new();
+fn situations(runs: &[&Measurement]) -> SortedMap<String, u64> {
+    let mut out: SortedMap<String, u64> = SortedMap::new();
     for (name, count) in runs.iter().flat_map(|run| &run.situations) {
         *out.entry(name.clone()).or_default() += count;
     }

@@ -1,8 +1,7 @@
 //! What was promised: kept outside the world, so it survives every crash.
 
-use std::collections::BTreeMap;
 use wavetank_models::world::{ExpressId, StoreId, VolumeId, World};
-use wavetank_sim::Marks;
+use wavetank_sim::{Marks, SortedMap};
 
 /// The promises made so far.
 #[derive(Debug)]
@@ -13,13 +12,13 @@ pub struct Ledger {
     /// Per boat: the highest number that it read back.
     read: Vec<u64>,
     /// What watchmen were told to be durable, by place.
-    entries: BTreeMap<String, u64>,
+    entries: SortedMap<String, u64>,
 }
 
 impl Ledger {
     /// An empty one.
     pub fn new(boats: usize, cargo: u64) -> Ledger {
-        Ledger { cargo, acked: vec![0; boats], read: vec![0; boats], entries: BTreeMap::new() }
+        Ledger { cargo, acked: vec![0; boats], read: vec![0; boats], entries: SortedMap::new() }
     }
 
     /// How much a boat has delivered.

@@ -11,14 +11,14 @@
 use super::Berth;
 use super::mutant::Mutant;
 use super::record::Record;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use wavetank_models::blob::Blob;
 use wavetank_models::cloud::network::ConnId;
 use wavetank_models::cloud::object_store::{Condition, ObjectDone, ObjectError, ObjectOp};
 use wavetank_models::cloud::volume::{FileId, FileName, IoMode, VolumeAnswer, VolumeDone, VolumeError, VolumeOp};
 use wavetank_models::message::{Frame, Message};
 use wavetank_models::world::{Cx, Input, Process};
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap, SortedSet};
 
 /// Request: append cargo `value` of boat `correlation`. Answer: [`DURABLE`].
 pub const APPEND: u32 = 1;
@@ -108,13 +108,13 @@ pub struct Pier {
     file: Option<FileId>,
     /// The log is recovered: requests are served.
     ready: bool,
-    conns: BTreeSet<ConnId>,
+    conns: SortedSet<ConnId>,
     /// Where the next record goes.
     end: u64,
     /// Highest number in the log, by boat.
-    appended: BTreeMap<u32, u64>,
+    appended: SortedMap<u32, u64>,
     /// Highest durable number, by boat.
-    durable: BTreeMap<u32, u64>,
+    durable: SortedMap<u32, u64>,
     /// Appends that the volume has not answered, in order.
     writing: VecDeque<Option<Waiting>>,
     /// Written, waiting for the next sync.
@@ -127,7 +127,7 @@ pub struct Pier {
     /// What lies before that offset is durable, and may be read.
     readable: u64,
     /// Segments that are uploaded.
-    uploaded: BTreeSet<u64>,
+    uploaded: SortedSet<u64>,
     uploading: bool,
     upload_tries: u32,
 }
@@ -141,17 +141,17 @@ impl Pier {
             mutant,
             file: None,
             ready: false,
-            conns: BTreeSet::new(),
+            conns: SortedSet::new(),
             end: 0,
-            appended: BTreeMap::new(),
-            durable: BTreeMap::new(),
+            appended: SortedMap::new(),
+            durable: SortedMap::new(),
             writing: VecDeque::new(),
             written: Vec::new(),
             syncing: None,
             unsynced: false,
             cargo: Vec::new(),
             readable: 0,
-            uploaded: BTreeSet::new(),
+            uploaded: SortedSet::new(),
             uploading: false,
             upload_tries: 0,
         }
@@ -418,7 +418,7 @@ impl Pier {
     }
 }
 
-fn highest(of: &BTreeMap<u32, u64>, boat: u32) -> u64 {
+fn highest(of: &SortedMap<u32, u64>, boat: u32) -> u64 {
     of.get(&boat).copied().unwrap_or(0)
 }
 

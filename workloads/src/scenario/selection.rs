@@ -4,7 +4,7 @@ use super::{NoScenario, Scenario, UnknownName};
 use crate::bare_log::Medium;
 use crate::bare_quorum;
 use crate::spec::scenario::{PlatformKind, builtin};
-use std::collections::BTreeSet;
+use wavetank_sim::SortedSet;
 
 /// Every scenario that comes with wavetank; every platform of a scenario.
 const ALL: &str = "all";
@@ -44,7 +44,7 @@ pub fn select(names: &[String], platforms: &[String]) -> Result<Vec<Scenario>, N
             selected.extend(on_each(name, platforms.iter().map(String::as_str))?);
         }
     }
-    let mut known = BTreeSet::new();
+    let mut known = SortedSet::new();
     selected.retain(|scenario| known.insert(scenario.argument()));
     Ok(selected)
 }

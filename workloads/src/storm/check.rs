@@ -3,22 +3,21 @@
 use super::blow::{Blow, Goal, Place, ShareBlow, Storage, StoreBlow, VolumeBlow};
 use super::member::{Member, Role};
 use super::{Aim, Entry, Met, Operations, Storm};
-use std::collections::{BTreeMap, BTreeSet};
 use wavetank_models::anomaly::{AnomalyRates, Entity, Fate};
 use wavetank_models::cloud::nfs::NfsFate;
 use wavetank_models::cloud::object_store::{ObjectRates, Outcome};
 use wavetank_models::cloud::volume::VolumeFate;
-use wavetank_sim::{DRIFT_PPB_MAX, Nanos};
+use wavetank_sim::{DRIFT_PPB_MAX, Nanos, SortedMap, SortedSet};
 
 /// Whom and what a storm can aim at in a run.
 #[derive(Clone, Debug, Default)]
 pub struct Roster {
     /// How many of each role, numbered from 0.
-    pub members: BTreeMap<Role, u32>,
+    pub members: SortedMap<Role, u32>,
     /// Zones.
     pub zones: u32,
     /// Whose members have volumes that storms aim at.
-    pub with_volumes: BTreeSet<Role>,
+    pub with_volumes: SortedSet<Role>,
     /// Volumes, of whomever.
     pub volumes: u32,
     /// Express stores.
@@ -108,7 +107,7 @@ impl Operations {
             Operations::Ordinary => Ok(()),
             Operations::Rates(rates) => check_rates(rates).map_err(|what| Misfit::new("storm.operations.rates", what)),
             Operations::Fates(list) => {
-                let mut known = BTreeSet::new();
+                let mut known = SortedSet::new();
                 for (n, met) in list.iter().enumerate() {
                     let twice = || "the operation is listed already".to_owned();
                     let checked = check_met(met, roster);

@@ -5,11 +5,10 @@ use super::blow::Blow;
 use super::member::Member;
 use super::put::{Targets, put};
 use super::step::{Kind, Step, broker};
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use wavetank_models::probe::{FirstTold, Probe};
 use wavetank_models::world::{self, Event, Said, World};
-use wavetank_sim::{Core, Incarnation, Nanos, NodeId};
+use wavetank_sim::{Core, Incarnation, Nanos, NodeId, SortedMap};
 
 /// What struck, in the order in which it did. Shared by the lookout and whoever reports.
 #[derive(Clone, Debug, Default)]
@@ -54,7 +53,7 @@ impl Waiting {
 /// See the [module](self).
 pub(super) struct Lookout {
     pub(super) waiting: Vec<Waiting>,
-    members: BTreeMap<NodeId, Member>,
+    members: SortedMap<NodeId, Member>,
     targets: Targets,
     /// Every controller tells what is committed; it counts once.
     first_told: FirstTold,
@@ -69,7 +68,7 @@ impl Lookout {
 
     /// What step it is, and whose; `None`: nobody's that can be waited for.
     fn step(&mut self, by: Incarnation, said: Said<'_>) -> Option<(Step, Member)> {
-        let itself = |members: &BTreeMap<NodeId, Member>| members.get(&by.node).copied();
+        let itself = |members: &SortedMap<NodeId, Member>| members.get(&by.node).copied();
         match said {
             Said::Started => Some((Step::Said(Kind::Started), itself(&self.members)?)),
             Said::Mark(name) => Some((Step::Mark(name), itself(&self.members)?)),

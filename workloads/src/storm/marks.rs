@@ -103,11 +103,11 @@ pub(super) const ALL: [&str; 96] = [
 #[cfg(test)]
 mod tests {
     use super::ALL;
-    use std::collections::BTreeSet;
     use std::path::Path;
+    use wavetank_sim::SortedSet;
 
     /// Literals of a text that read like a mark of one of these subjects.
-    fn marks_in(text: &str, subjects: &BTreeSet<&str>) -> Vec<String> {
+    fn marks_in(text: &str, subjects: &SortedSet<&str>) -> Vec<String> {
         let is_mark = |literal: &&str| {
             let subject = literal.split_once(": ").map(|(subject, _)| subject);
             subject.is_some_and(|subject| subjects.contains(subject)) && !literal.contains(['{', '\n', '\\'])
@@ -115,7 +115,7 @@ mod tests {
         text.split('"').filter(is_mark).map(str::to_owned).collect()
     }
 
-    fn collect(folder: &Path, subjects: &BTreeSet<&str>, into: &mut BTreeSet<String>) {
+    fn collect(folder: &Path, subjects: &SortedSet<&str>, into: &mut SortedSet<String>) {
         for entry in std::fs::read_dir(folder).expect("the sources are there") {
             let path = entry.expect("it can be listed").path();
             if path.is_dir() {
@@ -129,8 +129,8 @@ mod tests {
 
     #[test]
     fn the_list_is_what_the_sources_mark() {
-        let subjects: BTreeSet<&str> = ALL.iter().filter_map(|mark| Some(mark.split_once(": ")?.0)).collect();
-        let mut found = BTreeSet::new();
+        let subjects: SortedSet<&str> = ALL.iter().filter_map(|mark| Some(mark.split_once(": ")?.0)).collect();
+        let mut found = SortedSet::new();
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         for folder in ["../models/src", "src/harbour", "src/cluster"] {
             collect(&here.join(folder), &subjects, &mut found);

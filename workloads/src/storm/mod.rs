@@ -50,10 +50,9 @@ pub(crate) use put::{Errand, Operator, Permanent, Target, Targets, put};
 pub use step::{Kind, Step};
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fmt;
 use wavetank_models::anomaly::{AnomalyRates, Entity, Fate, Operation};
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap};
 
 /// What goes wrong in a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -198,7 +197,7 @@ impl Storm {
 
     /// For people: how many faults of which family, and what single operations meet.
     pub fn describe(&self) -> Vec<String> {
-        let mut families: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+        let mut families: SortedMap<&str, (usize, usize)> = SortedMap::new();
         for entry in &self.entries {
             let (count, aimed) = families.entry(&entry.family).or_default();
             (*count, *aimed) = (*count + 1, *aimed + usize::from(entry.aim.is_some()));

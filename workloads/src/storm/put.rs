@@ -4,7 +4,6 @@ use super::blow::{Blow, Direction, Goal, Place, ShareBlow, Storage, StoreBlow, V
 use super::lookout::{Lookout, Strikes, Waiting};
 use super::member::{Member, Role};
 use super::{Operations, Storm};
-use std::collections::BTreeMap;
 use std::ops::Range;
 use wavetank_models::anomaly::Anomalies;
 use wavetank_models::cloud::express::ExpressFault;
@@ -17,7 +16,7 @@ use wavetank_models::fault::Fault;
 use wavetank_models::kafka::ids::BrokerId;
 use wavetank_models::probe::Probe;
 use wavetank_models::world::{Action, Event, ExpressId, ShareId, Signal, StoreId, VolumeId, World};
-use wavetank_sim::{Core, Nanos, NodeId};
+use wavetank_sim::{Core, Nanos, NodeId, SortedMap};
 
 /// Where a member is.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +29,7 @@ pub(crate) struct Target {
 
 /// Everything in a world that a storm can aim at. What a storm names is here: it was [checked](Storm::check).
 pub(crate) struct Targets {
-    pub(crate) members: BTreeMap<Member, Target>,
+    pub(crate) members: SortedMap<Member, Target>,
     pub(crate) zones: Vec<AzId>,
     pub(crate) store: StoreId,
     pub(crate) express: Vec<ExpressId>,

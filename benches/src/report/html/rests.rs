@@ -3,7 +3,7 @@
 use super::tables::{by_name, heads};
 use crate::report::{number, words};
 use maud::{Markup, html};
-use std::collections::{BTreeMap, BTreeSet};
+use wavetank_sim::{SortedMap, SortedSet};
 use wavetank_workloads::compare::expected::{ExpectedOverRuns, Kept};
 use wavetank_workloads::compare::summary::{Basis, PlatformSummary, Published, Summary};
 
@@ -102,7 +102,7 @@ fn expectation(expected: Option<&ExpectedOverRuns>, runs: usize) -> Markup {
 }
 
 fn invariants(summary: &Summary) -> Markup {
-    let names: BTreeSet<&String> = summary.platforms.iter().flat_map(|platform| platform.invariants.keys()).collect();
+    let names: SortedSet<&String> = summary.platforms.iter().flat_map(|platform| platform.invariants.keys()).collect();
     html! {
         @if !names.is_empty() {
             h3 { "Invariants, and how often each was checked" }
@@ -118,7 +118,7 @@ fn invariants(summary: &Summary) -> Markup {
 }
 
 fn situations(summary: &Summary) -> Markup {
-    let names: BTreeSet<&String> = summary.platforms.iter().flat_map(|platform| platform.situations.keys()).collect();
+    let names: SortedSet<&String> = summary.platforms.iter().flat_map(|platform| platform.situations.keys()).collect();
     html! {
         @if !names.is_empty() {
             h3 { "Situations, and how often each was reached" }
@@ -132,8 +132,8 @@ fn situations(summary: &Summary) -> Markup {
 
 /// Requests and bytes.
 pub(super) fn used(summary: &Summary) -> Markup {
-    let requests: BTreeSet<&String> = summary.platforms.iter().flat_map(|platform| platform.requests.keys()).collect();
-    let bytes: BTreeSet<&String> = summary.platforms.iter().flat_map(|platform| platform.bytes.keys()).collect();
+    let requests: SortedSet<&String> = summary.platforms.iter().flat_map(|platform| platform.requests.keys()).collect();
+    let bytes: SortedSet<&String> = summary.platforms.iter().flat_map(|platform| platform.bytes.keys()).collect();
     html! {
         @if !requests.is_empty() || !bytes.is_empty() {
             section {
@@ -155,7 +155,7 @@ pub(super) fn used(summary: &Summary) -> Markup {
 
 /// Profiles and prices.
 pub(super) fn basis(summary: &Summary) -> Markup {
-    let mut profiles: BTreeMap<(&str, String), BTreeSet<(&str, &str)>> = BTreeMap::new();
+    let mut profiles: SortedMap<(&str, String), SortedSet<(&str, &str)>> = SortedMap::new();
     for platform in &summary.platforms {
         for Basis { profile, grade, role } in &platform.profiles {
             profiles.entry((profile, grade.to_string())).or_default().insert((role, &platform.platform.name));
@@ -163,14 +163,14 @@ pub(super) fn basis(summary: &Summary) -> Markup {
     }
     let unnamed = summary.platforms.iter().filter(|platform| platform.profiles.is_empty());
     let unnamed: Vec<String> = unnamed.map(|platform| words::clean(&platform.platform.name)).collect();
-    let assumed: BTreeSet<(&str, &str, &str)> = summary
+    let assumed: SortedSet<(&str, &str, &str)> = summary
         .platforms
         .iter()
         .flat_map(|platform| &platform.cost.lines)
         .filter(|line| line.assumed)
         .map(|line| (line.product.as_str(), line.meter.as_str(), line.source.as_str()))
         .collect();
-    let assumptions: BTreeSet<&String> =
+    let assumptions: SortedSet<&String> =
         summary.platforms.iter().flat_map(|platform| &platform.cost.assumptions).collect();
     html! {
         section {
@@ -211,8 +211,8 @@ pub(super) fn basis(summary: &Summary) -> Markup {
 }
 
 /// "object store of a and b; volumes of c".
-fn carried(uses: &BTreeSet<(&str, &str)>) -> String {
-    let roles: BTreeSet<&str> = uses.iter().map(|(role, _)| *role).collect();
+fn carried(uses: &SortedSet<(&str, &str)>) -> String {
+    let roles: SortedSet<&str> = uses.iter().map(|(role, _)| *role).collect();
     let one = |role: &str| {
         let names: Vec<String> = uses.iter().filter(|(r, _)| *r == role).map(|(_, name)| (*name).to_owned()).collect();
         format!("{role} of {}", words::list(&names))

@@ -3,7 +3,7 @@
 use super::chart::colour;
 use crate::report::{number, words};
 use maud::{Markup, html};
-use std::collections::BTreeSet;
+use wavetank_sim::SortedSet;
 use wavetank_workloads::compare::figure::{Unclear, Unit, Verdict};
 use wavetank_workloads::compare::interval::Estimate;
 use wavetank_workloads::compare::measurement::CostPart;
@@ -99,7 +99,7 @@ fn verdict(summary: &Summary, row: &FigureRow) -> Markup {
 /// The monthly bill, line by line.
 pub(super) fn cost(summary: &Summary) -> Markup {
     let lines = summary.platforms.iter().flat_map(|platform| &platform.cost.lines);
-    let keys: BTreeSet<(CostPart, &str, &str)> =
+    let keys: SortedSet<(CostPart, &str, &str)> =
         lines.map(|line| (line.part, line.product.as_str(), line.meter.as_str())).collect();
     let value = |platform: &PlatformSummary, key: &(CostPart, &str, &str)| {
         let found = platform.cost.lines.iter().find(|l| (l.part, l.product.as_str(), l.meter.as_str()) == *key);
@@ -149,7 +149,7 @@ pub(super) fn cost(summary: &Summary) -> Markup {
 pub(super) fn by_name(
     summary: &Summary,
     first: &str,
-    names: &BTreeSet<&String>,
+    names: &SortedSet<&String>,
     value: impl Fn(&PlatformSummary, &str) -> Option<Markup>,
 ) -> Markup {
     html! {

@@ -24,8 +24,8 @@ use crate::kafka::protocol::group::{MemberId, OffsetCommitRequest};
 use crate::kafka::rpc::{CallId, Rpc};
 use crate::kafka::token::TokenSpace;
 use crate::world::{Cx, Input};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use wavetank_sim::{Nanos, NodeId};
+use std::collections::VecDeque;
+use wavetank_sim::{Nanos, NodeId, SortedMap, SortedSet};
 
 /// What happened to a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub struct GroupConsumer {
     pub(super) member: Option<MemberId>,
     pub(super) generation: Option<u32>,
     pub(super) state: State,
-    pub(super) calls: BTreeMap<CallId, Call>,
+    pub(super) calls: SortedMap<CallId, Call>,
     pub(super) must_rejoin: bool,
     pub(super) failures: u32,
     pub(super) not_before: Nanos,
@@ -66,16 +66,16 @@ pub struct GroupConsumer {
     pub(super) session_ends: Nanos,
     last_poll: Nanos,
     auto_commit_due: Nanos,
-    pub(super) owned: BTreeSet<TopicIdPartition>,
+    pub(super) owned: SortedSet<TopicIdPartition>,
     /// Owned, and their committed offsets are not known yet.
-    pub(super) without_position: BTreeSet<TopicIdPartition>,
+    pub(super) without_position: SortedSet<TopicIdPartition>,
     /// Of a group's leader: how many partitions the topics had when it assigned them.
-    pub(super) assigned_from: Option<BTreeMap<TopicId, u32>>,
+    pub(super) assigned_from: Option<SortedMap<TopicId, u32>>,
     /// Which view of the cluster has been looked at.
     pub(super) seen_view: Option<MetadataOffset>,
-    processed: BTreeMap<TopicIdPartition, u64>,
+    processed: SortedMap<TopicIdPartition, u64>,
     /// What was committed last: nothing new is not committed again.
-    committed: BTreeMap<TopicIdPartition, u64>,
+    committed: SortedMap<TopicIdPartition, u64>,
     pub(super) events: VecDeque<GroupEvent>,
     pub(super) closing: Option<Closing>,
     close_by: Nanos,
@@ -102,7 +102,7 @@ impl GroupConsumer {
             member: None,
             generation: None,
             state: State::Out,
-            calls: BTreeMap::new(),
+            calls: SortedMap::new(),
             must_rejoin: true,
             failures: 0,
             not_before: Nanos::ZERO,
@@ -110,12 +110,12 @@ impl GroupConsumer {
             session_ends: Nanos::MAX,
             last_poll: Nanos::ZERO,
             auto_commit_due: Nanos::ZERO,
-            owned: BTreeSet::new(),
-            without_position: BTreeSet::new(),
+            owned: SortedSet::new(),
+            without_position: SortedSet::new(),
             assigned_from: None,
             seen_view: None,
-            processed: BTreeMap::new(),
-            committed: BTreeMap::new(),
+            processed: SortedMap::new(),
+            committed: SortedMap::new(),
             events: VecDeque::new(),
             closing: None,
             close_by: Nanos::MAX,
@@ -197,16 +197,16 @@ impl GroupConsumer {
     }
 
     /// These are read no more.
-    pub(super) fn give_up(&mut self, partitions: &BTreeSet<TopicIdPartition>) {
+    pub(super) fn give_up(&mut self, partitions: &SortedSet<TopicIdPartition>) {
         self.owned.retain(|tp| !partitions.contains(tp));
         self.without_position.retain(|tp| !partitions.contains(tp));
         self.processed.retain(|tp, _| !partitions.contains(tp));
         self.committed.retain(|tp, _| !partitions.contains(tp));
-        self.assign_what_is_known(BTreeMap::new());
+        self.assign_what_is_known(SortedMap::new());
     }
 
     /// The consumer reads what is owned and has a position, new ones from there.
-    pub(super) fn assign_what_is_known(&mut self, new: BTreeMap<TopicIdPartition, super::StartAt>) {
+    pub(super) fn assign_what_is_known(&mut self, new: SortedMap<TopicIdPartition, super::StartAt>) {
         let known = self.owned.iter().filter(|tp| !self.without_position.contains(tp));
         let start = |tp: &TopicIdPartition| (*tp, new.get(tp).copied().unwrap_or(super::StartAt::Reset));
         self.consumer.assign(known.map(start).collect::<Vec<_>>());

@@ -10,8 +10,7 @@ use crate::kafka::protocol::{ErrorCode, Request, Response};
 use crate::kafka::rpc::Reply;
 use crate::probe::Probe;
 use crate::world::Cx;
-use std::collections::{BTreeMap, BTreeSet};
-use wavetank_sim::{Nanos, NodeId};
+use wavetank_sim::{Nanos, NodeId, SortedMap, SortedSet};
 
 /// Where a member is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -298,7 +297,7 @@ impl GroupConsumer {
 
     /// The leader's work. Topics that it does not know yet are assigned when it does: not modelled, a topic is there first.
     fn assign_all(&mut self, members: &[MemberSubscription]) -> Vec<(MemberId, Vec<TopicIdPartition>)> {
-        let wanted: BTreeSet<_> = members.iter().flat_map(|member| &member.topics).copied().collect();
+        let wanted: SortedSet<_> = members.iter().flat_map(|member| &member.topics).copied().collect();
         let topics = self.sizes_of(&wanted);
         let assignments = assign(self.settings.partition_assignor, members, &topics, &self.racks_of(&topics));
         self.assigned_from = Some(topics);
@@ -306,9 +305,9 @@ impl GroupConsumer {
     }
 
     /// Where partitions are led, as far as is known.
-    fn racks_of(&self, topics: &BTreeMap<TopicId, u32>) -> PartitionRacks {
+    fn racks_of(&self, topics: &SortedMap<TopicId, u32>) -> PartitionRacks {
         let Some(view) = self.consumer.metadata().view() else { return PartitionRacks::new() };
-        let racks: BTreeMap<_, _> = view.brokers.iter().copied().collect();
+        let racks: SortedMap<_, _> = view.brokers.iter().copied().collect();
         let partitions = topics.iter().flat_map(|(topic, count)| {
             let of = move |partition| TopicIdPartition { topic: *topic, partition };
             (0..*count).map(of)
@@ -318,7 +317,7 @@ impl GroupConsumer {
     }
 
     /// How many partitions topics have, as far as is known.
-    fn sizes_of(&self, wanted: &BTreeSet<TopicId>) -> BTreeMap<TopicId, u32> {
+    fn sizes_of(&self, wanted: &SortedSet<TopicId>) -> SortedMap<TopicId, u32> {
         let known = self.consumer.metadata().view().into_iter().flat_map(|view| &view.topics);
         let wanted = known.filter(|topic| wanted.contains(&topic.id));
         wanted.map(|topic| (topic.id, topic.leaders.len() as u32)).collect()
@@ -332,7 +331,7 @@ impl GroupConsumer {
             return;
         }
         self.seen_view = view;
-        let wanted: BTreeSet<TopicId> = self.topics.iter().copied().collect();
+        let wanted: SortedSet<TopicId> = self.topics.iter().copied().collect();
         let sizes = self.sizes_of(&wanted);
         if sizes.len() < wanted.len() {
             self.consumer.request_metadata();
@@ -349,7 +348,7 @@ impl GroupConsumer {
 
     fn synced(&mut self, cx: &mut Cx<'_>, generation: u32, result: Result<Vec<TopicIdPartition>, ErrorCode>) {
         self.state = State::Out;
-        let assigned: BTreeSet<_> = match result {
+        let assigned: SortedSet<_> = match result {
             Ok(assigned) => assigned.into_iter().collect(),
             Err(error) => return self.failed(cx, error),
         };
@@ -357,7 +356,7 @@ impl GroupConsumer {
         self.state = State::Stable;
         self.heartbeat_due = now + self.settings.heartbeat_interval;
         self.session_ends = now + self.settings.session_timeout;
-        let revoked: BTreeSet<_> = self.owned.difference(&assigned).copied().collect();
+        let revoked: SortedSet<_> = self.owned.difference(&assigned).copied().collect();
         if !revoked.is_empty() {
             self.give_up(&revoked);
             self.events.push_back(GroupEvent::Revoked(revoked.into_iter().collect()));
@@ -394,7 +393,7 @@ impl GroupConsumer {
         };
         let start = |offset: &Option<u64>| offset.map_or(StartAt::Reset, StartAt::Offset);
         let new = offsets.iter().filter(|(tp, _)| self.without_position.contains(tp));
-        let new: BTreeMap<_, _> = new.map(|(tp, offset)| (*tp, start(offset))).collect();
+        let new: SortedMap<_, _> = new.map(|(tp, offset)| (*tp, start(offset))).collect();
         self.without_position.retain(|tp| !new.contains_key(tp));
         self.assign_what_is_known(new);
     }

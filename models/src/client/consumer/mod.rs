@@ -35,8 +35,8 @@ use crate::kafka::token::TokenSpace;
 use crate::world::{Cx, Input};
 use session::Session;
 use smallvec::SmallVec;
-use std::collections::{BTreeMap, VecDeque};
-use wavetank_sim::{Nanos, NodeId};
+use std::collections::VecDeque;
+use wavetank_sim::{Nanos, NodeId, SortedMap};
 
 /// Where a partition is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,8 +87,8 @@ pub struct Consumer {
     rpc: Rpc,
     alarm: Alarm,
     metadata: Metadata,
-    partitions: BTreeMap<TopicIdPartition, Assigned>,
-    sessions: BTreeMap<NodeId, Session>,
+    partitions: SortedMap<TopicIdPartition, Assigned>,
+    sessions: SortedMap<NodeId, Session>,
     /// Partitions with something in the buffer, in the order in which it came.
     ready: VecDeque<TopicIdPartition>,
     events: VecDeque<ConsumerEvent>,
@@ -105,8 +105,8 @@ impl Consumer {
             alarm: Alarm::new(spaces[1]),
             metadata,
             settings,
-            partitions: BTreeMap::new(),
-            sessions: BTreeMap::new(),
+            partitions: SortedMap::new(),
+            sessions: SortedMap::new(),
             ready: VecDeque::new(),
             events: VecDeque::new(),
         }

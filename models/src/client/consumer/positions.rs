@@ -6,8 +6,7 @@ use crate::kafka::protocol::client::{ListOffsetsRequest, OffsetSpec};
 use crate::kafka::protocol::{ErrorCode, Request, Response};
 use crate::kafka::rpc::{CallId, Reply};
 use crate::world::Cx;
-use std::collections::BTreeMap;
-use wavetank_sim::NodeId;
+use wavetank_sim::{NodeId, SortedMap};
 
 /// Where to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +43,7 @@ impl Consumer {
     /// Asks leaders for positions that are not known.
     pub(super) fn look_up(&mut self, cx: &mut Cx<'_>) {
         let now = cx.monotonic();
-        let mut by_node: BTreeMap<NodeId, Vec<(TopicIdPartition, OffsetSpec)>> = BTreeMap::new();
+        let mut by_node: SortedMap<NodeId, Vec<(TopicIdPartition, OffsetSpec)>> = SortedMap::new();
         for (tp, assigned) in &self.partitions {
             let Position::Unknown(spec) = assigned.position else { continue };
             if assigned.looking_up.is_some() || now < assigned.not_before {

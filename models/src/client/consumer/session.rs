@@ -3,8 +3,7 @@
 use crate::kafka::ids::{LeaderEpoch, TopicIdPartition};
 use crate::kafka::protocol::client::FetchPartition;
 use crate::kafka::rpc::CallId;
-use std::collections::BTreeMap;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap};
 
 #[derive(Debug, Default)]
 pub(super) struct Session {
@@ -12,7 +11,7 @@ pub(super) struct Session {
     pub id: Option<u32>,
     epoch: u32,
     /// What the broker knows: from where each partition is to be read.
-    known: BTreeMap<TopicIdPartition, (u64, LeaderEpoch)>,
+    known: SortedMap<TopicIdPartition, (u64, LeaderEpoch)>,
     /// The fetch that is on its way.
     pub call: Option<CallId>,
     pub failures: u32,

@@ -39,8 +39,7 @@ use batch::Batch;
 use partition::Partition;
 use places::Places;
 use sequences::Session;
-use std::collections::{BTreeMap, BTreeSet};
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap, SortedSet};
 
 /// What a producer is.
 #[derive(Clone, Debug)]
@@ -64,10 +63,10 @@ pub struct Producer {
     alarm: Alarm,
     metadata: Metadata,
     partitions: Vec<Partition>,
-    places: BTreeMap<TopicIdPartition, usize>,
+    places: SortedMap<TopicIdPartition, usize>,
     /// Whose queues hold something.
     busy: Places,
-    in_flight: BTreeMap<CallId, InFlight>,
+    in_flight: SortedMap<CallId, InFlight>,
     memory_free: u64,
     /// The application waits for memory: everything is sent at once.
     is_starved: bool,
@@ -77,9 +76,9 @@ pub struct Producer {
     session_failures: u32,
     session_not_before: Nanos,
     /// Partitions whose sequences are unresolved.
-    unresolved: BTreeSet<usize>,
+    unresolved: SortedSet<usize>,
     /// Partitions that must begin again in a new epoch.
-    bump: BTreeSet<usize>,
+    bump: SortedSet<usize>,
     /// No batch's delivery times out before.
     expiry: Nanos,
     /// From which partition on the next request is filled.
@@ -104,9 +103,9 @@ impl Producer {
             alarm: Alarm::new(spaces[1]),
             metadata,
             partitions: Vec::new(),
-            places: BTreeMap::new(),
+            places: SortedMap::new(),
             busy: Places::default(),
-            in_flight: BTreeMap::new(),
+            in_flight: SortedMap::new(),
             memory_free: settings.buffer_memory,
             settings,
             is_starved: false,
@@ -115,8 +114,8 @@ impl Producer {
             asked_for_session: None,
             session_failures: 0,
             session_not_before: Nanos::ZERO,
-            unresolved: BTreeSet::new(),
-            bump: BTreeSet::new(),
+            unresolved: SortedSet::new(),
+            bump: SortedSet::new(),
             expiry: Nanos::MAX,
             drain_from: 0,
             next_client: 0,

@@ -48,8 +48,8 @@ use crate::cloud::Output;
 use crate::fault::FaultId;
 use clock::{CpuClock, Speed};
 use slotmap::{Key, SlotMap, new_key_type};
-use std::collections::{BTreeMap, VecDeque};
-use wavetank_sim::{Choices, Domain, Incarnation, Nanos, Stream};
+use std::collections::VecDeque;
+use wavetank_sim::{Choices, Domain, Incarnation, Nanos, SortedMap, Stream};
 
 new_key_type! {
     struct JobKey;
@@ -205,7 +205,7 @@ struct Process {
     blocked: VecDeque<JobKey>,
     background: VecDeque<JobKey>,
     // Muted connections and what waits in their socket buffers.
-    flows: BTreeMap<u64, Flow>,
+    flows: SortedMap<u64, Flow>,
 }
 
 /// A host. `J` is the driver's handle of a job, opaque here.
@@ -213,11 +213,11 @@ struct Process {
 pub struct Host<J> {
     spec: HostSpec,
     clock: CpuClock,
-    faults: BTreeMap<FaultId, HostFault>,
+    faults: SortedMap<FaultId, HostFault>,
     in_gc: bool,
     jobs: SlotMap<JobKey, Job<J>>,
     processes: SlotMap<ProcessKey, Process>,
-    by_owner: BTreeMap<Incarnation, ProcessKey>,
+    by_owner: SortedMap<Incarnation, ProcessKey>,
     ready: VecDeque<JobKey>,
     // Threads whose stage costs nothing but that a pause caught.
     frozen: VecDeque<JobKey>,
@@ -239,11 +239,11 @@ impl<J: Copy> Host<J> {
         Ok(Host {
             clock: CpuClock::new(spec.credits),
             spec,
-            faults: BTreeMap::new(),
+            faults: SortedMap::new(),
             in_gc: false,
             jobs: SlotMap::with_key(),
             processes: SlotMap::with_key(),
-            by_owner: BTreeMap::new(),
+            by_owner: SortedMap::new(),
             ready: VecDeque::new(),
             frozen: VecDeque::new(),
             running: Vec::new(),
@@ -468,7 +468,7 @@ impl<J: Copy> Host<J> {
                 queue: VecDeque::new(),
                 blocked: VecDeque::new(),
                 background: VecDeque::new(),
-                flows: BTreeMap::new(),
+                flows: SortedMap::new(),
             })
         })
     }

@@ -420,7 +420,7 @@ proptest! {
         rig.run(now + Nanos::secs(1), |_, d| done.push(d));
         prop_assert_eq!(rig.host.jobs_open(), 0);
         let mut ends = vec![0; submitted.len()];
-        let mut last = BTreeMap::new();
+        let mut last = SortedMap::new();
         for d in &done {
             match *d {
                 HostDone::Serve { job, .. } => {

@@ -24,8 +24,8 @@
 //! Simpler than reality: shares follow from the paces alone, at once; TCP needs round trips to get there, and does not
 //! quite. What a process had under way when it died goes on.
 
-use std::collections::{BTreeMap, VecDeque};
-use wavetank_sim::Nanos;
+use std::collections::VecDeque;
+use wavetank_sim::{Nanos, SortedMap};
 
 /// Until when messages have been promised so many bytes a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub(super) struct Card {
     /// In order of time, without gaps from now on.
     promises: VecDeque<Promise>,
     /// By the progress at which they are done, then in the order of beginning.
-    transfers: BTreeMap<(u64, u64), Passing>,
+    transfers: SortedMap<(u64, u64), Passing>,
     begun: u64,
     /// The sum of what the transfers want.
     wanted: u64,
@@ -70,7 +70,7 @@ impl Card {
             rate,
             free_at: Nanos::ZERO,
             promises: VecDeque::new(),
-            transfers: BTreeMap::new(),
+            transfers: SortedMap::new(),
             begun: 0,
             wanted: 0,
             at: Nanos::ZERO,

@@ -4,9 +4,8 @@ use super::Places;
 use super::link::{Route, divided};
 use super::topology::{AzId, Direction, HostId, LinkClass, RegionId, Topology};
 use crate::fault::FaultId;
-use std::collections::BTreeMap;
 use thiserror::Error;
-use wavetank_sim::{Nanos, NodeId};
+use wavetank_sim::{Nanos, NodeId, SortedMap};
 
 /// One end, or a set of ends, of the ways that a fault touches.
 ///
@@ -259,7 +258,7 @@ struct Overlay {
 /// The faults that hold now.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Overlays {
-    holding: BTreeMap<FaultId, Overlay>,
+    holding: SortedMap<FaultId, Overlay>,
     serial: u32,
 }
 

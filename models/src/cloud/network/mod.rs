@@ -75,8 +75,7 @@ use connection::{Cargo, Connection, End, Life, Way};
 use faults::{Map, Overlays, Path, Site};
 use link::Fabric;
 use slotmap::{Key, SecondaryMap};
-use std::collections::BTreeMap;
-use wavetank_sim::{Choices, Domain, Incarnation, Nanos, NodeEpoch, NodeId, Stream};
+use wavetank_sim::{Choices, Domain, Incarnation, Nanos, NodeEpoch, NodeId, SortedMap, Stream};
 
 slotmap::new_key_type! {
     /// A connection. The driver hands the keys out and may free one after its [`Done::Closed`].
@@ -235,7 +234,7 @@ struct Place {
     listening: bool,
 }
 
-type Places = BTreeMap<NodeId, Place>;
+type Places = SortedMap<NodeId, Place>;
 
 /// The network. `M` stands for a message's payload, which the driver keeps.
 #[derive(Clone, Debug)]

@@ -59,9 +59,8 @@ use crate::cloud::Output;
 use crate::fault::FaultId;
 use file::File;
 use slotmap::{Key, SlotMap, new_key_type};
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use wavetank_sim::{Choices, Domain, Incarnation, Nanos, Stream};
+use wavetank_sim::{Choices, Domain, Incarnation, Nanos, SortedMap, Stream};
 
 new_key_type! { struct OpKey; }
 
@@ -145,12 +144,12 @@ struct Takeover {
 #[derive(Debug)]
 pub struct NfsShare {
     spec: NfsSpec,
-    faults: BTreeMap<FaultId, NfsFault>,
+    faults: SortedMap<FaultId, NfsFault>,
     ops: SlotMap<OpKey, Op>,
     parked: Vec<OpKey>,
-    names: BTreeMap<Arc<str>, FileKey>,
+    names: SortedMap<Arc<str>, FileKey>,
     files: SlotMap<FileKey, File>,
-    clients: BTreeMap<ClientId, Client>,
+    clients: SortedMap<ClientId, Client>,
     states: SlotMap<StateId, State>,
     verifier: WriteVerifier,
     used_bytes: u64,
@@ -175,12 +174,12 @@ impl NfsShare {
         NfsShare {
             active_az: spec.preferred_az,
             spec,
-            faults: BTreeMap::new(),
+            faults: SortedMap::new(),
             ops: SlotMap::with_key(),
             parked: Vec::new(),
-            names: BTreeMap::new(),
+            names: SortedMap::new(),
             files: SlotMap::with_key(),
-            clients: BTreeMap::new(),
+            clients: SortedMap::new(),
             states: SlotMap::with_key(),
             verifier: WriteVerifier(1),
             used_bytes: 0,

@@ -3,8 +3,7 @@
 use super::*;
 use crate::cloud::latency::Latency;
 use proptest::prelude::*;
-use std::collections::BTreeSet;
-use wavetank_sim::{NodeEpoch, NodeId};
+use wavetank_sim::{NodeEpoch, NodeId, SortedMap, SortedSet};
 
 fn life(node: u32, epoch: u32) -> Incarnation {
     Incarnation { node: NodeId(node), epoch: NodeEpoch(epoch) }
@@ -26,7 +25,7 @@ fn spec(nvram: bool) -> NfsSpec {
 
 struct Rig {
     share: NfsShare,
-    wakes: BTreeMap<(Nanos, u64), NfsStep>,
+    wakes: SortedMap<(Nanos, u64), NfsStep>,
     seq: u64,
     now: Nanos,
     out: Vec<NfsOutput>,
@@ -36,7 +35,7 @@ struct Rig {
 impl Rig {
     fn new(spec: NfsSpec) -> Rig {
         let share = NfsShare::new(spec, &Choices::new(1), 0);
-        Rig { share, wakes: BTreeMap::new(), seq: 0, now: Nanos::ZERO, out: Vec::new(), done: Vec::new() }
+        Rig { share, wakes: SortedMap::new(), seq: 0, now: Nanos::ZERO, out: Vec::new(), done: Vec::new() }
     }
 
     fn collect(&mut self) {
@@ -427,9 +426,9 @@ proptest! {
         let clients = [rig.connect(life(1, 1)), rig.connect(life(2, 1))];
         let mut heard = [rig.now; 2];
         let mut gone = [false; 2]; // fenced or expired
-        let mut fenced = BTreeSet::new();
+        let mut fenced = SortedSet::new();
         let mut verifier = WriteVerifier(1);
-        let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut names: SortedMap<&str, usize> = SortedMap::new();
         let mut files: Vec<Option<Bytes>> = Vec::new();
         let mut opens: Vec<(usize, usize, FileHandle, StateId)> = Vec::new(); // client, file
         let mut locks: Vec<(usize, usize, bool)> = Vec::new(); // client, file, exclusive
@@ -613,7 +612,7 @@ proptest! {
         let file = rig.open(client, "wal");
         rig.run(rig.now + Nanos::secs(1));
         let begun = rig.now;
-        let (mut tokens, mut free) = (BTreeMap::new(), (0u128, 0u128));
+        let (mut tokens, mut free) = (SortedMap::new(), (0u128, 0u128));
         for (i, len) in sizes.iter().enumerate() {
             let call = if i % 2 == 0 {
                 NfsCall::Write { state: file.1, handle: file.0, offset: 0, data: Blob::named(1, *len), stable: Stable::FileSync }
@@ -639,7 +638,7 @@ proptest! {
         nvram in any::<bool>(),
     ) {
         let mut rig = Rig::new(NfsSpec { failback_after: Some(Nanos::secs(20)), ..spec(nvram) });
-        let mut tokens = BTreeSet::new();
+        let mut tokens = SortedSet::new();
         let client = rig.connect(life(1, 1));
         for (gap, kind, id, fate) in acts {
             rig.run(rig.now + Nanos::secs(gap));
@@ -660,7 +659,7 @@ proptest! {
         rig.run(rig.now + Nanos::secs(1_000));
         let ended: Vec<u64> = rig.done.iter().map(|(_, d)| d.token).collect();
         prop_assert_eq!(ended.len(), tokens.len());
-        prop_assert_eq!(ended.into_iter().collect::<BTreeSet<_>>(), tokens);
+        prop_assert_eq!(ended.into_iter().collect::<SortedSet<_>>(), tokens);
         prop_assert!(rig.share.is_serving() && rig.share.ops_open() == 0);
     }
 }

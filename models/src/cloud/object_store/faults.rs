@@ -2,7 +2,7 @@
 
 use super::api::{BucketId, Key};
 use crate::fault::FaultId;
-use std::collections::BTreeMap;
+use wavetank_sim::SortedMap;
 
 /// What can be wrong with a regional store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ pub(crate) fn az_bit(az: u8) -> u64 {
     1 << az
 }
 
-pub(super) fn weather(faults: &BTreeMap<FaultId, ObjectStoreFault>) -> Weather {
+pub(super) fn weather(faults: &SortedMap<FaultId, ObjectStoreFault>) -> Weather {
     let mut weather = Weather::default();
     for fault in faults.values() {
         match fault {
@@ -89,7 +89,7 @@ pub(super) fn weather(faults: &BTreeMap<FaultId, ObjectStoreFault>) -> Weather {
     weather
 }
 
-pub(super) fn strain(faults: &BTreeMap<FaultId, ObjectStoreFault>, az: u8, bucket: BucketId, key: &str) -> Strain {
+pub(super) fn strain(faults: &SortedMap<FaultId, ObjectStoreFault>, az: u8, bucket: BucketId, key: &str) -> Strain {
     let mut strain = Strain::NONE;
     for fault in faults.values() {
         match fault {

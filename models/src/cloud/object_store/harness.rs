@@ -39,10 +39,10 @@ pub(crate) struct Bench<D> {
     pub from_az: u8,
     pub owner: Incarnation,
     /// By time, then by order of asking: LIFO when set, to try the other tie-break.
-    wakes: BTreeMap<(Nanos, i64), ObjectStep>,
+    wakes: SortedMap<(Nanos, i64), ObjectStep>,
     asked: i64,
     pub lifo: bool,
-    pub answers: BTreeMap<u64, (Nanos, Answer)>,
+    pub answers: SortedMap<u64, (Nanos, Answer)>,
     next_token: u64,
     out: Vec<ObjectOutput>,
 }
@@ -54,10 +54,10 @@ impl<D: Device> Bench<D> {
             now: Nanos::ZERO,
             from_az: 0,
             owner: OWNER,
-            wakes: BTreeMap::new(),
+            wakes: SortedMap::new(),
             asked: 0,
             lifo: false,
-            answers: BTreeMap::new(),
+            answers: SortedMap::new(),
             next_token: 0,
             out: Vec::new(),
         }

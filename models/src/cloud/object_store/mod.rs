@@ -87,8 +87,7 @@ pub(crate) use listing::ListOrder;
 
 use crate::fault::FaultId;
 use limits::{Partitions, RateClass};
-use std::collections::BTreeMap;
-use wavetank_sim::{Choices, Domain, Incarnation, Nanos, Stream};
+use wavetank_sim::{Choices, Domain, Incarnation, Nanos, SortedMap, Stream};
 
 const PPM: u64 = 1_000_000;
 
@@ -98,7 +97,7 @@ pub struct ObjectStore {
     engine: Engine,
     /// Per bucket.
     partitions: Vec<Partitions>,
-    faults: BTreeMap<FaultId, ObjectStoreFault>,
+    faults: SortedMap<FaultId, ObjectStoreFault>,
     latency: Stream,
     brownout: Stream,
 }
@@ -110,7 +109,7 @@ impl ObjectStore {
             engine: Engine::new(profile.latencies.retry_after),
             profile,
             partitions: Vec::new(),
-            faults: BTreeMap::new(),
+            faults: SortedMap::new(),
             latency: choices.stream(Domain::new("object_store/latency"), entity),
             brownout: choices.stream(Domain::new("object_store/brownout"), entity),
         }

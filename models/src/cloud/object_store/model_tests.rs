@@ -8,7 +8,7 @@ use super::harness::*;
 use super::*;
 use crate::cloud::express::{ExpressFault, ExpressProfile, ExpressStore};
 use proptest::prelude::*;
-use std::collections::BTreeSet;
+use wavetank_sim::{SortedMap, SortedSet};
 
 const KEYS: [&str; 3] = ["a/x", "a/y", "b"];
 
@@ -86,8 +86,8 @@ fn told(answer: &Answer) -> Told {
 /// A plain map and when each key was last really deleted.
 #[derive(Default)]
 struct Plain {
-    objects: BTreeMap<&'static str, u64>,
-    deleted_at: BTreeMap<&'static str, u64>,
+    objects: SortedMap<&'static str, u64>,
+    deleted_at: SortedMap<&'static str, u64>,
 }
 
 impl Plain {
@@ -163,7 +163,7 @@ proptest! {
         bench.run_out();
         prop_assert_eq!(bench.device.in_flight(), 0);
         landings.sort_by_key(|landing| landing.at);
-        let (mut plain, mut expected) = (Plain::default(), BTreeMap::new());
+        let (mut plain, mut expected) = (Plain::default(), SortedMap::new());
         for Landing { at, sent, nth } in landings {
             let (call, which, ..) = calls[nth];
             let told = plain.apply(at, sent, call, KEYS[which], nth as u64);
@@ -192,7 +192,7 @@ proptest! {
 /// What a client can know of one key.
 #[derive(Clone, Debug)]
 struct Known {
-    possible: BTreeSet<Option<u64>>,
+    possible: SortedSet<Option<u64>>,
     /// Effects that may still land, and until when.
     pending: Vec<(Effect, Nanos)>,
 }
@@ -297,7 +297,7 @@ fn check_client_view<D: Weathered>(
     bench: &mut Bench<D>,
     calls: &[(Call, usize, ObjectFate, u64, Turn)],
 ) -> Result<(), TestCaseError> {
-    let mut known = vec![Known { possible: BTreeSet::from([None]), pending: Vec::new() }; KEYS.len()];
+    let mut known = vec![Known { possible: SortedSet::from([None]), pending: Vec::new() }; KEYS.len()];
     for (nth, &(call, which, fate, pause, turn)) in calls.iter().enumerate() {
         bench.run_to(bench.now + Nanos::millis(pause * pause * 4));
         let sent = bench.now;

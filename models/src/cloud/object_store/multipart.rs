@@ -3,18 +3,18 @@
 use super::api::{ETag, Key, ObjectError, PART_LEN_MIN, UploadId};
 use super::bucket::Flavour;
 use crate::blob::Blob;
-use std::collections::BTreeMap;
+use wavetank_sim::SortedMap;
 
 /// The open uploads of one bucket.
 #[derive(Default)]
 pub(crate) struct Uploads {
-    open: BTreeMap<UploadId, Upload>,
+    open: SortedMap<UploadId, Upload>,
 }
 
 /// One open upload.
 pub(crate) struct Upload {
     pub key: Key,
-    parts: BTreeMap<u16, Part>,
+    parts: SortedMap<u16, Part>,
 }
 
 struct Part {
@@ -26,7 +26,7 @@ impl Uploads {
     /// Begins one; the effect's number is its id.
     pub fn create(&mut self, key: Key, sequence: u64) -> UploadId {
         let id = UploadId(sequence);
-        let old = self.open.insert(id, Upload { key, parts: BTreeMap::new() });
+        let old = self.open.insert(id, Upload { key, parts: SortedMap::new() });
         assert!(old.is_none(), "an upload's id came twice");
         id
     }

@@ -301,7 +301,7 @@ proptest! {
             bench.send(put(name, 1), ObjectFate::OK);
         }
         bench.run_out();
-        let (mut keys, mut groups) = (Vec::new(), std::collections::BTreeSet::new());
+        let (mut keys, mut groups) = (Vec::new(), wavetank_sim::SortedSet::new());
         for name in names.iter().filter(|name| name.starts_with(&prefix)) {
             match delimiter.and_then(|d| name[prefix.len()..].find(d)) {
                 Some(at) => { groups.insert(name[..prefix.len() + at + 1].to_owned()); }

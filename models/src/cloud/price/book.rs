@@ -3,9 +3,9 @@
 use super::money::PicoUsd;
 use crate::cloud::data_file::{DataError, DataFile};
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::fmt;
 use toml::Spanned;
+use wavetank_sim::SortedMap;
 
 /// What is counted and paid for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,7 +121,7 @@ pub struct PriceBook {
     pub gb_bytes: u64,
     /// Hours that a month is counted as.
     pub hours_per_month: u64,
-    prices: BTreeMap<(String, Meter), Price>,
+    prices: SortedMap<(String, Meter), Price>,
 }
 
 /// Something is not in the book.
@@ -203,7 +203,7 @@ impl PriceBook {
                 return Err(file.error_at(value, key, "0 is not above zero", "1073741824 bytes, 730 hours"));
             }
         }
-        let mut prices = BTreeMap::new();
+        let mut prices = SortedMap::new();
         for price in &raw.price {
             let key = (price.get_ref().product.clone(), meter(&file, &price.get_ref().meter)?);
             let what = format!("price.{}.{}", key.0, key.1);

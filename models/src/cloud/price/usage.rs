@@ -2,14 +2,13 @@
 
 use super::book::{Meter, Price, PriceBook, PriceError, PriceSource};
 use super::money::PicoUsd;
-use std::collections::BTreeMap;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap};
 
 /// What was used, by product, in whole numbers of the smallest unit: requests, bytes, and for what is paid by time
 /// bytes, IOPS or MiB/s times nanoseconds. Adding two of them (or one again) is exact, in any order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    quantities: BTreeMap<(String, Meter), u128>,
+    quantities: SortedMap<(String, Meter), u128>,
 }
 
 /// One line of a bill.

@@ -46,10 +46,9 @@ pub use figures::{
 use crate::cloud::data_file::{DataError, DataFile, nanos_per};
 use crate::cloud::latency::{Latency, SizedLatency};
 use raw::{RawProfile, RawRow, RawValue, Reader};
-use std::collections::BTreeMap;
 use std::fmt;
 use toml::Spanned;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap};
 
 /// How far a profile can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -184,7 +183,7 @@ pub struct Profile {
     /// The rows they rest on or were compared with.
     pub rows: Vec<Row>,
     /// For each assumed figure (or the table that holds it), what it rests on.
-    pub rests_on: BTreeMap<String, String>,
+    pub rests_on: SortedMap<String, String>,
 }
 
 macro_rules! builtin {

@@ -4,10 +4,9 @@ use super::figures::*;
 use crate::cloud::data_file::{DataError, DataFile, Span};
 use crate::cloud::latency::{Latency, Ramp, Shape, SizedLatency};
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::ops::Range;
 use toml::Spanned;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap};
 
 /// The file. Which of the five tables is there follows from `kind`.
 #[derive(Deserialize)]
@@ -18,7 +17,7 @@ pub(super) struct RawProfile {
     pub(super) grade: Spanned<String>,
     pub(super) about: String,
     #[serde(default)]
-    pub(super) rests_on: BTreeMap<Spanned<String>, String>,
+    pub(super) rests_on: SortedMap<Spanned<String>, String>,
     #[serde(default)]
     pub(super) rows: Vec<Spanned<RawRow>>,
     pub(super) object_store: Option<RawObjectStore>,

@@ -7,7 +7,7 @@
 use super::op::VolumeError;
 use super::spec::{MULTI_ATTACH_MAX, VolumeKind};
 use crate::cloud::network::{AzId, HostId};
-use std::collections::BTreeMap;
+use wavetank_sim::SortedMap;
 
 /// A host's key in the reservation table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,7 +92,7 @@ impl ReservationOp {
 /// The reservation table.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reservations {
-    registrants: BTreeMap<HostId, ReservationKey>,
+    registrants: SortedMap<HostId, ReservationKey>,
     held: Option<(HostId, ReservationType)>,
 }
 

@@ -7,8 +7,7 @@ use super::work::{Direction, JOURNAL_BLOCK_BYTES, Pending, Work};
 use super::{OpKey, Volume, VolumeOutput, VolumeStep};
 use crate::cloud::Output;
 use crate::cloud::network::HostId;
-use std::collections::BTreeSet;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedSet};
 
 /// One chunk of writeback (MIN_WRITEBACK_PAGES, fs/fs-writeback.c: 4 MiB).
 const WRITEBACK_CHUNK_BYTES: u64 = 4 << 20;
@@ -41,7 +40,7 @@ impl Volume {
 
     /// After a host is gone: what waited behind its I/O goes on.
     pub(super) fn wake_survivors(&mut self, now: Nanos, out: &mut Vec<VolumeOutput>) {
-        let files: BTreeSet<FileId> = self.content.flights.values().map(|flight| flight.file).collect();
+        let files: SortedSet<FileId> = self.content.flights.values().map(|flight| flight.file).collect();
         for file in files {
             self.wake_ready(now, file, out);
         }

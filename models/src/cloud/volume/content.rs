@@ -16,9 +16,9 @@ use crate::cloud::network::HostId;
 use crate::extents::Extents;
 use smallvec::SmallVec;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap};
 
 /// The kernel reads a file into the cache, and forgets it, in pieces of at most this.
 const RESIDENT_CHUNK_BYTES: u64 = 1 << 20;
@@ -101,11 +101,11 @@ pub(super) struct Content {
     pub(super) sector: u64,
     pub(super) capacity: u64,
     pub(super) format: VolumeFormat,
-    pub(super) inodes: BTreeMap<FileId, Inode>,
-    pub(super) names: BTreeMap<FileName, FileId>,
-    pub(super) committed_names: BTreeMap<FileName, FileId>,
+    pub(super) inodes: SortedMap<FileId, Inode>,
+    pub(super) names: SortedMap<FileName, FileId>,
+    pub(super) committed_names: SortedMap<FileName, FileId>,
     pub(super) journal: Journal,
-    pub(super) flights: BTreeMap<FlightId, Flight>,
+    pub(super) flights: SortedMap<FlightId, Flight>,
     pub(super) used: u64,
     pub(super) dirty_bytes: u64,
     pub(super) writeback_bytes: u64,
@@ -123,7 +123,7 @@ impl Content {
     pub(super) fn new(format: VolumeFormat, capacity: u64, sector: u64) -> Content {
         assert!(sector >= 512 && sector.is_multiple_of(512), "a sector of {sector} bytes is not a multiple of 512");
         assert!(capacity.is_multiple_of(sector), "a volume of {capacity} bytes is not whole sectors");
-        let mut inodes = BTreeMap::new();
+        let mut inodes = SortedMap::new();
         match format {
             VolumeFormat::Raw => {
                 let device = Inode { live_len: capacity, committed_len: capacity, linked: true, ..Inode::default() };
@@ -136,10 +136,10 @@ impl Content {
             capacity,
             format,
             inodes,
-            names: BTreeMap::new(),
-            committed_names: BTreeMap::new(),
+            names: SortedMap::new(),
+            committed_names: SortedMap::new(),
             journal: Journal::default(),
-            flights: BTreeMap::new(),
+            flights: SortedMap::new(),
             used: 0,
             dirty_bytes: 0,
             writeback_bytes: 0,

@@ -8,9 +8,8 @@ use crate::blob::Blob;
 use crate::cloud::network::AzId;
 use crate::fault::FaultId;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::ops::Range;
-use wavetank_sim::{Nanos, Stream};
+use wavetank_sim::{Nanos, SortedMap, Stream};
 
 /// A fault that holds from its injection to its healing. What is beneath stays pristine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +122,7 @@ struct Rot {
 /// The faults that hold.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Faults {
-    held: BTreeMap<FaultId, (VolumeFault, Rot)>,
+    held: SortedMap<FaultId, (VolumeFault, Rot)>,
 }
 
 impl Faults {

@@ -85,8 +85,7 @@ use content::{Content, FlightId};
 use faults::Faults;
 use limits::Queue;
 use slotmap::{Key, SlotMap, new_key_type};
-use std::collections::BTreeMap;
-use wavetank_sim::{Choices, Domain, Incarnation, Nanos, Stream};
+use wavetank_sim::{Choices, Domain, Incarnation, Nanos, SortedMap, Stream};
 use work::{Pending, Work};
 
 new_key_type! {
@@ -126,7 +125,7 @@ pub struct Volume {
     attachments: Attachments,
     reservations: Reservations,
     ops: SlotMap<OpKey, Pending>,
-    flight_ops: BTreeMap<FlightId, OpKey>,
+    flight_ops: SortedMap<FlightId, OpKey>,
     /// I/O that is due while a stall holds.
     parked: Vec<OpKey>,
     /// Writers above the dirty limit, first come first served.
@@ -162,7 +161,7 @@ impl Volume {
             attachments: Attachments::default(),
             reservations: Reservations::default(),
             ops: SlotMap::with_key(),
-            flight_ops: BTreeMap::new(),
+            flight_ops: SortedMap::new(),
             parked: Vec::new(),
             throttled: Vec::new(),
             unmounts: Vec::new(),

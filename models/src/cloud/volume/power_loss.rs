@@ -16,9 +16,8 @@ use super::ranges::Ranges;
 use super::witness::Witnessed;
 use crate::blob::Blob;
 use crate::cloud::network::HostId;
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use wavetank_sim::{Choices, Domain, Stream};
+use wavetank_sim::{Choices, Domain, SortedMap, SortedSet, Stream};
 
 /// What survives of that which was not synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +79,7 @@ impl Content {
         };
         let flights: Vec<Flight> = self.flights.values().filter(|f| f.host == host).cloned().collect();
         self.flights.retain(|_, flight| flight.host != host);
-        let mut claimed: BTreeMap<FileId, Ranges> = BTreeMap::new();
+        let mut claimed: SortedMap<FileId, Ranges> = SortedMap::new();
         for flight in flights {
             self.writeback_bytes -= if flight.cached { flight.bytes() } else { 0 };
             if flight.landed {
@@ -231,7 +230,7 @@ impl Content {
         self.resident_order.clear();
         self.names = self.committed_names.clone();
         let raw = FileId::RAW;
-        let named: BTreeSet<FileId> = self.names.values().copied().collect();
+        let named: SortedSet<FileId> = self.names.values().copied().collect();
         self.inodes.retain(|file, _| *file == raw || named.contains(file));
         self.used = 0;
         let sector = self.sector;

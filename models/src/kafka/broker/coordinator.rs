@@ -29,7 +29,7 @@ use crate::kafka::protocol::group::{
 use crate::kafka::protocol::{ErrorCode, Request, Response};
 use crate::world::{Cx, On, Wait};
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use wavetank_sim::SortedMap;
 
 /// The topic of group offsets.
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
@@ -48,15 +48,15 @@ enum Seat {
 /// Coordinators of the partitions that this broker leads.
 #[derive(Default)]
 pub(super) struct Coordinator {
-    seats: BTreeMap<TopicIdPartition, Seat>,
-    askers: BTreeMap<Asker, ReplyTo>,
+    seats: SortedMap<TopicIdPartition, Seat>,
+    askers: SortedMap<Asker, ReplyTo>,
     next_asker: u64,
-    appends: BTreeMap<u64, (TopicIdPartition, AppendId)>,
+    appends: SortedMap<u64, (TopicIdPartition, AppendId)>,
     next_append: u64,
     /// Compactions: the first offset of the live records, and the one after the last.
-    compacting: BTreeMap<TopicIdPartition, (u64, u64)>,
+    compacting: SortedMap<TopicIdPartition, (u64, u64)>,
     /// Bytes that the last compaction left.
-    clean: BTreeMap<TopicIdPartition, u64>,
+    clean: SortedMap<TopicIdPartition, u64>,
     /// Partitions that are led no more, and whose coordinators have something to say still.
     resigned: Vec<(TopicIdPartition, GroupCoordinator)>,
 }

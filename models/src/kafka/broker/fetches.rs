@@ -6,7 +6,7 @@ use crate::kafka::partition_log::LogReadId;
 use crate::kafka::protocol::ErrorCode;
 use crate::kafka::protocol::client::{FetchPartition, FetchRequest, FetchedPartition};
 use crate::world::TimerId;
-use std::collections::{BTreeMap, BTreeSet};
+use wavetank_sim::{SortedMap, SortedSet};
 
 /// Sessions that a broker keeps (`max.incremental.fetch.session.cache.slots`).
 const SESSIONS_MAX: usize = 1000;
@@ -19,7 +19,7 @@ pub struct FetchId(pub u64);
 pub struct Session {
     epoch: u32,
     /// By partition: from where, and the high watermark that the client was told last.
-    pub partitions: BTreeMap<TopicIdPartition, SessionPartition>,
+    pub partitions: SortedMap<TopicIdPartition, SessionPartition>,
     /// Where the next response begins, so that no partition starves.
     pub next: Option<TopicIdPartition>,
     used: u64,
@@ -51,22 +51,22 @@ pub struct Waiting {
     /// What was read so far.
     pub found: Vec<FetchedPartition>,
     /// Reads under way, and which of `found` they are for.
-    pub reads: BTreeMap<LogReadId, usize>,
+    pub reads: SortedMap<LogReadId, usize>,
 }
 
 /// All sessions of a broker, and what waits in them.
 #[derive(Default)]
 pub struct Fetches {
-    sessions: BTreeMap<u32, Session>,
+    sessions: SortedMap<u32, Session>,
     uses: u64,
     /// Fetches that wait.
-    pub waiting: BTreeMap<FetchId, Waiting>,
+    pub waiting: SortedMap<FetchId, Waiting>,
     /// By session, the fetch that waits in it.
-    pub by_session: BTreeMap<u32, FetchId>,
+    pub by_session: SortedMap<u32, FetchId>,
     /// By partition, the sessions that it is in.
-    by_partition: BTreeMap<TopicIdPartition, BTreeSet<u32>>,
+    by_partition: SortedMap<TopicIdPartition, SortedSet<u32>>,
     /// Whose reads are under way.
-    pub by_read: BTreeMap<LogReadId, FetchId>,
+    pub by_read: SortedMap<LogReadId, FetchId>,
     next_fetch: u64,
 }
 
@@ -113,7 +113,7 @@ impl Fetches {
         while self.sessions.contains_key(&id) {
             id = draw();
         }
-        self.sessions.insert(id, Session { epoch: 0, partitions: BTreeMap::new(), next: None, used: self.uses });
+        self.sessions.insert(id, Session { epoch: 0, partitions: SortedMap::new(), next: None, used: self.uses });
         id
     }
 

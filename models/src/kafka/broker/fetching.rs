@@ -13,8 +13,7 @@ use crate::kafka::protocol::client::{
 use crate::kafka::protocol::{ErrorCode, Response};
 use crate::probe::Probe;
 use crate::world::Cx;
-use std::collections::BTreeMap;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap};
 
 struct Available {
     bytes: u64,
@@ -42,7 +41,7 @@ impl Broker {
             timer: None,
             is_due: request.max_wait == Nanos::ZERO,
             found: Vec::new(),
-            reads: BTreeMap::new(),
+            reads: SortedMap::new(),
         });
         self.try_fetch(cx, id);
         if let Some(waiting) = self.fetches.waiting.get_mut(&id)
@@ -98,8 +97,8 @@ impl Broker {
         id: FetchId,
         session: u32,
         max_bytes: u64,
-    ) -> (Vec<FetchedPartition>, BTreeMap<LogReadId, usize>) {
-        let (mut found, mut reads, mut left) = (Vec::new(), BTreeMap::new(), max_bytes);
+    ) -> (Vec<FetchedPartition>, SortedMap<LogReadId, usize>) {
+        let (mut found, mut reads, mut left) = (Vec::new(), SortedMap::new(), max_bytes);
         let Some(state) = self.fetches.session_mut(session) else { return (found, reads) };
         let from = state.next.unwrap_or_default();
         let turn = state.partitions.range(from..).chain(state.partitions.range(..from));

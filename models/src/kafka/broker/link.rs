@@ -18,8 +18,8 @@ use crate::kafka::protocol::{ErrorCode, Request, Response};
 use crate::kafka::rpc::{CallId, Reply, Rpc};
 use crate::kafka::token::TokenSpace;
 use crate::world::{Cx, Input};
-use std::collections::{BTreeMap, VecDeque};
-use wavetank_sim::{Nanos, NodeId};
+use std::collections::VecDeque;
+use wavetank_sim::{Nanos, NodeId, SortedMap};
 
 /// Time limits of the link.
 #[derive(Clone, Debug)]
@@ -113,8 +113,8 @@ pub struct ControllerLink {
     /// Which controller to try.
     active: usize,
     rpc: Rpc,
-    calls: BTreeMap<CallId, Asked>,
-    open: BTreeMap<Ticket, Open>,
+    calls: SortedMap<CallId, Asked>,
+    open: SortedMap<Ticket, Open>,
     next_ticket: u64,
     registered: bool,
     wish: Wish,
@@ -148,8 +148,8 @@ impl ControllerLink {
             controllers,
             active,
             rpc: Rpc::new(TokenSpace(space.0 + RPC_OFFSET)),
-            calls: BTreeMap::new(),
-            open: BTreeMap::new(),
+            calls: SortedMap::new(),
+            open: SortedMap::new(),
             next_ticket: 0,
             registered: false,
             wish: Wish::Fenced,

@@ -2,15 +2,14 @@
 
 use crate::kafka::ids::TopicIdPartition;
 use crate::kafka::protocol::controller::PartitionLoad;
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap};
 
 /// Bytes since the last report, by partition.
 #[derive(Default)]
 pub(super) struct Loads {
     since: Nanos,
-    bytes: BTreeMap<TopicIdPartition, (u64, u64)>,
+    bytes: SortedMap<TopicIdPartition, (u64, u64)>,
 }
 
 impl Loads {

@@ -48,9 +48,9 @@ use outbox::{Outbox, ReplyTo};
 use partition::{Partition, ProduceId, Role};
 use producing::Producing;
 use retention::{Checks, RetentionOptions};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
-use wavetank_sim::{Nanos, NodeId};
+use wavetank_sim::{Nanos, NodeId, SortedMap, SortedSet};
 
 /// Producer ids of one block.
 const PRODUCER_IDS: u64 = 1000;
@@ -117,14 +117,14 @@ pub struct Broker {
     /// Storage is recovered: what a former life had open is closed.
     is_ready: bool,
     ending: Ending,
-    partitions: BTreeMap<TopicIdPartition, Partition>,
+    partitions: SortedMap<TopicIdPartition, Partition>,
     outbox: Outbox,
-    producing: BTreeMap<ProduceId, Producing>,
+    producing: SortedMap<ProduceId, Producing>,
     next_produce: u64,
     fetches: Fetches,
     /// Partitions whose high watermark or role changed in this step.
-    moved: BTreeSet<TopicIdPartition>,
-    lessons: BTreeMap<LogReadId, TopicIdPartition>,
+    moved: SortedSet<TopicIdPartition>,
+    lessons: SortedMap<LogReadId, TopicIdPartition>,
     view: Option<Arc<ClusterView>>,
     producer_ids: std::ops::Range<u64>,
     asked_ids: Option<Ticket>,
@@ -146,13 +146,13 @@ impl Broker {
             logs,
             is_ready: false,
             ending: Ending::No,
-            partitions: BTreeMap::new(),
+            partitions: SortedMap::new(),
             outbox: Outbox::default(),
-            producing: BTreeMap::new(),
+            producing: SortedMap::new(),
             next_produce: 0,
             fetches: Fetches::default(),
-            moved: BTreeSet::new(),
-            lessons: BTreeMap::new(),
+            moved: SortedSet::new(),
+            lessons: SortedMap::new(),
             view: None,
             producer_ids: 0..0,
             asked_ids: None,
@@ -313,7 +313,7 @@ impl Broker {
     /// Acknowledges and serves what the step has made possible.
     fn serve_moved(&mut self, cx: &mut Cx<'_>) {
         let moved = std::mem::take(&mut self.moved);
-        let mut fetches = BTreeSet::new();
+        let mut fetches = SortedSet::new();
         for tp in &moved {
             self.acknowledge(cx, *tp);
             fetches.extend(self.fetches.waiting_for(*tp));

@@ -4,7 +4,8 @@ use crate::cloud::network::ConnId;
 use crate::kafka::protocol::Response;
 use crate::message::Message;
 use crate::world::Cx;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use wavetank_sim::SortedMap;
 
 /// A request that is to be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,7 +17,7 @@ pub struct ReplyTo {
 /// See the [module](self).
 #[derive(Default)]
 pub struct Outbox {
-    conns: BTreeMap<ConnId, VecDeque<(u64, Option<Response>)>>,
+    conns: SortedMap<ConnId, VecDeque<(u64, Option<Response>)>>,
 }
 
 impl Outbox {

@@ -8,7 +8,8 @@ use crate::kafka::batch::{ProducerStamp, RecordBatch};
 use crate::kafka::ids::{ProducerEpoch, ProducerId};
 use crate::kafka::protocol::ErrorCode;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use wavetank_sim::SortedMap;
 
 /// Batches that are remembered of a producer (`ProducerStateEntry.NUM_BATCHES_TO_RETAIN`).
 const BATCHES: usize = 5;
@@ -40,7 +41,7 @@ pub enum Verdict {
 /// See the [module](self).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProducerState {
-    producers: BTreeMap<ProducerId, Producer>,
+    producers: SortedMap<ProducerId, Producer>,
 }
 
 /// The sequence after a batch; after `i32::MAX` comes 0.

@@ -19,8 +19,7 @@ use crate::kafka::protocol::controller::{ControllerAnswer, ControllerRequest, Co
 use crate::kafka::token::TokenSpace;
 use crate::probe::Probe;
 use crate::world::Cx;
-use std::collections::BTreeMap;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap};
 
 /// Objects and failovers are looked after as often.
 const SCAN: Nanos = Nanos::secs(1);
@@ -61,11 +60,11 @@ pub(super) struct Active {
     /// What is committed, and what is on its way.
     next: ClusterImage,
     /// By the high watermark that they wait for.
-    waiting: BTreeMap<MetadataOffset, Vec<Waiting>>,
+    waiting: SortedMap<MetadataOffset, Vec<Waiting>>,
     sessions: Sessions,
     deletions: Deletions,
     /// Of a mutant.
-    deadlines: BTreeMap<ObjectId, i64>,
+    deadlines: SortedMap<ObjectId, i64>,
     last_rescuer: Option<BrokerId>,
     balancer: Option<Balancer>,
     due: Due,
@@ -82,9 +81,9 @@ impl Active {
             epoch: quorum.epoch(),
             sessions: Sessions::begin(&next, now),
             next,
-            waiting: BTreeMap::new(),
+            waiting: SortedMap::new(),
             deletions: Deletions::new(OBJECTS, spec.store, spec.bucket, spec.namespace.clone()),
-            deadlines: BTreeMap::new(),
+            deadlines: SortedMap::new(),
             last_rescuer: None,
             balancer: spec.options.balancer.map(|options| Balancer::new(options, now)),
             due: Due {
@@ -253,7 +252,7 @@ const OBJECTS: TokenSpace = TokenSpace(5);
 /// What decisions may change beside the image.
 struct Soft<'a> {
     sessions: &'a mut Sessions,
-    deadlines: &'a mut BTreeMap<ObjectId, i64>,
+    deadlines: &'a mut SortedMap<ObjectId, i64>,
     last_rescuer: &'a mut Option<BrokerId>,
     balancer: Option<&'a mut Balancer>,
 }

@@ -24,13 +24,13 @@ use crate::kafka::ids::{BrokerId, TopicIdPartition};
 use crate::kafka::metadata::ClusterImage;
 use crate::kafka::protocol::controller::PartitionLoad;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, VecDeque};
-use wavetank_sim::Nanos;
+use std::collections::VecDeque;
+use wavetank_sim::{Nanos, SortedMap};
 
 /// What a broker has reported last.
 struct Report {
     at: Nanos,
-    partitions: BTreeMap<TopicIdPartition, [u64; 2]>,
+    partitions: SortedMap<TopicIdPartition, [u64; 2]>,
 }
 
 /// A goal's place: bytes in, then bytes out.
@@ -39,14 +39,14 @@ const GOALS: [usize; 2] = [0, 1];
 /// See the [module](self).
 pub(super) struct Balancer {
     options: BalancerOptions,
-    reports: BTreeMap<BrokerId, Report>,
+    reports: SortedMap<BrokerId, Report>,
     moves: VecDeque<(TopicIdPartition, BrokerId)>,
     due: Nanos,
 }
 
 impl Balancer {
     pub(super) fn new(options: BalancerOptions, now: Nanos) -> Balancer {
-        Balancer { options, reports: BTreeMap::new(), moves: VecDeque::new(), due: now + options.detect_interval }
+        Balancer { options, reports: SortedMap::new(), moves: VecDeque::new(), due: now + options.detect_interval }
     }
 
     /// When [`Balancer::look`] has something to do.
@@ -82,7 +82,7 @@ impl Balancer {
 
     fn plan(&self, image: &ClusterImage, now: Nanos) -> Vec<(TopicIdPartition, BrokerId)> {
         let mut model = Model::of(image, &self.reports, |report| now <= report.at + self.options.metrics_delay);
-        let mut moves: BTreeMap<TopicIdPartition, BrokerId> = BTreeMap::new();
+        let mut moves: SortedMap<TopicIdPartition, BrokerId> = SortedMap::new();
         if model.brokers.len() < 2 {
             return Vec::new();
         }
@@ -134,19 +134,19 @@ impl Bounds {
 #[derive(Default)]
 struct Carried {
     sum: [u64; 2],
-    partitions: BTreeMap<TopicIdPartition, [u64; 2]>,
+    partitions: SortedMap<TopicIdPartition, [u64; 2]>,
 }
 
 /// Who carries what.
 struct Model {
-    brokers: BTreeMap<BrokerId, Carried>,
+    brokers: SortedMap<BrokerId, Carried>,
 }
 
 impl Model {
-    fn of(image: &ClusterImage, reports: &BTreeMap<BrokerId, Report>, is_fresh: impl Fn(&Report) -> bool) -> Model {
+    fn of(image: &ClusterImage, reports: &SortedMap<BrokerId, Report>, is_fresh: impl Fn(&Report) -> bool) -> Model {
         let is_known = |broker: &BrokerId| reports.get(broker).is_some_and(&is_fresh);
         let live = image.brokers.iter().filter(|(broker, state)| is_live(state) && is_known(broker));
-        let mut brokers: BTreeMap<BrokerId, Carried> = live.map(|(broker, _)| (*broker, Carried::default())).collect();
+        let mut brokers: SortedMap<BrokerId, Carried> = live.map(|(broker, _)| (*broker, Carried::default())).collect();
         for (tp, partition) in image.partitions() {
             let Some(leader) = partition.leader else { continue };
             let Some(carried) = brokers.get_mut(&leader) else { continue };
@@ -158,7 +158,7 @@ impl Model {
         Model { brokers }
     }
 
-    fn optimize(&mut self, goal: usize, bounds: &[Bounds; 2], moves: &mut BTreeMap<TopicIdPartition, BrokerId>) {
+    fn optimize(&mut self, goal: usize, bounds: &[Bounds; 2], moves: &mut SortedMap<TopicIdPartition, BrokerId>) {
         let mut by_load: Vec<BrokerId> = self.brokers.keys().copied().collect();
         by_load.sort_by_key(|broker| Reverse(self.brokers[broker].sum[goal]));
         for broker in by_load {
@@ -180,7 +180,7 @@ impl Model {
         goal: usize,
         bounds: &[Bounds; 2],
         from: BrokerId,
-        moves: &mut BTreeMap<TopicIdPartition, BrokerId>,
+        moves: &mut SortedMap<TopicIdPartition, BrokerId>,
     ) {
         for tp in self.largest(goal, from) {
             if self.brokers[&from].sum[goal] <= bounds[goal].upper {
@@ -200,7 +200,7 @@ impl Model {
         goal: usize,
         bounds: &[Bounds; 2],
         to: BrokerId,
-        moves: &mut BTreeMap<TopicIdPartition, BrokerId>,
+        moves: &mut SortedMap<TopicIdPartition, BrokerId>,
     ) {
         let mut others: Vec<BrokerId> = self.brokers.keys().copied().filter(|other| *other != to).collect();
         others.sort_by_key(|other| Reverse(self.brokers[other].sum[goal]));
@@ -238,7 +238,7 @@ impl Model {
         tp: TopicIdPartition,
         from: BrokerId,
         to: BrokerId,
-        moves: &mut BTreeMap<TopicIdPartition, BrokerId>,
+        moves: &mut SortedMap<TopicIdPartition, BrokerId>,
     ) {
         let giver = self.brokers.get_mut(&from).expect("it was looked at");
         let load = giver.partitions.remove(&tp).expect("it was looked at");

@@ -14,9 +14,8 @@ use crate::kafka::ids::{BrokerEpoch, BrokerId, LeaderEpoch, MetadataOffset, Prod
 use crate::kafka::metadata::{BrokerState, ClusterImage, MetadataRecord, TopicSetting};
 use crate::kafka::protocol::ErrorCode;
 use crate::kafka::protocol::controller::ControllerAnswer;
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap};
 
 /// Producer ids in a block (`ProducerIdsBlock.PRODUCER_ID_BLOCK_SIZE`).
 const PRODUCER_ID_BLOCK: u64 = 1_000;
@@ -34,7 +33,7 @@ struct Contact {
 /// Sessions of brokers: soft state of the active controller (`BrokerHeartbeatManager`).
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sessions {
-    contacts: BTreeMap<BrokerId, Contact>,
+    contacts: SortedMap<BrokerId, Contact>,
 }
 
 impl Sessions {
@@ -169,12 +168,12 @@ pub(super) fn fence_a_stale_one(draft: &mut Draft<'_>, sessions: &Sessions) {
 // ---- leaders ----
 
 /// Live brokers and how many partitions each leads.
-struct Loads(BTreeMap<BrokerId, usize>);
+struct Loads(SortedMap<BrokerId, usize>);
 
 impl Loads {
     fn of(image: &ClusterImage) -> Loads {
         let live = image.brokers.iter().filter(|(_, state)| is_live(state));
-        let mut loads: BTreeMap<BrokerId, usize> = live.map(|(broker, _)| (*broker, 0)).collect();
+        let mut loads: SortedMap<BrokerId, usize> = live.map(|(broker, _)| (*broker, 0)).collect();
         for (_, partition) in image.partitions() {
             if let Some(load) = partition.leader.and_then(|leader| loads.get_mut(&leader)) {
                 *load += 1;

@@ -6,10 +6,10 @@
 use crate::kafka::ids::{BrokerId, StreamId};
 use crate::kafka::metadata::{ClusterImage, MetadataRecord, ObjectState, StreamImage, StreamState};
 use crate::probe::Probe;
-use std::collections::BTreeMap;
+use wavetank_sim::SortedMap;
 
 /// Who closed which streams of an entry fast: late uploads are theirs, whoever has the stream by now.
-pub(super) type Closers = BTreeMap<StreamId, BrokerId>;
+pub(super) type Closers = SortedMap<StreamId, BrokerId>;
 
 /// The closers that an entry names.
 pub(super) fn closers(records: &[MetadataRecord]) -> Closers {

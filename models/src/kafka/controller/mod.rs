@@ -55,10 +55,10 @@ use log::Log;
 use log_file::{LogFile, LogFileEvent};
 use quorum::{Act, Caller, Question, Quorum};
 use quorum_state::{Promise, QuorumStateEvent, QuorumStateFile};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use storage::StorageError;
-use wavetank_sim::{Nanos, NodeId};
+use wavetank_sim::{Nanos, NodeId, SortedMap, SortedSet};
 
 /// What a controller is made of.
 #[derive(Clone, Debug)]
@@ -66,7 +66,7 @@ pub struct ControllerSpec {
     /// Who it is.
     pub id: ControllerId,
     /// All controllers, itself too, and their nodes. Brokers take a controller's id for its place in their list.
-    pub peers: BTreeMap<ControllerId, NodeId>,
+    pub peers: SortedMap<ControllerId, NodeId>,
     /// Its metadata log and quorum state lie here: a volume with a file system.
     pub volume: VolumeId,
     /// The store that the active controller deletes dropped objects from.
@@ -110,9 +110,9 @@ struct Running {
 pub struct Controller {
     spec: ControllerSpec,
     rpc: Rpc,
-    calls: BTreeMap<CallId, (ControllerId, Question)>,
+    calls: SortedMap<CallId, (ControllerId, Question)>,
     /// Connections of others.
-    conns: BTreeSet<ConnId>,
+    conns: SortedSet<ConnId>,
     log_file: LogFile,
     quorum_state: QuorumStateFile,
     recovered_log: Option<Log>,
@@ -130,8 +130,8 @@ impl Controller {
         assert!(spec.peers.contains_key(&spec.id), "controller {} is one of all controllers", spec.id);
         Controller {
             rpc: Rpc::new(PEERS),
-            calls: BTreeMap::new(),
-            conns: BTreeSet::new(),
+            calls: SortedMap::new(),
+            conns: SortedSet::new(),
             log_file: LogFile::new(LOG_FILE, spec.volume),
             quorum_state: QuorumStateFile::new(QUORUM_STATE, spec.volume),
             recovered_log: None,

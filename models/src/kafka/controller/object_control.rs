@@ -20,9 +20,8 @@ use crate::kafka::shared_storage::object_format::object_key;
 use crate::kafka::token::TokenSpace;
 use crate::probe::Probe;
 use crate::world::{Cx, StoreId};
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap, SortedSet};
 
 /// Keys of one DeleteObjects.
 const KEYS_MAX: usize = 1_000;
@@ -78,7 +77,7 @@ pub(super) fn mark_destroyed(draft: &mut Draft<'_>, object: ObjectId) {
 }
 
 /// Drops what was not committed in time.
-pub(super) fn expire(draft: &mut Draft<'_>, deadlines: &mut BTreeMap<ObjectId, i64>) {
+pub(super) fn expire(draft: &mut Draft<'_>, deadlines: &mut SortedMap<ObjectId, i64>) {
     let now_ms = draft.rules.now_ms;
     let prepared = draft
         .image()
@@ -92,7 +91,7 @@ pub(super) fn expire(draft: &mut Draft<'_>, deadlines: &mut BTreeMap<ObjectId, i
     expired.into_iter().for_each(|object| mark_destroyed(draft, object));
 }
 
-fn expired_committed(image: &ClusterImage, now_ms: i64, deadlines: &mut BTreeMap<ObjectId, i64>) -> Vec<ObjectId> {
+fn expired_committed(image: &ClusterImage, now_ms: i64, deadlines: &mut SortedMap<ObjectId, i64>) -> Vec<ObjectId> {
     let is_committed = |object: &ObjectId| image.object_size(*object).is_some();
     for object in image.objects.keys().filter(|object| is_committed(object)) {
         deadlines.entry(*object).or_insert(now_ms + MUTANT_TTL_MS);
@@ -108,10 +107,10 @@ pub(super) struct Deletions {
     bucket: BucketId,
     namespace: Arc<str>,
     next: u64,
-    requests: BTreeMap<u64, Vec<ObjectId>>,
+    requests: SortedMap<u64, Vec<ObjectId>>,
     /// On their way, or gone and waiting for that to be committed.
-    busy: BTreeMap<ObjectId, Option<MetadataOffset>>,
-    told: BTreeSet<ObjectId>,
+    busy: SortedMap<ObjectId, Option<MetadataOffset>>,
+    told: SortedSet<ObjectId>,
 }
 
 impl Deletions {
@@ -122,9 +121,9 @@ impl Deletions {
             bucket,
             namespace,
             next: 0,
-            requests: BTreeMap::new(),
-            busy: BTreeMap::new(),
-            told: BTreeSet::new(),
+            requests: SortedMap::new(),
+            busy: SortedMap::new(),
+            told: SortedSet::new(),
         }
     }
 

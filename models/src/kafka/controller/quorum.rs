@@ -37,9 +37,8 @@ use crate::kafka::metadata::{Entry, MetadataRecord};
 use crate::kafka::protocol::Response;
 use crate::kafka::protocol::controller::{BeginQuorumEpochRequest, FetchMetadataRequest, VoteRequest};
 use crate::world::Cx;
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap};
 
 /// Whom an answer goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,7 +94,7 @@ struct Peer {
 
 #[derive(Debug)]
 struct Leadership {
-    peers: BTreeMap<ControllerId, Peer>,
+    peers: SortedMap<ControllerId, Peer>,
     /// Offset of the entry that began it.
     begun_at: MetadataOffset,
     /// Entries that linger before they are appended.
@@ -118,12 +117,12 @@ enum Role {
     },
     /// Asks whether it would win.
     Prospective {
-        ballots: BTreeMap<ControllerId, Ballot>,
+        ballots: SortedMap<ControllerId, Ballot>,
         until: Nanos,
         leader: Option<ControllerId>,
     },
     Candidate {
-        ballots: BTreeMap<ControllerId, Ballot>,
+        ballots: SortedMap<ControllerId, Ballot>,
         until: Nanos,
     },
     /// Has lost an election.
@@ -275,7 +274,7 @@ impl Quorum {
 
     /// When [`Quorum::poll`] has something to do at the latest.
     pub(super) fn next_due(&self) -> Nanos {
-        let ballots = |ballots: &BTreeMap<ControllerId, Ballot>, until: Nanos| {
+        let ballots = |ballots: &SortedMap<ControllerId, Ballot>, until: Nanos| {
             let due = ballots.values().filter_map(|ballot| match ballot {
                 Ballot::NotAsked { not_before } => Some(*not_before),
                 Ballot::Asked | Ballot::Granted | Ballot::Refused => None,

@@ -5,8 +5,7 @@ use super::record::{GroupRecord, MemberRecord};
 use crate::kafka::ids::{GroupId, TopicId, TopicIdPartition};
 use crate::kafka::protocol::group::{Joined, MemberId, MemberSubscription, RebalanceProtocol};
 use bytes::Bytes;
-use std::collections::BTreeMap;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap};
 
 /// Where a group is in its life. A group that is dead is not there any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,10 +59,10 @@ pub(super) struct Group {
     pub generation: u32,
     pub protocol: RebalanceProtocol,
     pub leader: Option<MemberId>,
-    pub members: BTreeMap<MemberId, Member>,
+    pub members: SortedMap<MemberId, Member>,
     /// Ids that were given to members who have not joined with them yet, until then.
-    pub pending: BTreeMap<MemberId, Nanos>,
-    pub offsets: BTreeMap<TopicIdPartition, Committed>,
+    pub pending: SortedMap<MemberId, Nanos>,
+    pub offsets: SortedMap<TopicIdPartition, Committed>,
     pub commits_on_the_way: u32,
     /// Since when it has no members.
     pub empty_since: Nanos,
@@ -79,9 +78,9 @@ impl Group {
             generation: 0,
             protocol: RebalanceProtocol::Eager,
             leader: None,
-            members: BTreeMap::new(),
-            pending: BTreeMap::new(),
-            offsets: BTreeMap::new(),
+            members: SortedMap::new(),
+            pending: SortedMap::new(),
+            offsets: SortedMap::new(),
             commits_on_the_way: 0,
             empty_since: now,
             written: None,
@@ -111,7 +110,7 @@ impl Group {
     }
 
     /// The generation as a record, with this assignment.
-    pub fn record(&self, now: Nanos, assignments: &BTreeMap<MemberId, Vec<TopicIdPartition>>) -> GroupRecord {
+    pub fn record(&self, now: Nanos, assignments: &SortedMap<MemberId, Vec<TopicIdPartition>>) -> GroupRecord {
         let member = |(id, member): (&MemberId, &Member)| MemberRecord {
             member: id.0,
             session_timeout: member.session_timeout.0,
@@ -131,7 +130,7 @@ impl Group {
 
     /// All that is written of it, without what was superseded.
     pub fn records(&self) -> impl Iterator<Item = Bytes> + use<> {
-        let mut by_time: BTreeMap<Nanos, Vec<(TopicIdPartition, Option<u64>)>> = BTreeMap::new();
+        let mut by_time: SortedMap<Nanos, Vec<(TopicIdPartition, Option<u64>)>> = SortedMap::new();
         for (tp, known) in &self.offsets {
             by_time.entry(known.at).or_default().push((*tp, Some(known.offset)));
         }

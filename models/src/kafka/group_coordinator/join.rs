@@ -5,8 +5,7 @@ use super::{GroupCoordinator, ReplyTo, Then, join_error, sync_error};
 use crate::kafka::ids::{GroupId, TopicIdPartition};
 use crate::kafka::protocol::group::*;
 use crate::kafka::protocol::{ErrorCode, Response};
-use std::collections::BTreeMap;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap};
 
 impl GroupCoordinator {
     pub(super) fn join(&mut self, now: Nanos, request: JoinGroupRequest, to: ReplyTo) {
@@ -112,7 +111,7 @@ impl GroupCoordinator {
         group.generation += 1;
         if group.members.is_empty() {
             (group.phase, group.leader, group.empty_since) = (Phase::Empty, None, now);
-            let record = group.record(now, &BTreeMap::new());
+            let record = group.record(now, &SortedMap::new());
             return self.append(id, &record, Then::Nothing);
         }
         if group.leader.is_none_or(|leader| !group.members.contains_key(&leader)) {
@@ -173,7 +172,7 @@ impl GroupCoordinator {
                 let former = member.syncing.replace(to);
                 if is_leader && !*is_writing {
                     *is_writing = true;
-                    let assignments: BTreeMap<_, _> = assignments.into_iter().collect();
+                    let assignments: SortedMap<_, _> = assignments.into_iter().collect();
                     let record = group.record(now, &assignments);
                     self.append(id, &record, Then::Assign { group: id, generation, assignments });
                 }
@@ -190,7 +189,7 @@ impl GroupCoordinator {
         now: Nanos,
         id: GroupId,
         generation: u32,
-        mut assignments: BTreeMap<MemberId, Vec<TopicIdPartition>>,
+        mut assignments: SortedMap<MemberId, Vec<TopicIdPartition>>,
         result: Result<(), ErrorCode>,
     ) {
         let Some(group) = self.groups.get_mut(&id) else { return };

@@ -31,8 +31,7 @@ use super::protocol::group::*;
 use super::protocol::{ErrorCode, Request, Response};
 use bytes::Bytes;
 use group::{Committed, Group, Member};
-use std::collections::BTreeMap;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap};
 
 /// Where an answer goes: the broker's own number of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,7 +103,7 @@ enum Then {
     /// These offsets are gone.
     Expire { group: GroupId, partitions: Vec<TopicIdPartition> },
     /// The generation has its assignment.
-    Assign { group: GroupId, generation: u32, assignments: BTreeMap<MemberId, Vec<TopicIdPartition>> },
+    Assign { group: GroupId, generation: u32, assignments: SortedMap<MemberId, Vec<TopicIdPartition>> },
     /// Nothing: the group is empty, whether that is written or not.
     Nothing,
 }
@@ -125,8 +124,8 @@ pub struct GroupCoordinator {
     nonce: u64,
     next_member: u64,
     next_append: u64,
-    groups: BTreeMap<GroupId, Group>,
-    appends: BTreeMap<AppendId, Append>,
+    groups: SortedMap<GroupId, Group>,
+    appends: SortedMap<AppendId, Append>,
     next_retention_check: Nanos,
     /// For when a timer is set.
     armed: Nanos,
@@ -141,8 +140,8 @@ impl GroupCoordinator {
             nonce,
             next_member: 0,
             next_append: 0,
-            groups: BTreeMap::new(),
-            appends: BTreeMap::new(),
+            groups: SortedMap::new(),
+            appends: SortedMap::new(),
             next_retention_check: Nanos::ZERO,
             armed: Nanos::MAX,
             effects: Vec::new(),

@@ -6,10 +6,9 @@ use crate::kafka::ids::{
     TopicIdPartition,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap};
 
 /// A broker's registration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -91,7 +90,7 @@ pub struct StreamImage {
     /// Its owners in order; the last is the present one's.
     pub ranges: Vec<StreamRangeImage>,
     /// Its stream objects by start offset.
-    pub objects: BTreeMap<u64, StreamObjectImage>,
+    pub objects: SortedMap<u64, StreamObjectImage>,
 }
 
 impl StreamImage {
@@ -152,7 +151,7 @@ pub struct StreamSetObjectImage {
 
 /// Settings that topics have of their own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TopicConfigs(BTreeMap<(TopicId, TopicSetting), i64>);
+pub struct TopicConfigs(SortedMap<(TopicId, TopicSetting), i64>);
 
 impl TopicConfigs {
     /// A topic's own; `None`: it has the brokers'.
@@ -181,29 +180,29 @@ pub struct ClusterImage {
     /// Offset after the last entry that is in it.
     pub next: MetadataOffset,
     /// Brokers.
-    pub brokers: BTreeMap<BrokerId, BrokerState>,
+    pub brokers: SortedMap<BrokerId, BrokerState>,
     /// Topics.
-    pub topics: BTreeMap<TopicId, TopicImage>,
+    pub topics: SortedMap<TopicId, TopicImage>,
     /// The next producer id.
     pub next_producer_id: ProducerId,
     /// Brokers in shared storage.
-    pub wal_nodes: BTreeMap<BrokerId, WalNode>,
+    pub wal_nodes: SortedMap<BrokerId, WalNode>,
     /// The next stream.
     pub next_stream: StreamId,
     /// Streams.
-    pub streams: BTreeMap<StreamId, StreamImage>,
+    pub streams: SortedMap<StreamId, StreamImage>,
     /// What brokers still have to upload of streams that they have closed fast.
-    pub uncommitted: BTreeMap<(BrokerId, StreamId), StreamRange>,
+    pub uncommitted: SortedMap<(BrokerId, StreamId), StreamRange>,
     /// The next object.
     pub next_object: ObjectId,
     /// Objects.
-    pub objects: BTreeMap<ObjectId, ObjectImage>,
+    pub objects: SortedMap<ObjectId, ObjectImage>,
     /// Stream-set objects.
-    pub stream_set_objects: BTreeMap<ObjectId, StreamSetObjectImage>,
+    pub stream_set_objects: SortedMap<ObjectId, StreamSetObjectImage>,
     /// By stream, the stream-set objects with something of it, by start offset.
-    in_sets: BTreeMap<StreamId, BTreeMap<u64, (u64, ObjectId)>>,
+    in_sets: SortedMap<StreamId, SortedMap<u64, (u64, ObjectId)>>,
     /// The cluster's KV.
-    pub kv: BTreeMap<Arc<str>, Arc<[u8]>>,
+    pub kv: SortedMap<Arc<str>, Arc<[u8]>>,
     /// Settings of topics. In a file they come after the image, where there are any.
     #[serde(skip)]
     pub topic_configs: TopicConfigs,
@@ -348,7 +347,7 @@ impl ClusterImage {
             end_offset: start_offset,
             state,
             ranges: Vec::new(),
-            objects: BTreeMap::new(),
+            objects: SortedMap::new(),
         });
         (image.epoch, image.start_offset, image.state) = (epoch, start_offset, state);
         image.end_offset = image.end_offset.max(start_offset);

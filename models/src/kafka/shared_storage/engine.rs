@@ -29,9 +29,9 @@ use crate::kafka::protocol::controller::{ControllerAnswer, OpenedStream};
 use crate::kafka::token::{TokenSpace, token_of};
 use crate::kafka::wal::{OverCapacity, Wal, WalEvent, WalOffset, WalRecord};
 use crate::world::{Cx, Input, Wait};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap};
 
 const BACK_OFF: Nanos = Nanos::millis(100);
 const DRAIN: u64 = 1;
@@ -114,7 +114,7 @@ pub struct Engine {
     objects: Objects,
     reader: Reader,
     compaction: Compaction,
-    streams: BTreeMap<StreamId, Stream>,
+    streams: SortedMap<StreamId, Stream>,
     back_off: VecDeque<WalRecord>,
     draining: bool,
     flushes: Vec<Flush>,
@@ -160,7 +160,7 @@ impl Engine {
             reader: Reader::new(&options),
             compaction,
             options,
-            streams: BTreeMap::new(),
+            streams: SortedMap::new(),
             back_off: VecDeque::new(),
             draining: false,
             flushes: Vec::new(),

@@ -7,8 +7,9 @@
 
 use crate::kafka::ids::StreamId;
 use crate::kafka::wal::{WalOffset, WalRecord};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
+use wavetank_sim::SortedMap;
 
 /// What a record costs beyond its bytes (`StreamRecordBatch.OBJECT_OVERHEAD`).
 const RECORD_OVERHEAD: u64 = 1024;
@@ -28,7 +29,7 @@ enum BlockState {
 struct Block {
     id: BlockId,
     state: BlockState,
-    streams: BTreeMap<StreamId, Held>,
+    streams: SortedMap<StreamId, Held>,
     bytes: u64,
     last: WalOffset,
 }
@@ -96,7 +97,7 @@ impl LogCache {
     fn begin_block(&mut self) {
         let id = BlockId(self.next);
         self.next += 1;
-        let (streams, last) = (BTreeMap::new(), WalOffset(0));
+        let (streams, last) = (SortedMap::new(), WalOffset(0));
         self.blocks.push_back(Block { id, state: BlockState::Active, streams, bytes: 0, last });
     }
 

@@ -7,8 +7,7 @@
 //! Simpler than reality: a request's tokens are taken once, not for each attempt; a broker that empties another's log has a
 //! limiter of its own for that (all of that traffic bypasses).
 
-use std::collections::BTreeMap;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap};
 
 /// How often tokens are added (`s3.network.refill.period.ms`).
 pub const REFILL: Nanos = Nanos::millis(10);
@@ -39,7 +38,7 @@ pub struct Limiter {
     max: i64,
     tokens: i64,
     refilled: u64,
-    queue: BTreeMap<(TrafficClass, u64), Waiting>,
+    queue: SortedMap<(TrafficClass, u64), Waiting>,
     next: u64,
 }
 
@@ -47,7 +46,7 @@ impl Limiter {
     /// A full bucket that holds so many seconds of the bandwidth.
     pub fn new(bytes_per_sec: u64, bucket_secs: u64) -> Limiter {
         let max = i64::try_from(bytes_per_sec.saturating_mul(bucket_secs)).unwrap_or(i64::MAX);
-        Limiter { bytes_per_sec, max, tokens: max, refilled: 0, queue: BTreeMap::new(), next: 0 }
+        Limiter { bytes_per_sec, max, tokens: max, refilled: 0, queue: SortedMap::new(), next: 0 }
     }
 
     /// Asks for so many bytes: whether they may go at once. Otherwise [`refill`](Limiter::refill) names the call.

@@ -16,8 +16,8 @@ use crate::cloud::object_store::{
 };
 use crate::kafka::token::TokenSpace;
 use crate::world::{Cx, Input, On, StoreId, Wait};
-use std::collections::{BTreeMap, VecDeque};
-use wavetank_sim::Nanos;
+use std::collections::VecDeque;
+use wavetank_sim::{Nanos, SortedMap};
 
 const RETRY: u64 = 1 << 47;
 const TICK: u64 = 1 << 46;
@@ -87,8 +87,8 @@ pub struct Objects {
     bucket: Bucket,
     transfer: Transfer,
     next: u64,
-    pending: BTreeMap<u64, Pending>,
-    multiparts: BTreeMap<u64, Multipart>,
+    pending: SortedMap<u64, Pending>,
+    multiparts: SortedMap<u64, Multipart>,
     inbound: Limiter,
     outbound: Limiter,
     is_ticking: bool,
@@ -103,8 +103,8 @@ impl Objects {
             bucket,
             transfer,
             next: 0,
-            pending: BTreeMap::new(),
-            multiparts: BTreeMap::new(),
+            pending: SortedMap::new(),
+            multiparts: SortedMap::new(),
             inbound: Limiter::new(transfer.bandwidth, INBOUND_SECS),
             outbound: Limiter::new(transfer.bandwidth, OUTBOUND_SECS),
             is_ticking: false,

@@ -28,9 +28,9 @@ use crate::kafka::ids::{ObjectId, StreamId};
 use crate::kafka::metadata::ClusterImage;
 use crate::kafka::wal::WalRecord;
 use crate::world::{Cx, On, Wait, Want};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap, SortedSet};
 
 const TAIL_BYTES: u64 = 1 << 20;
 const READ_AHEAD_UNIT: u64 = 512 << 10;
@@ -135,20 +135,20 @@ pub struct Reader {
     capacity: u64,
     reads_max: usize,
     next: u64,
-    reads: BTreeMap<ReadId, Read>,
+    reads: SortedMap<ReadId, Read>,
     turns: VecDeque<ReadId>,
     running: usize,
-    fetches: BTreeMap<ObjectCall, Fetch>,
-    waiting: BTreeMap<Part, Vec<ReadId>>,
-    indexes: BTreeMap<ObjectId, Arc<[BlockIndex]>>,
+    fetches: SortedMap<ObjectCall, Fetch>,
+    waiting: SortedMap<Part, Vec<ReadId>>,
+    indexes: SortedMap<ObjectId, Arc<[BlockIndex]>>,
     /// Objects whose index did not fit into the tail.
-    long_index: BTreeSet<ObjectId>,
-    blocks: BTreeMap<BlockKey, CachedBlock>,
-    by_use: BTreeMap<u64, BlockKey>,
+    long_index: SortedSet<ObjectId>,
+    blocks: SortedMap<BlockKey, CachedBlock>,
+    by_use: SortedMap<u64, BlockKey>,
     clock: u64,
     bytes: u64,
     unread_bytes: u64,
-    ahead: BTreeMap<StreamId, Ahead>,
+    ahead: SortedMap<StreamId, Ahead>,
     /// Reads that came to an end: where, and whether anything had to be got.
     ended: VecDeque<(StreamId, u64, u64, bool)>,
     done: VecDeque<ReadDone>,
@@ -179,19 +179,19 @@ impl Reader {
             capacity: options.block_cache_bytes,
             reads_max: options.slow_reads,
             next: 0,
-            reads: BTreeMap::new(),
+            reads: SortedMap::new(),
             turns: VecDeque::new(),
             running: 0,
-            fetches: BTreeMap::new(),
-            waiting: BTreeMap::new(),
-            indexes: BTreeMap::new(),
-            long_index: BTreeSet::new(),
-            blocks: BTreeMap::new(),
-            by_use: BTreeMap::new(),
+            fetches: SortedMap::new(),
+            waiting: SortedMap::new(),
+            indexes: SortedMap::new(),
+            long_index: SortedSet::new(),
+            blocks: SortedMap::new(),
+            by_use: SortedMap::new(),
             clock: 0,
             bytes: 0,
             unread_bytes: 0,
-            ahead: BTreeMap::new(),
+            ahead: SortedMap::new(),
             ended: VecDeque::new(),
             done: VecDeque::new(),
         }
@@ -272,7 +272,7 @@ impl Reader {
             Fetch::Index(object) => vec![(*object, None)],
             Fetch::Blocks(object, blocks, _) => blocks.iter().map(|block| (*object, Some(block.position))).collect(),
         };
-        let waiting: BTreeSet<ReadId> = parts.iter().filter_map(|part| self.waiting.remove(part)).flatten().collect();
+        let waiting: SortedSet<ReadId> = parts.iter().filter_map(|part| self.waiting.remove(part)).flatten().collect();
         let kept = match (fetch, answer) {
             (Fetch::Index(object), ObjectAnswer::Got(tail)) => self.keep_index(object, tail),
             (Fetch::Blocks(object, blocks, purpose), ObjectAnswer::Got(bytes)) => {
@@ -300,7 +300,13 @@ impl Reader {
     }
 
     /// Compacted away meanwhile: the image knows, or will know, where it is now.
-    fn look_again(&mut self, cx: &mut Cx<'_>, image: &ClusterImage, objects: &mut Objects, waiting: &BTreeSet<ReadId>) {
+    fn look_again(
+        &mut self,
+        cx: &mut Cx<'_>,
+        image: &ClusterImage,
+        objects: &mut Objects,
+        waiting: &SortedSet<ReadId>,
+    ) {
         for id in waiting {
             let Some(read) = self.reads.get_mut(id) else { continue };
             read.wants = Wants::Metadata;

@@ -19,8 +19,9 @@ use crate::kafka::protocol::controller::{CloseStream, ControllerAnswer, OpenedSt
 use crate::kafka::token::{TokenSpace, token_of};
 use crate::kafka::wal::{Wal, WalEvent, WalMode, WalOffset, WalOwner, WalRecord};
 use crate::world::{Cx, Input, On, Wait, Want};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
+use wavetank_sim::SortedMap;
 
 /// Token spaces of a recovery.
 #[derive(Clone, Copy, Debug)]
@@ -218,11 +219,11 @@ impl Recovery {
     fn plan(&mut self, cx: &mut Cx<'_>) {
         self.is_planned = true;
         let opening = self.opening.as_ref().expect("it was looked at");
-        let mut ends: BTreeMap<StreamId, u64> = opening.iter().map(|open| (open.stream, open.end_offset)).collect();
-        let mut batch: BTreeMap<StreamId, Vec<Arc<WalRecord>>> = BTreeMap::new();
+        let mut ends: SortedMap<StreamId, u64> = opening.iter().map(|open| (open.stream, open.end_offset)).collect();
+        let mut batch: SortedMap<StreamId, Vec<Arc<WalRecord>>> = SortedMap::new();
         let (mut bytes, mut last) = (0, WalOffset(0));
         let mut batches = VecDeque::new();
-        let mut cut = |batch: &mut BTreeMap<StreamId, Vec<Arc<WalRecord>>>, last| {
+        let mut cut = |batch: &mut SortedMap<StreamId, Vec<Arc<WalRecord>>>, last| {
             if !batch.is_empty() {
                 let id = BlockId(batches.len() as u64);
                 batches.push_back(Archived { id, streams: std::mem::take(batch).into_iter().collect(), last });

@@ -37,11 +37,11 @@ use crate::kafka::wal::{Wal, WalMode, WalRecord};
 use crate::world::{Cx, Input, Wait};
 use bytes::{BufMut, Bytes, BytesMut};
 use rescue::Rescue;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use trimming::Trim;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap, SortedSet};
 
 /// Makes the log of a broker: its own, or another's that it empties.
 pub type WalSource = Arc<dyn Fn(BrokerId, WalMode, TokenSpace) -> Box<dyn Wal> + Send + Sync>;
@@ -119,17 +119,17 @@ enum Reading {
 pub struct StreamLogs {
     spec: StreamLogsSpec,
     start: Start,
-    logs: BTreeMap<TopicIdPartition, Log>,
-    by_data: BTreeMap<StreamId, TopicIdPartition>,
-    by_meta: BTreeMap<StreamId, TopicIdPartition>,
-    tickets: BTreeMap<Ticket, TopicIdPartition>,
+    logs: SortedMap<TopicIdPartition, Log>,
+    by_data: SortedMap<StreamId, TopicIdPartition>,
+    by_meta: SortedMap<StreamId, TopicIdPartition>,
+    tickets: SortedMap<Ticket, TopicIdPartition>,
     /// Partitions whose data streams are to be trimmed.
-    trimming: BTreeSet<TopicIdPartition>,
-    reads: BTreeMap<ReadId, Reading>,
+    trimming: SortedSet<TopicIdPartition>,
+    reads: SortedMap<ReadId, Reading>,
     /// Streams that were closed fast, and are uploaded still.
-    late: BTreeMap<FlushId, StreamId>,
+    late: SortedMap<FlushId, StreamId>,
     next_read: u64,
-    rescues: BTreeMap<BrokerId, Rescue>,
+    rescues: SortedMap<BrokerId, Rescue>,
     next_rescue: u16,
     events: VecDeque<LogEvent>,
 }
@@ -140,15 +140,15 @@ impl StreamLogs {
         StreamLogs {
             spec,
             start: Start::Waiting,
-            logs: BTreeMap::new(),
-            by_data: BTreeMap::new(),
-            by_meta: BTreeMap::new(),
-            tickets: BTreeMap::new(),
-            trimming: BTreeSet::new(),
-            reads: BTreeMap::new(),
-            late: BTreeMap::new(),
+            logs: SortedMap::new(),
+            by_data: SortedMap::new(),
+            by_meta: SortedMap::new(),
+            tickets: SortedMap::new(),
+            trimming: SortedSet::new(),
+            reads: SortedMap::new(),
+            late: SortedMap::new(),
             next_read: 0,
-            rescues: BTreeMap::new(),
+            rescues: SortedMap::new(),
             next_rescue: 0,
             events: VecDeque::new(),
         }

@@ -31,9 +31,9 @@ use crate::kafka::protocol::controller::{CommitStreamSetObject, ControllerAnswer
 use crate::kafka::token::TokenSpace;
 use crate::kafka::wal::{WalOffset, WalRecord};
 use crate::world::{Cx, On, Wait, Want};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap, SortedSet};
 
 /// How long a prepared object may wait for its commit.
 const PREPARE_TTL: Nanos = Nanos::secs(60 * 60);
@@ -82,7 +82,7 @@ enum Stage {
     Preparing,
     Uploading {
         due: VecDeque<Due>,
-        puts: BTreeSet<ObjectCall>,
+        puts: SortedSet<ObjectCall>,
     },
     Uploaded,
     Committing,
@@ -111,8 +111,8 @@ pub struct Uploader {
     identity: Identity,
     options: StorageOptions,
     tasks: VecDeque<Task>,
-    tickets: BTreeMap<Ticket, Asked>,
-    puts: BTreeMap<ObjectCall, BlockId>,
+    tickets: SortedMap<Ticket, Asked>,
+    puts: SortedMap<ObjectCall, BlockId>,
     events: VecDeque<UploadEvent>,
     /// The fastest rate of a spread upload so far, bytes a second (`maxDataWriteRate`).
     fastest: u64,
@@ -127,8 +127,8 @@ impl Uploader {
             identity,
             options,
             tasks: VecDeque::new(),
-            tickets: BTreeMap::new(),
-            puts: BTreeMap::new(),
+            tickets: SortedMap::new(),
+            puts: SortedMap::new(),
             events: VecDeque::new(),
             fastest: 0,
             refused: false,
@@ -320,7 +320,7 @@ impl Uploader {
         }
         cx.mark("storage: objects were prepared");
         task.commit = Some(Arc::new(commit));
-        task.stage = Stage::Uploading { due, puts: BTreeSet::new() };
+        task.stage = Stage::Uploading { due, puts: SortedSet::new() };
         self.put_due(cx, objects);
     }
 

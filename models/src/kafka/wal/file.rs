@@ -38,9 +38,8 @@ use crate::kafka::ids::BrokerEpoch;
 use crate::kafka::token::{TokenSpace, token_of};
 use crate::world::{Cx, Input, On, ShareId, Wait};
 use bytes::{Buf, BufMut, BytesMut};
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap};
 
 /// Between two tries of what has to wait.
 pub const RETRY: Nanos = Nanos::secs(1);
@@ -141,9 +140,9 @@ struct Device {
     client: Option<ClientId>,
     log: Option<Opened>,
     next: u64,
-    sent: BTreeMap<u64, Sent>,
+    sent: SortedMap<u64, Sent>,
     /// Pieces of writes that are not answered, by write.
-    pieces: BTreeMap<u64, u32>,
+    pieces: SortedMap<u64, u32>,
     /// A read in pieces: from where to where, and what came.
     reading: Option<(u64, u64, Blob)>,
 }
@@ -209,8 +208,8 @@ impl FileWal {
             client: None,
             log: None,
             next: 0,
-            sent: BTreeMap::new(),
-            pieces: BTreeMap::new(),
+            sent: SortedMap::new(),
+            pieces: SortedMap::new(),
             reading: None,
         };
         let ring = Ring::new(options.ring.clone(), space, mutant);

@@ -9,7 +9,7 @@
 //! committed there is nothing to go back from. Never forward: what is skipped nobody reads.
 
 use crate::storm::Goal;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use wavetank_models::client::Directory;
 use wavetank_models::kafka::ids::{GroupId, TopicIdPartition};
 use wavetank_models::kafka::protocol::client::{IsolationLevel, ListOffsetsRequest, MetadataRequest, OffsetSpec};
@@ -19,7 +19,7 @@ use wavetank_models::kafka::protocol::group::{
 use wavetank_models::kafka::protocol::{ErrorCode, Request, Response};
 use wavetank_models::kafka::rpc::Reply;
 use wavetank_models::world::Cx;
-use wavetank_sim::{Nanos, NodeId};
+use wavetank_sim::{Nanos, NodeId, SortedMap};
 
 /// What is to be reset, and until when it is tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ struct Known {
     leaders: Option<VecDeque<(NodeId, Vec<TopicIdPartition>)>>,
     coordinator: Option<NodeId>,
     committed: Option<CommittedOffsets>,
-    starts: BTreeMap<TopicIdPartition, u64>,
+    starts: SortedMap<TopicIdPartition, u64>,
 }
 
 /// See the [module](self).
@@ -112,7 +112,7 @@ impl Reset {
 
     /// What is to be committed.
     fn offsets(&self) -> Vec<(TopicIdPartition, u64)> {
-        let committed: BTreeMap<_, _> = self.known.committed.iter().flat_map(|all| all.iter().copied()).collect();
+        let committed: SortedMap<_, _> = self.known.committed.iter().flat_map(|all| all.iter().copied()).collect();
         let place = |(tp, start): (&TopicIdPartition, &u64)| {
             let committed = committed.get(tp).copied().flatten();
             let to = match self.order.to {
@@ -129,7 +129,7 @@ impl Reset {
         let Reply::Answer(response) = reply else { return Heard::Fails };
         match response {
             Response::Metadata(metadata) => {
-                let mut by_leader: BTreeMap<NodeId, Vec<TopicIdPartition>> = BTreeMap::new();
+                let mut by_leader: SortedMap<NodeId, Vec<TopicIdPartition>> = SortedMap::new();
                 for tp in &self.order.partitions {
                     let leader = metadata.view.leader(*tp).and_then(|(leader, _)| directory.node(leader?));
                     let Some(leader) = leader else { return Heard::Fails };

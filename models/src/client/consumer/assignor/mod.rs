@@ -12,15 +12,15 @@ use crate::kafka::ids::{TopicId, TopicIdPartition};
 use crate::kafka::protocol::group::{MemberId, MemberSubscription};
 pub use racks::PartitionRacks;
 use racks::Racks;
-use std::collections::{BTreeMap, BTreeSet};
+use wavetank_sim::{SortedMap, SortedSet};
 
-type Assignment = BTreeMap<MemberId, Vec<TopicIdPartition>>;
+type Assignment = SortedMap<MemberId, Vec<TopicIdPartition>>;
 
 /// The assignment of a generation; `topics` are the topics that exist, with how many partitions they have.
 pub fn assign(
     assignor: PartitionAssignor,
     members: &[MemberSubscription],
-    topics: &BTreeMap<TopicId, u32>,
+    topics: &SortedMap<TopicId, u32>,
     racks: &PartitionRacks,
 ) -> Vec<(MemberId, Vec<TopicIdPartition>)> {
     let assignment = match assignor {
@@ -37,7 +37,7 @@ fn partitions(topic: TopicId, count: u32) -> impl Iterator<Item = TopicIdPartiti
 /// Everybody keeps what it can; what moves is given to nobody until its owner has given it up.
 fn cooperative(
     members: &[MemberSubscription],
-    topics: &BTreeMap<TopicId, u32>,
+    topics: &SortedMap<TopicId, u32>,
     partition_racks: &PartitionRacks,
 ) -> Assignment {
     let owners = owners(members, topics);
@@ -56,9 +56,9 @@ fn cooperative(
 }
 
 /// Who owns what now. What two members claim is nobody's: one of them is behind the times.
-fn owners(members: &[MemberSubscription], topics: &BTreeMap<TopicId, u32>) -> BTreeMap<TopicIdPartition, MemberId> {
-    let mut owners = BTreeMap::new();
-    let mut contested = BTreeSet::new();
+fn owners(members: &[MemberSubscription], topics: &SortedMap<TopicId, u32>) -> SortedMap<TopicIdPartition, MemberId> {
+    let mut owners = SortedMap::new();
+    let mut contested = SortedSet::new();
     for member in members {
         let exists = |tp: &&TopicIdPartition| {
             member.topics.contains(&tp.topic) && topics.get(&tp.topic).is_some_and(|count| tp.partition < *count)
@@ -77,7 +77,7 @@ fn owners(members: &[MemberSubscription], topics: &BTreeMap<TopicId, u32>) -> BT
 fn sticky(
     members: &[MemberSubscription],
     all: &[TopicIdPartition],
-    owners: &BTreeMap<TopicIdPartition, MemberId>,
+    owners: &SortedMap<TopicIdPartition, MemberId>,
 ) -> Assignment {
     let mut assignment: Assignment = members.iter().map(|member| (member.member, Vec::new())).collect();
     if members.is_empty() {
@@ -112,7 +112,7 @@ mod tests {
     use proptest::prelude::*;
 
     const TOPIC: TopicId = TopicId(1);
-    const NOWHERE: PartitionRacks = BTreeMap::new();
+    const NOWHERE: PartitionRacks = SortedMap::new();
 
     fn tp(partition: u32) -> TopicIdPartition {
         TopicIdPartition { topic: TOPIC, partition }
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn ranges_are_pieces_in_order() {
-        let topics = BTreeMap::from([(TOPIC, 5)]);
+        let topics = SortedMap::from([(TOPIC, 5)]);
         let members = [member(2, &[]), member(1, &[])];
         let assignment = assign(PartitionAssignor::Range, &members, &topics, &NOWHERE);
         assert_eq!(assignment, [(MemberId(1), vec![tp(0), tp(1), tp(2)]), (MemberId(2), vec![tp(3), tp(4)])]);
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn what_moves_is_given_up_first() {
-        let topics = BTreeMap::from([(TOPIC, 4)]);
+        let topics = SortedMap::from([(TOPIC, 4)]);
         let first = assign(
             PartitionAssignor::CooperativeSticky,
             &[member(1, &[0, 1, 2, 3]), member(2, &[])],
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn ranges_are_read_in_their_own_rack_as_far_as_balance_allows() {
-        let topics = BTreeMap::from([(TOPIC, 6)]);
+        let topics = SortedMap::from([(TOPIC, 6)]);
         let members: Vec<_> =
             (0..3).map(|id| MemberSubscription { rack: Some(id as u32), ..member(id, &[]) }).collect();
         let assigned = |racks: &[u32]| {
@@ -169,13 +169,13 @@ mod tests {
     #[test]
     fn topics_of_one_size_stay_together_in_ranges() {
         let (one, two) = (TOPIC, TopicId(2));
-        let topics = BTreeMap::from([(one, 2), (two, 2)]);
+        let topics = SortedMap::from([(one, 2), (two, 2)]);
         let members: Vec<_> = (0..2)
             .map(|id| MemberSubscription { rack: Some(id as u32), topics: vec![one, two], ..member(id, &[]) })
             .collect();
         // Partition 0 of both is led in rack 1; the partitions 1 are led apart, so nobody is near both.
         let at = |topic, partition| TopicIdPartition { topic, partition };
-        let racks = BTreeMap::from([(at(one, 0), 1), (at(two, 0), 1), (at(one, 1), 0), (at(two, 1), 1)]);
+        let racks = SortedMap::from([(at(one, 0), 1), (at(two, 0), 1), (at(one, 1), 0), (at(two, 1), 1)]);
         let assignment = assign(PartitionAssignor::Range, &members, &topics, &racks);
         let of = |partition| vec![at(one, partition), at(two, partition)];
         assert_eq!(assignment, [(MemberId(0), of(1)), (MemberId(1), of(0))]);
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_member_gives_up_what_is_in_another_rack_and_keeps_the_rest() {
-        let topics = BTreeMap::from([(TOPIC, 4)]);
+        let topics = SortedMap::from([(TOPIC, 4)]);
         let mut members = [member(0, &[0, 1]), member(1, &[2, 3])];
         (members[0].rack, members[1].rack) = (Some(0), Some(1));
         let racks = in_racks(&[0, 1, 0, 1]);
@@ -201,7 +201,7 @@ mod tests {
             readers in prop::collection::vec(prop::option::weighted(0.8, 0u32..4), 1..7),
             owned in prop::collection::vec(prop::collection::vec(0u32..24, 0..6), 7),
         ) {
-            let topics = BTreeMap::from([(TOPIC, places.len() as u32)]);
+            let topics = SortedMap::from([(TOPIC, places.len() as u32)]);
             let at = |(n, rack): (u32, &Option<u32>)| Some((tp(n), (*rack)?));
             let racks: PartitionRacks = (0..).zip(&places).filter_map(at).collect();
             let mut members: Vec<_> = readers
@@ -233,7 +233,7 @@ mod tests {
             count in 1u32..20,
             claims in prop::collection::vec(prop::collection::vec(0u32..24, 0..8), 1..6),
         ) {
-            let topics = BTreeMap::from([(TOPIC, count)]);
+            let topics = SortedMap::from([(TOPIC, count)]);
             let mut members: Vec<_> =
                 claims.iter().enumerate().map(|(id, owned)| member(id as u64, owned)).collect();
             for assignor in [PartitionAssignor::Range, PartitionAssignor::CooperativeSticky] {

@@ -6,14 +6,14 @@
 use super::Assignment;
 use crate::kafka::ids::{TopicId, TopicIdPartition};
 use crate::kafka::protocol::group::{MemberId, MemberSubscription};
-use std::collections::{BTreeMap, BTreeSet};
+use wavetank_sim::{SortedMap, SortedSet};
 
 /// By partition: the rack of its leader, where that is known.
-pub type PartitionRacks = BTreeMap<TopicIdPartition, u32>;
+pub type PartitionRacks = SortedMap<TopicIdPartition, u32>;
 
 /// The racks that an assignment is aligned with.
 pub(super) struct Racks<'a> {
-    members: BTreeMap<MemberId, u32>,
+    members: SortedMap<MemberId, u32>,
     partitions: &'a PartitionRacks,
 }
 
@@ -25,7 +25,7 @@ impl<'a> Racks<'a> {
     /// Whether aligning these partitions makes a difference: some are in a member's rack, and not all in one
     /// (`AbstractPartitionAssignor.useRackAwareAssignment`).
     pub(super) fn matter(&self, all: &[TopicIdPartition]) -> bool {
-        let racks: BTreeSet<Option<u32>> = all.iter().map(|tp| self.partitions.get(tp).copied()).collect();
+        let racks: SortedSet<Option<u32>> = all.iter().map(|tp| self.partitions.get(tp).copied()).collect();
         racks.len() > 1 && self.members.values().any(|rack| racks.contains(&Some(*rack)))
     }
 
@@ -53,7 +53,7 @@ struct Topic<'a> {
     is_aligned: bool,
     unassigned: Vec<TopicIdPartition>,
     count: u32,
-    assigned: BTreeMap<MemberId, usize>,
+    assigned: SortedMap<MemberId, usize>,
     share: usize,
     /// Members that may still get one more than their share.
     one_more: usize,
@@ -93,7 +93,7 @@ impl Topic<'_> {
 /// many partitions and the same readers stay together: a partition of all of them has one reader.
 pub(super) fn range(
     members: &[MemberSubscription],
-    topics: &BTreeMap<TopicId, u32>,
+    topics: &SortedMap<TopicId, u32>,
     partition_racks: &PartitionRacks,
 ) -> Assignment {
     let mut assignment: Assignment = members.iter().map(|member| (member.member, Vec::new())).collect();
@@ -101,7 +101,7 @@ pub(super) fn range(
         topics.iter().map(|(id, count)| topic(members, *id, *count, partition_racks)).collect();
     let is_aligned = topics.iter().any(|topic| topic.is_aligned);
     if is_aligned {
-        let mut alike: BTreeMap<(Vec<MemberId>, u32), Vec<&mut Topic<'_>>> = BTreeMap::new();
+        let mut alike: SortedMap<(Vec<MemberId>, u32), Vec<&mut Topic<'_>>> = SortedMap::new();
         for topic in &mut topics {
             alike.entry((topic.readers.clone(), topic.count)).or_default().push(topic);
         }
@@ -181,7 +181,7 @@ struct Sticky<'a> {
 pub(super) fn sticky(
     members: &[MemberSubscription],
     all: &[TopicIdPartition],
-    owners: &BTreeMap<TopicIdPartition, MemberId>,
+    owners: &SortedMap<TopicIdPartition, MemberId>,
     racks: &Racks<'_>,
 ) -> Assignment {
     let mut ids: Vec<MemberId> = members.iter().map(|member| member.member).collect();
@@ -198,7 +198,7 @@ pub(super) fn sticky(
         let owned = all.iter().copied().filter(|tp| owners.get(tp) == Some(&id) && !racks.is_mismatch(id, *tp));
         sticky.keep(id, owned.collect());
     }
-    let kept: BTreeSet<TopicIdPartition> = sticky.assignment.values().flatten().copied().collect();
+    let kept: SortedSet<TopicIdPartition> = sticky.assignment.values().flatten().copied().collect();
     let mut free: Vec<_> = all.iter().copied().filter(|tp| !kept.contains(tp)).collect();
     // Those with few readers near come first.
     free.sort_by_key(|tp| racks.readers_near(*tp));

@@ -211,7 +211,7 @@ proptest! {
             profile.cross_az.bandwidth_bytes_per_sec = GIGABYTE / 2;
         }
         let mut rig = Rig::with_profile(NicSpec { single_flow_bytes_per_sec: flow_limit, ..FAST }, profile);
-        let mut conns = BTreeMap::new();
+        let mut conns = SortedMap::new();
         for from in 0..4 {
             for to in (0..4).filter(|&to| to != from) {
                 conns.insert((from, to), rig.connected(from, to));

@@ -2,7 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
-use std::collections::BTreeSet;
+use wavetank_sim::{SortedMap, SortedSet};
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -59,14 +59,14 @@ fn op() -> impl Strategy<Value = Op> {
 struct Ledger {
     /// By message: connection, forward, number within its flow.
     sent: Vec<(ConnId, bool, u32)>,
-    ended: BTreeSet<u32>,
-    next: BTreeMap<(ConnId, bool), u32>,
-    delivered: BTreeMap<(ConnId, bool), u32>,
-    ends: BTreeMap<(ConnId, bool), Endpoint>,
+    ended: SortedSet<u32>,
+    next: SortedMap<(ConnId, bool), u32>,
+    delivered: SortedMap<(ConnId, bool), u32>,
+    ends: SortedMap<(ConnId, bool), Endpoint>,
     /// Ends that are through: told, closed or dead.
-    over: BTreeSet<(ConnId, bool)>,
-    connected: BTreeSet<ConnId>,
-    closed: BTreeSet<ConnId>,
+    over: SortedSet<(ConnId, bool)>,
+    connected: SortedSet<ConnId>,
+    closed: SortedSet<ConnId>,
     seen: usize,
 }
 

@@ -33,7 +33,7 @@ pub(super) fn endpoint(node: u32, epoch: u32) -> Endpoint {
 pub(super) struct Rig {
     pub net: Network<u32>,
     pub now: Nanos,
-    pub wakes: BTreeMap<(Nanos, u64), Step>,
+    pub wakes: SortedMap<(Nanos, u64), Step>,
     pub log: Vec<(Nanos, Done<u32>)>,
     pub keys: SlotMap<ConnId, ()>,
     pub steps: u64,
@@ -47,7 +47,7 @@ impl Rig {
         Rig {
             net: Network::new(topology, profile, &Choices::new(seed)),
             now: Nanos::ZERO,
-            wakes: BTreeMap::new(),
+            wakes: SortedMap::new(),
             log: Vec::new(),
             keys: SlotMap::with_key(),
             steps: 0,

@@ -21,7 +21,7 @@ pub(super) fn owner(host: HostId) -> Owner {
 pub(super) struct Bench {
     pub(super) volume: Volume,
     pub(super) now: Nanos,
-    wakes: BTreeMap<(Nanos, u64), VolumeStep>,
+    wakes: SortedMap<(Nanos, u64), VolumeStep>,
     order: u64,
     pub(super) done: Vec<(Nanos, VolumeDone)>,
     tokens: u64,
@@ -31,7 +31,7 @@ impl Bench {
     pub(super) fn new(spec: VolumeSpec, seed: u64) -> Bench {
         let mut volume = Volume::new(spec, &Choices::new(seed), 7);
         volume.attach_at_start(H1, AZ).unwrap();
-        Bench { volume, now: Nanos::ZERO, wakes: BTreeMap::new(), order: 0, done: Vec::new(), tokens: 0 }
+        Bench { volume, now: Nanos::ZERO, wakes: SortedMap::new(), order: 0, done: Vec::new(), tokens: 0 }
     }
 
     pub(super) fn with<R>(&mut self, f: impl FnOnce(&mut Volume, Nanos, &mut Vec<VolumeOutput>) -> R) -> R {

@@ -81,7 +81,7 @@ struct RefFile {
     base: Vec<u8>,
     events: Vec<(usize, Ev)>,
     /// Sector -> number of the last event that is promised durable.
-    durable: BTreeMap<u64, usize>,
+    durable: SortedMap<u64, usize>,
     failed_syncs: Vec<usize>,
 }
 
@@ -135,7 +135,7 @@ impl RefFile {
     }
 
     fn synced(&mut self, before: usize) {
-        let mut last: BTreeMap<u64, usize> = BTreeMap::new();
+        let mut last: SortedMap<u64, usize> = SortedMap::new();
         for (number, event) in self.events.iter().filter(|(number, _)| *number < before) {
             if let Ev::Write { at, len, .. } = event {
                 for s in at / SECTOR as u64..(at + len).div_ceil(SECTOR as u64) {
@@ -165,11 +165,11 @@ struct Asked {
 
 struct Reference {
     bench: Bench,
-    names: BTreeMap<usize, FileId>,
-    lens: BTreeMap<FileId, u64>,
-    base_names: BTreeMap<usize, FileId>,
-    base_lens: BTreeMap<FileId, u64>,
-    files: BTreeMap<FileId, RefFile>,
+    names: SortedMap<usize, FileId>,
+    lens: SortedMap<FileId, u64>,
+    base_names: SortedMap<usize, FileId>,
+    base_lens: SortedMap<FileId, u64>,
+    files: SortedMap<FileId, RefFile>,
     metas: Vec<Meta>,
     promised: usize,
     events: usize,
@@ -182,11 +182,11 @@ impl Reference {
         let spec = VolumeSpec { atomic_sectors: atomic, ..small() };
         Reference {
             bench: Bench::new(spec, seed),
-            names: BTreeMap::new(),
-            lens: BTreeMap::new(),
-            base_names: BTreeMap::new(),
-            base_lens: BTreeMap::new(),
-            files: BTreeMap::new(),
+            names: SortedMap::new(),
+            lens: SortedMap::new(),
+            base_names: SortedMap::new(),
+            base_lens: SortedMap::new(),
+            files: SortedMap::new(),
             metas: Vec::new(),
             promised: 0,
             events: 0,
@@ -344,9 +344,9 @@ impl Reference {
         }
     }
 
-    fn found(&mut self) -> BTreeMap<usize, (FileId, Vec<u8>)> {
+    fn found(&mut self) -> SortedMap<usize, (FileId, Vec<u8>)> {
         let entries = self.bench.list();
-        let mut found = BTreeMap::new();
+        let mut found = SortedMap::new();
         for entry in entries {
             let data = self.bench.read(entry.file, 0, entry.len + 100);
             assert_eq!(data.len(), entry.len);
@@ -359,7 +359,7 @@ impl Reference {
     fn check_live(&mut self) -> Result<(), TestCaseError> {
         self.drain(|a| a.direct.is_some());
         let found = self.found();
-        let expected: BTreeMap<usize, (FileId, Vec<u8>)> =
+        let expected: SortedMap<usize, (FileId, Vec<u8>)> =
             (self.names.iter()).map(|(name, file)| (*name, (*file, self.files[file].live(self.lens[file])))).collect();
         prop_assert_eq!(found, expected);
         Ok(())
@@ -390,7 +390,7 @@ impl Reference {
         Ok(())
     }
 
-    fn explains(&self, kept: usize, found: &BTreeMap<usize, (FileId, Vec<u8>)>, in_flight: usize) -> bool {
+    fn explains(&self, kept: usize, found: &SortedMap<usize, (FileId, Vec<u8>)>, in_flight: usize) -> bool {
         let (mut names, mut lens) = (self.base_names.clone(), self.base_lens.clone());
         for meta in &self.metas[..kept] {
             match meta {

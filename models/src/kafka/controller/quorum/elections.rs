@@ -27,7 +27,7 @@ impl Quorum {
         self.set_role(Role::Follower { leader, until, has_fetched: false, is_fetching: false, not_before: now });
     }
 
-    fn fresh_ballots(&self, now: Nanos) -> BTreeMap<ControllerId, Ballot> {
+    fn fresh_ballots(&self, now: Nanos) -> SortedMap<ControllerId, Ballot> {
         self.others.iter().map(|voter| (*voter, Ballot::NotAsked { not_before: now })).collect()
     }
 

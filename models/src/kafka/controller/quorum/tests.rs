@@ -35,11 +35,11 @@ struct Cluster {
     now: Nanos,
     voters: Vec<Voter>,
     mail: Vec<Mail>,
-    questions: BTreeMap<u64, (usize, u32, Question)>,
+    questions: SortedMap<u64, (usize, u32, Question)>,
     next: u64,
     lives: Vec<u32>,
-    leaders: BTreeMap<ControllerEpoch, usize>,
-    committed: BTreeMap<u64, u64>,
+    leaders: SortedMap<ControllerEpoch, usize>,
+    committed: SortedMap<u64, u64>,
 }
 
 fn options() -> ControllerOptions {
@@ -64,11 +64,11 @@ impl Cluster {
             now: Nanos::secs(1),
             voters: (0..3).map(voter).collect(),
             mail: Vec::new(),
-            questions: BTreeMap::new(),
+            questions: SortedMap::new(),
             next: 0,
             lives: vec![0; 3],
-            leaders: BTreeMap::new(),
-            committed: BTreeMap::new(),
+            leaders: SortedMap::new(),
+            committed: SortedMap::new(),
         };
         (0..3).for_each(|i| cluster.start(i));
         cluster

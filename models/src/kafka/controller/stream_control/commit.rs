@@ -15,7 +15,7 @@ use crate::kafka::metadata::{ClusterImage, MetadataRecord, StreamRange, StreamSt
 use crate::kafka::protocol::ErrorCode;
 use crate::kafka::protocol::controller::{CommitStreamObject, CommitStreamSetObject, ControllerAnswer, NewObject};
 use crate::probe::Probe;
-use std::collections::BTreeMap;
+use wavetank_sim::SortedMap;
 
 const RETRIED: &str = "controller: a commit was retried after it was applied";
 const OLD_EPOCH: &str = "controller: an old epoch's commit was refused";
@@ -23,8 +23,8 @@ const OLD_EPOCH: &str = "controller: an old epoch's commit was refused";
 /// Where streams end after a commit, and what fast closes then still leave to do.
 #[derive(Default)]
 struct Continued {
-    ends: BTreeMap<StreamId, u64>,
-    left: BTreeMap<StreamId, StreamRange>,
+    ends: SortedMap<StreamId, u64>,
+    left: SortedMap<StreamId, StreamRange>,
 }
 
 fn check_commit_node(draft: &mut Draft<'_>, who: Identity) -> Result<(), ErrorCode> {

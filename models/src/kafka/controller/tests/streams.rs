@@ -10,8 +10,8 @@ use crate::kafka::protocol::controller::{
 use crate::kafka::shared_storage::object_format::object_key;
 use crate::kafka::token::TokenSpace;
 use crate::world::{Cx, Detached, Effect, StoreId};
-use std::collections::BTreeMap;
 use std::sync::Arc;
+use wavetank_sim::SortedMap;
 
 const HOUR: Nanos = Nanos::secs(3_600);
 
@@ -298,7 +298,7 @@ fn what_is_not_committed_in_time_is_dropped_and_what_is_never_is_but_with_the_mu
         desk.mutant = mutant;
         let first = desk.prepare(1, 10, 2, Nanos::secs(60));
         desk.storage(1, 10, upload(first, &[range(0, 0, 5)])).unwrap();
-        let mut deadlines = BTreeMap::new();
+        let mut deadlines = SortedMap::new();
         let mut expire = |desk: &mut Desk| desk.entry(|draft, _| object_control::expire(draft, &mut deadlines)).1.len();
         assert_eq!(expire(&mut desk), 0);
         desk.now += Nanos::millis(60_001);
@@ -313,7 +313,7 @@ fn a_dropped_object_is_deleted_after_the_retention_and_tried_again_when_that_fai
     let mut desk = desk();
     desk.prepare(1, 10, 2, Nanos::secs(0));
     desk.now += Nanos::secs(1);
-    desk.entry(|draft, _| object_control::expire(draft, &mut BTreeMap::new()));
+    desk.entry(|draft, _| object_control::expire(draft, &mut SortedMap::new()));
     let mut detached = Detached::new(1);
     let mut deletions = Deletions::new(TokenSpace(5), StoreId(0), BucketId(0), "ns".into());
     let mut scan = |deletions: &mut Deletions, now: Nanos| {

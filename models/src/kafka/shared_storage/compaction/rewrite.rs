@@ -18,9 +18,9 @@ use crate::kafka::ids::ObjectId;
 use crate::kafka::protocol::ErrorCode;
 use crate::kafka::protocol::controller::{ControllerAnswer, NewObject, StorageRequest};
 use crate::world::Cx;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap, SortedSet};
 
 /// Bytes that are read with one request.
 const PIECE: u64 = 16 << 20;
@@ -54,7 +54,7 @@ pub(super) enum Step {
 enum Stage {
     Reading,
     Preparing(Ticket, Vec<Blob>),
-    Writing(BTreeSet<ObjectCall>, Vec<NewObject>),
+    Writing(SortedSet<ObjectCall>, Vec<NewObject>),
     Committing(Ticket),
     /// The plan's turn, or the end.
     Idle,
@@ -62,7 +62,7 @@ enum Stage {
 
 struct Reading {
     object: ObjectId,
-    calls: BTreeMap<ObjectCall, usize>,
+    calls: SortedMap<ObjectCall, usize>,
     pieces: Vec<Option<Blob>>,
 }
 
@@ -98,7 +98,7 @@ impl Rewrite {
     fn read_next(&mut self, cx: &mut Cx<'_>, objects: &mut Objects) {
         let Some((object, size)) = self.left.pop_front() else { return };
         let key = object_key(&self.namespace, object);
-        let mut reading = Reading { object, calls: BTreeMap::new(), pieces: Vec::new() };
+        let mut reading = Reading { object, calls: SortedMap::new(), pieces: Vec::new() };
         for first in (0..size).step_by(PIECE as usize) {
             let range = ByteRange::Span { first, last: (first + PIECE).min(size) - 1 };
             let call = objects.get(cx, TrafficClass::Compaction, key.clone(), range);
@@ -189,7 +189,7 @@ impl Rewrite {
                     self.stage = Stage::Idle;
                     return Some(Some(Step::Failed));
                 };
-                let (mut puts, mut written) = (BTreeSet::new(), Vec::new());
+                let (mut puts, mut written) = (SortedSet::new(), Vec::new());
                 for (id, body) in (first.0..).map(ObjectId).zip(std::mem::take(bodies)) {
                     written.push(NewObject { id, size: body.len() });
                     puts.insert(objects.put(cx, TrafficClass::Compaction, object_key(&self.namespace, id), body));

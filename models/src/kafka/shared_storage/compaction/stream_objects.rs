@@ -18,8 +18,8 @@ use crate::kafka::metadata::{ClusterImage, StreamImage, StreamRange, StreamState
 use crate::kafka::protocol::ErrorCode;
 use crate::kafka::protocol::controller::{CommitStreamObject, ControllerAnswer, NewObject, StorageRequest};
 use crate::world::Cx;
-use std::collections::{BTreeMap, VecDeque};
-use wavetank_sim::Nanos;
+use std::collections::VecDeque;
+use wavetank_sim::{Nanos, SortedMap};
 
 /// Sources of one object, or of one clean-up.
 const GROUP_MAX: usize = 5_000;
@@ -68,7 +68,7 @@ struct Job {
 pub(super) struct StreamObjects {
     identity: Identity,
     options: StorageOptions,
-    open: BTreeMap<StreamId, Open>,
+    open: SortedMap<StreamId, Open>,
     queue: VecDeque<(StreamId, Kind)>,
     groups: VecDeque<Group>,
     job: Option<Job>,
@@ -78,7 +78,7 @@ pub(super) struct StreamObjects {
 
 impl StreamObjects {
     pub(super) fn new(identity: Identity, options: StorageOptions) -> StreamObjects {
-        let (open, queue, groups) = (BTreeMap::new(), VecDeque::new(), VecDeque::new());
+        let (open, queue, groups) = (SortedMap::new(), VecDeque::new(), VecDeque::new());
         StreamObjects { identity, options, open, queue, groups, job: None, is_refused: false }
     }
 

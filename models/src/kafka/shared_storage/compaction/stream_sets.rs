@@ -26,9 +26,8 @@ use crate::kafka::metadata::{ClusterImage, StreamRange};
 use crate::kafka::protocol::ErrorCode;
 use crate::kafka::protocol::controller::{CommitStreamSetObject, ControllerAnswer, NewObject, StorageRequest};
 use crate::world::Cx;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use wavetank_sim::Nanos;
+use wavetank_sim::{Nanos, SortedMap, SortedSet};
 
 /// How long a prepared object may wait for its commit.
 const TTL: Nanos = Nanos::secs(24 * 60 * 60);
@@ -47,7 +46,7 @@ pub(super) struct Candidate {
 pub(super) struct Snapshot {
     pub(super) sets: Vec<Candidate>,
     /// Where streams begin; a stream that is not here does not exist.
-    pub(super) starts: BTreeMap<StreamId, u64>,
+    pub(super) starts: SortedMap<StreamId, u64>,
 }
 
 impl Snapshot {
@@ -59,7 +58,7 @@ impl Snapshot {
         });
         let mut sets: Vec<Candidate> = candidate.collect();
         sets.sort_by_key(|set| (set.order, set.object));
-        let mut starts: BTreeMap<StreamId, u64> =
+        let mut starts: SortedMap<StreamId, u64> =
             image.streams.iter().map(|(stream, image)| (*stream, image.start_offset)).collect();
         if mutant == Some(StorageMutant::TornImageRead) && cx.random().ratio(1, 4) {
             // The rest of the list was being written.
@@ -77,9 +76,9 @@ impl Snapshot {
 
     /// Drops the candidates that need not be touched.
     pub(super) fn choose(&mut self, is_split: impl Fn(ObjectId) -> bool) {
-        let mut holders: BTreeMap<StreamId, u32> = BTreeMap::new();
+        let mut holders: SortedMap<StreamId, u32> = SortedMap::new();
         for set in &self.sets {
-            let streams: BTreeSet<StreamId> =
+            let streams: SortedSet<StreamId> =
                 set.ranges.iter().filter_map(|range| self.live(range)).map(|range| range.stream).collect();
             streams.into_iter().for_each(|stream| *holders.entry(stream).or_default() += 1);
         }
@@ -114,9 +113,9 @@ impl Outcome {
         snapshot: &Snapshot,
         sources: Vec<Source>,
         split_bytes: u64,
-        split: &BTreeSet<ObjectId>,
+        split: &SortedSet<ObjectId>,
     ) -> Option<Outcome> {
-        let mut streams: BTreeMap<StreamId, (Vec<Block>, bool)> = BTreeMap::new();
+        let mut streams: SortedMap<StreamId, (Vec<Block>, bool)> = SortedMap::new();
         for source in sources {
             let is_split = split.contains(&source.object);
             for block in source.blocks {
@@ -184,7 +183,7 @@ fn range_of(blocks: &[Block]) -> StreamRange {
 
 struct Job {
     snapshot: Snapshot,
-    split: BTreeSet<ObjectId>,
+    split: SortedSet<ObjectId>,
     rewrite: Rewrite,
     has_shared: bool,
     shared: Vec<StreamRange>,
@@ -195,7 +194,7 @@ struct Job {
 pub(super) struct StreamSets {
     identity: Identity,
     options: StorageOptions,
-    seen: BTreeMap<ObjectId, Nanos>,
+    seen: SortedMap<ObjectId, Nanos>,
     job: Option<Job>,
     began: Nanos,
     has_ended: bool,
@@ -207,7 +206,7 @@ impl StreamSets {
         StreamSets {
             identity,
             options,
-            seen: BTreeMap::new(),
+            seen: SortedMap::new(),
             job: None,
             began: Nanos::ZERO,
             has_ended: false,
@@ -245,8 +244,8 @@ impl StreamSets {
     }
 
     /// Objects that are to be split up.
-    fn too_old(&mut self, snapshot: &Snapshot, now: Nanos) -> BTreeSet<ObjectId> {
-        let known: BTreeSet<ObjectId> = snapshot.sets.iter().map(|set| set.object).collect();
+    fn too_old(&mut self, snapshot: &Snapshot, now: Nanos) -> SortedSet<ObjectId> {
+        let known: SortedSet<ObjectId> = snapshot.sets.iter().map(|set| set.object).collect();
         self.seen.retain(|object, _| known.contains(object));
         let force_split = self.options.compaction.set_force_split;
         known.into_iter().filter(|object| now - *self.seen.entry(*object).or_insert(now) >= force_split).collect()

@@ -6,7 +6,7 @@ use super::stream_sets::{Candidate, Outcome, Snapshot};
 use crate::blob::Blob;
 use crate::kafka::ids::{ObjectId, StreamId};
 use crate::kafka::metadata::StreamRange;
-use std::collections::BTreeSet;
+use wavetank_sim::SortedSet;
 
 fn range(stream: u64, start: u64, end: u64) -> StreamRange {
     StreamRange { stream: StreamId(stream), start, end }
@@ -59,11 +59,11 @@ fn large_streams_holes_and_old_objects_make_stream_objects() {
             (2, &[range(1, 5, 9), range(2, 5, 9), range(2, 9, 12), range(3, 6, 9), range(4, 7, 9)]),
         ],
     );
-    let outcome = Outcome::of(&snapshot, sources(&snapshot), 200, &BTreeSet::new()).expect("nothing overlaps");
+    let outcome = Outcome::of(&snapshot, sources(&snapshot), 200, &SortedSet::new()).expect("nothing overlaps");
     assert_eq!(outcome.shared_ranges(), [range(1, 0, 9), range(4, 7, 9)]);
     assert_eq!(outcome.own_ranges(), [range(2, 0, 12), range(3, 0, 5), range(3, 6, 9)]);
     assert!(outcome.covers(&snapshot));
-    let split = BTreeSet::from([ObjectId(2)]);
+    let split = SortedSet::from([ObjectId(2)]);
     let outcome = Outcome::of(&snapshot, sources(&snapshot), 200, &split).expect("nothing overlaps");
     assert_eq!(outcome.shared_ranges(), []);
 }
@@ -75,10 +75,10 @@ fn what_overlaps_or_is_missing_is_noticed() {
         &[StreamRange { stream: StreamId(1), start: 0, end: 5 }, StreamRange { stream: StreamId(1), start: 4, end: 9 }];
     let overlapping = of(OVERLAP);
     assert!(overlapping.has_overlaps() && !of(&OVERLAP[..1]).has_overlaps());
-    assert!(Outcome::of(&overlapping, sources(&overlapping), 200, &BTreeSet::new()).is_none());
+    assert!(Outcome::of(&overlapping, sources(&overlapping), 200, &SortedSet::new()).is_none());
     let whole = snapshot(&[(1, 0)], &[(1, &[range(1, 0, 5)]), (2, &[range(1, 5, 9)])]);
     let mut partly = sources(&whole);
     partly.pop();
-    let outcome = Outcome::of(&whole, partly, 200, &BTreeSet::new()).expect("nothing overlaps");
+    let outcome = Outcome::of(&whole, partly, 200, &SortedSet::new()).expect("nothing overlaps");
     assert!(!outcome.covers(&whole), "an object was not read");
 }

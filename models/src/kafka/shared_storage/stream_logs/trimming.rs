@@ -16,7 +16,7 @@ use crate::kafka::protocol::ErrorCode;
 use crate::kafka::protocol::controller::{ControllerAnswer, StorageRequest, TrimStream};
 use crate::kafka::shared_storage::reader::ReadId;
 use crate::world::Cx;
-use std::collections::BTreeSet;
+use wavetank_sim::SortedSet;
 
 /// How far a data stream is being trimmed.
 #[derive(Default)]
@@ -30,7 +30,7 @@ pub(super) struct Trim {
     /// The controller is asked for that.
     asked: Option<(Ticket, u64)>,
     /// Reads that began before it was wanted.
-    reads: BTreeSet<ReadId>,
+    reads: SortedSet<ReadId>,
 }
 
 impl StreamLogs {
