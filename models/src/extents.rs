@@ -1,8 +1,8 @@
 //! A sparse, overwritable string of bytes: the content of a file or a raw device.
 
 use crate::blob::{Blob, Segment};
+use std::collections::BTreeMap;
 use std::ops::Range;
-use wavetank_sim::SortedMap;
 
 /// Pieces are joined up to this length: a page.
 const JOINED_BYTES_MAX: u64 = 4096;
@@ -13,7 +13,7 @@ const JOINED_PIECES_MIN: usize = 4;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extents {
     // Invariant: pieces do not overlap and are not empty.
-    pieces: SortedMap<u64, Segment>,
+    pieces: BTreeMap<u64, Segment>,
 }
 
 impl Extents {

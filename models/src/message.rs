@@ -37,8 +37,8 @@ pub struct Frame {
     pub correlation: u64,
     /// A number of the ends' own.
     pub value: u64,
-    /// Its body.
-    pub body: Blob,
+    /// Its body; none is an empty one.
+    pub body: Option<Box<Blob>>,
 }
 
 /// A frame's header on the wire: the four bytes of length and what [`Frame`] carries beside its body.
@@ -47,13 +47,13 @@ const FRAME_HEADER_BYTES: u64 = 24;
 impl Message {
     /// A frame without a body.
     pub fn frame(kind: u32, correlation: u64, value: u64) -> Message {
-        Message::Frame(Frame { kind, correlation, value, body: Blob::new() })
+        Message::Frame(Frame { kind, correlation, value, body: None })
     }
 
     /// Bytes on the wire, TCP and IP headers not counted.
     pub fn wire_bytes(&self) -> u64 {
         match self {
-            Message::Frame(frame) => FRAME_HEADER_BYTES + frame.body.len(),
+            Message::Frame(frame) => FRAME_HEADER_BYTES + frame.body.as_ref().map_or(0, |body| body.len()),
             Message::Request { request, .. } => request.wire_bytes(),
             Message::Response { response, .. } => response.wire_bytes(),
             Message::Flink(message) => message.wire_bytes(),
@@ -67,7 +67,8 @@ impl Message {
             Message::Response { correlation, response } => fingerprint(&(correlation, response)),
             Message::Flink(message) => fingerprint(message),
             Message::Frame(frame) => {
-                let words = [u64::from(frame.kind), frame.correlation, frame.value, frame.body.fingerprint()];
+                let body = frame.body.as_ref().map_or(0, |body| body.fingerprint());
+                let words = [u64::from(frame.kind), frame.correlation, frame.value, body];
                 // Rolled, not merely xored: a value that moves from one field to another must show.
                 words
                     .iter()
@@ -83,7 +84,9 @@ mod tests {
 
     #[test]
     fn the_digest_sees_every_field_and_the_content() {
-        let frame = |kind, correlation, value, body| Message::Frame(Frame { kind, correlation, value, body });
+        let frame = |kind, correlation, value, body| {
+            Message::Frame(Frame { kind, correlation, value, body: Some(Box::new(body)) })
+        };
         let all = [
             frame(1, 2, 3, Blob::new()),
             frame(2, 1, 3, Blob::new()),

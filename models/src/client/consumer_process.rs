@@ -64,6 +64,8 @@ pub struct ConsumerProcess {
     keys: SortedMap<TopicIdPartition, KeyId>,
     /// What the last poll gave.
     polled: Vec<Polled>,
+    /// What was handed out at this moment and is not told yet.
+    untold: Option<Polled>,
     /// What it owns, and what rebalances have moved since the last poll.
     owned: SortedSet<TopicIdPartition>,
     moved: SortedSet<TopicIdPartition>,
@@ -91,6 +93,7 @@ impl ConsumerProcess {
             busy_until: Nanos::ZERO,
             keys: SortedMap::new(),
             polled: Vec::new(),
+            untold: None,
             owned: SortedSet::new(),
             moved: SortedSet::new(),
             is_closing: false,
@@ -151,7 +154,7 @@ impl ConsumerProcess {
             };
             let Some(polled) = polled else { break };
             left -= polled.count;
-            self.consumed(cx, &polled);
+            self.hand_out(cx, &polled);
             self.polled.push(polled);
         }
         self.record_poll(cx);
@@ -199,13 +202,23 @@ impl ConsumerProcess {
         }
     }
 
-    fn consumed(&self, cx: &mut Cx<'_>, polled: &Polled) {
-        cx.probe(Probe::Consumed {
-            group: self.spec.group,
-            span: polled.span(),
-            due: polled.timestamps(),
-            bytes: polled.bytes(),
-        });
+    /// The application has these. What it gets of one batch in several polls at one moment is told once.
+    fn hand_out(&mut self, cx: &mut Cx<'_>, polled: &Polled) {
+        if !self.untold.as_mut().is_some_and(|untold| untold.extend(polled)) {
+            self.tell(cx);
+            self.untold = Some(polled.clone());
+        }
+    }
+
+    fn tell(&mut self, cx: &mut Cx<'_>) {
+        if let Some(polled) = self.untold.take() {
+            cx.probe(Probe::Consumed {
+                group: self.spec.group,
+                span: polled.span(),
+                due: polled.timestamps(),
+                bytes: polled.bytes(),
+            });
+        }
     }
 
     fn record_poll(&mut self, cx: &mut Cx<'_>) {
@@ -260,6 +273,7 @@ impl ConsumerProcess {
                 break;
             }
         }
+        self.tell(cx);
         match &mut self.reader {
             Reader::Alone(consumer) => consumer.run(cx),
             Reader::Member(group) => group.run(cx),

@@ -42,8 +42,7 @@ impl Log {
     /// # Errors
     /// An offset at which it has another record.
     fn add(&mut self, new: Run) -> Result<(), Clash> {
-        // Most are beyond all that is known, or the same as the last.
-        let after = self.0.partition_point(|run| run.base <= new.base);
+        let after = self.begun(new.base);
         let from = after.saturating_sub(1);
         for run in self.0[from..].iter().take_while(|run| run.base < new.next) {
             let (low, high) = (run.base.max(new.base), run.next.min(new.next));
@@ -59,6 +58,16 @@ impl Log {
             Some(_) | None => self.0.insert(after, new),
         }
         Ok(())
+    }
+
+    /// How many runs begin at an offset or before it: most who ask ask for one of the last.
+    fn begun(&self, offset: u64) -> usize {
+        const LAST: usize = 8;
+        let (earlier, last) = self.0.split_at(self.0.len().saturating_sub(LAST));
+        match last.iter().rposition(|run| run.base <= offset) {
+            Some(at) => earlier.len() + at + 1,
+            None => earlier.partition_point(|run| run.base <= offset),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Names of things in a cluster: newtypes, so that nothing is mixed up.
 
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::fmt;
 
 macro_rules! ids {
@@ -51,12 +52,26 @@ ids! {
 }
 
 /// A partition of a topic, by the topic's id: Kafka's `TopicIdPartition`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TopicIdPartition {
     /// The topic.
     pub topic: TopicId,
     /// The partition's number, from 0.
     pub partition: u32,
+}
+
+/// By topic, then by number: as one word, for tables of partitions are what is searched most.
+impl Ord for TopicIdPartition {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let word = |tp: &Self| u64::from(tp.topic.0) << 32 | u64::from(tp.partition);
+        word(self).cmp(&word(other))
+    }
+}
+
+impl PartialOrd for TopicIdPartition {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl fmt::Display for TopicIdPartition {

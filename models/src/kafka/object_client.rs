@@ -222,7 +222,7 @@ impl ObjectClient {
         }
         let number = local >> ATTEMPT_BITS & u64::from(u32::MAX);
         match input {
-            Input::Object(done) | Input::Express(done) => self.answered(cx, number, done),
+            Input::Object(done) | Input::Express(done) => self.answered(cx, number, *done),
             Input::Timer { .. } => match local & FAST_RETRY_TIMER {
                 FAST_RETRY_TIMER => self.is_slow(cx, number),
                 _ => self.enqueue(cx, number),

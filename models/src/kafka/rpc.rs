@@ -88,9 +88,9 @@ impl Rpc {
             self.replies.push_back((call, Reply::Lost(Lost::NotSent)));
             return call;
         }
-        let conn = self.connection(cx, to);
+        let (conn, peer) = self.connection(cx, to);
         cx.send(conn, Message::Request { correlation: call.0, request: Box::new(request) });
-        self.peer_of(conn).pending.push_back(Pending { call, correlation: call.0 });
+        peer.pending.push_back(Pending { call, correlation: call.0 });
         let timer = self.space.set_timer(cx, timeout, call.0);
         self.calls.insert(call, (to, timer));
         call
@@ -104,7 +104,7 @@ impl Rpc {
         }
         let correlation = self.next;
         self.next += 1;
-        let conn = self.connection(cx, to);
+        let (conn, _) = self.connection(cx, to);
         cx.send(conn, Message::Request { correlation, request: Box::new(request) });
         true
     }
@@ -158,19 +158,18 @@ impl Rpc {
     /// Takes an input that is this component's; gives back one that is not.
     pub fn input(&mut self, cx: &mut Cx<'_>, input: Input) -> Option<Input> {
         match input {
-            Input::Connected { conn } if self.by_conn.contains_key(&conn) => {
-                let peer = self.peer_of(conn);
+            Input::Connected { conn } if let Some(to) = self.whose(conn) => {
+                let peer = self.peers.get_mut(&to).expect("a connection is a peer's");
                 (peer.is_up, peer.backoff) = (true, BACKOFF_MIN);
                 None
             }
             Input::Message { conn, message: Message::Response { correlation, response } }
-                if self.by_conn.contains_key(&conn) =>
+                if let Some(to) = self.whose(conn) =>
             {
-                self.answered(cx, conn, correlation, *response);
+                self.answered(cx, to, correlation, *response);
                 None
             }
-            Input::Reset { conn, .. } if self.by_conn.contains_key(&conn) => {
-                let to = self.by_conn[&conn];
+            Input::Reset { conn, .. } if let Some(to) = self.whose(conn) => {
                 let lost = if self.peers[&to].is_up { Lost::Disconnected } else { Lost::NotSent };
                 self.broken(cx, to, lost);
                 None
@@ -195,7 +194,7 @@ impl Rpc {
     }
 
     /// The connection to a peer, opened if there is none.
-    fn connection(&mut self, cx: &mut Cx<'_>, to: NodeId) -> ConnId {
+    fn connection(&mut self, cx: &mut Cx<'_>, to: NodeId) -> (ConnId, &mut Peer) {
         let peer = self.peers.entry(to).or_insert(Peer {
             conn: None,
             is_up: false,
@@ -203,19 +202,21 @@ impl Rpc {
             backoff: BACKOFF_MIN,
             not_before: Nanos::ZERO,
         });
-        *peer.conn.get_or_insert_with(|| {
+        let conn = *peer.conn.get_or_insert_with(|| {
             let conn = cx.connect(to);
             self.by_conn.insert(conn, to);
             conn
-        })
+        });
+        (conn, peer)
     }
 
-    fn peer_of(&mut self, conn: ConnId) -> &mut Peer {
-        self.peers.get_mut(&self.by_conn[&conn]).expect("a connection is a peer's")
+    /// To which peer a connection is, if it is one of these.
+    fn whose(&self, conn: ConnId) -> Option<NodeId> {
+        self.by_conn.get(&conn).copied()
     }
 
-    fn answered(&mut self, cx: &mut Cx<'_>, conn: ConnId, correlation: u64, response: Response) {
-        let peer = self.peer_of(conn);
+    fn answered(&mut self, cx: &mut Cx<'_>, to: NodeId, correlation: u64, response: Response) {
+        let peer = self.peers.get_mut(&to).expect("a connection is a peer's");
         let Some(at) = peer.pending.iter().position(|pending| pending.correlation == correlation) else { return };
         let pending = peer.pending.remove(at).expect("it was found");
         if let Some((_, timer)) = self.calls.remove(&pending.call) {

@@ -415,8 +415,8 @@ impl World {
         let (to, class, bytes) = (done.owner, LinkClass::ObjectStorage, done.download_len());
         let body_takes = done.body_takes;
         let answer = match from {
-            Store::Regional(_) => Input::Object(done),
-            Store::Express(_) => Input::Express(done),
+            Store::Regional(_) => Input::Object(Box::new(done)),
+            Store::Express(_) => Input::Express(Box::new(done)),
         };
         let host = self.host_of(to.node);
         if bytes == 0 || !core.is_alive(to) || !self.network.reachable_one_way(host, class, Direction::In) {
@@ -450,11 +450,11 @@ impl World {
     fn no_way_back(&mut self, core: &mut Core<Event>, to: Incarnation, class: LinkClass, bytes: u64, input: Input) {
         match input {
             Input::Object(done) => {
-                let lost = Input::Object(timed_out(done.token, done.owner));
+                let lost = Input::Object(Box::new(timed_out(done.token, done.owner)));
                 self.answer_at(core, core.now() + ATTEMPT_TIMEOUT, to, lost);
             }
             Input::Express(done) => {
-                let lost = Input::Express(timed_out(done.token, done.owner));
+                let lost = Input::Express(Box::new(timed_out(done.token, done.owner)));
                 self.answer_at(core, core.now() + ATTEMPT_TIMEOUT, to, lost);
             }
             // The kernel repeats the request until the answer comes through.
@@ -481,9 +481,9 @@ impl World {
     fn volume_done(&mut self, core: &mut Core<Event>, id: VolumeId, done: crate::cloud::volume::VolumeDone) {
         let to = done.owner.incarnation;
         if self.volume(id).is_remote() {
-            self.answered(core, to, LinkClass::BlockStorage, 0, Input::Volume(done));
+            self.answered(core, to, LinkClass::BlockStorage, 0, Input::Volume(Box::new(done)));
         } else {
-            self.inbox.push_back((to, Input::Volume(done)));
+            self.inbox.push_back((to, Input::Volume(Box::new(done))));
         }
     }
 
@@ -497,15 +497,15 @@ impl World {
 
     fn nfs_done(&mut self, core: &mut Core<Event>, _: ShareId, done: NfsDone) {
         let bytes = done.download_len();
-        self.answered(core, done.owner, LinkClass::FileStorage, bytes, Input::Nfs(done));
+        self.answered(core, done.owner, LinkClass::FileStorage, bytes, Input::Nfs(Box::new(done)));
     }
 }
 
 fn unreachable(request: &Request) -> Unreachable {
     let (token, owner) = (request.token, request.from);
     match &request.asked {
-        Asked::Object(..) => Unreachable::Answer(Input::Object(timed_out(token, owner))),
-        Asked::Express(..) => Unreachable::Answer(Input::Express(timed_out(token, owner))),
+        Asked::Object(..) => Unreachable::Answer(Input::Object(Box::new(timed_out(token, owner)))),
+        Asked::Express(..) => Unreachable::Answer(Input::Express(Box::new(timed_out(token, owner)))),
         Asked::Volume(..) | Asked::Nfs(..) | Asked::Answered(..) => Unreachable::Hang,
     }
 }

@@ -12,16 +12,25 @@ use wavetank_traces::Concern;
 
 impl World {
     pub(super) fn carry_out(&mut self, core: &mut Core<Event>, me: Incarnation, effects: &mut Vec<Effect>) {
-        let mut effects = effects.drain(..);
-        while let Some(effect) = effects.next() {
-            if let Effect::Exit { why } = effect {
-                tracing::warn!(process = core.node_name(me.node), %me, why, "exit");
-                self.audience.hear(core.now(), &Happening::Exits { by: me, why: &why });
-                self.exit(core, me.node);
-                return effects.for_each(|wish| self.forget(&wish));
+        let mut wishes = effects.iter_mut();
+        while let Some(wish) = wishes.next() {
+            match wish {
+                // Most of what is wished for is to be heard, and stays where it is.
+                Effect::Probe(probe) => {
+                    self.heed_probe(core, me, probe);
+                    self.tell_lookout(core, me, Said::Probe(probe));
+                }
+                Effect::Exit { why } => {
+                    tracing::warn!(process = core.node_name(me.node), %me, why, "exit");
+                    self.audience.hear(core.now(), &Happening::Exits { by: me, why });
+                    self.exit(core, me.node);
+                    wishes.for_each(|wish| self.forget(wish));
+                    break;
+                }
+                other => self.carry_out_one(core, me, std::mem::replace(other, Effect::DONE)),
             }
-            self.carry_out_one(core, me, effect);
         }
+        effects.clear();
     }
 
     /// A wish that comes after the process's end: what it has named is named no more.
@@ -72,7 +81,7 @@ impl World {
                 self.empty_socket(core, self.endpoint(me), conn);
             }
             Effect::Volume { volume, token, op } => {
-                self.request(core, Request::new(me, token, Asked::Volume(volume, op)));
+                self.request(core, Request::new(me, token, Asked::Volume(volume, *op)));
             }
             Effect::Attach { volume, token } => {
                 let (owner, az) = (self.volume_owner(me), self.az_of(me.node));
@@ -93,13 +102,13 @@ impl World {
                 self.with_volume(core, volume, |device, _, _| device.call_off_force_detach(owner, victim));
             }
             Effect::Object { store, bucket, token, op } => {
-                self.request(core, Request::new(me, token, Asked::Object(store, bucket, op)));
+                self.request(core, Request::new(me, token, Asked::Object(store, bucket, *op)));
             }
             Effect::Express { store, bucket, token, op } => {
-                self.request(core, Request::new(me, token, Asked::Express(store, bucket, op)));
+                self.request(core, Request::new(me, token, Asked::Express(store, bucket, *op)));
             }
             Effect::Nfs { share, token, op } => {
-                self.request(core, Request::new(me, token, Asked::Nfs(share, op)));
+                self.request(core, Request::new(me, token, Asked::Nfs(share, *op)));
             }
             Effect::Work { token, service } => {
                 let job = self.jobs.insert((me, Input::Worked { token }));
@@ -107,17 +116,13 @@ impl World {
                     host.work(now, job, me, WorkPool::Background, service, out);
                 });
             }
-            Effect::Exit { .. } => unreachable!("handled by the caller: nothing comes after it"),
+            Effect::Exit { .. } | Effect::Probe(_) => unreachable!("carried out by the caller"),
             Effect::Mark { name } => {
                 self.audience.hear(core.now(), &Happening::Reached { by: me, situation: name });
                 core.mark(name);
                 self.tell_lookout(core, me, Said::Mark(name));
             }
             Effect::Fail { why } => self.broken_promise(core, Witness::Process(me), why, Vec::new()),
-            Effect::Probe(probe) => {
-                self.heed_probe(core, me, &probe);
-                self.tell_lookout(core, me, Said::Probe(&probe));
-            }
             Effect::Stop { why } => core.stop(why),
         }
     }

@@ -163,7 +163,7 @@ impl Guest {
     /// Asks a volume.
     pub async fn volume(&self, volume: VolumeId, op: VolumeOp) -> VolumeDone {
         match self.ask(|cx, token| cx.volume(volume, token, op)).await {
-            Input::Volume(done) => done,
+            Input::Volume(done) => *done,
             other => unreachable!("a volume answered {other:?}"),
         }
     }
@@ -171,7 +171,7 @@ impl Guest {
     /// Asks an object store.
     pub async fn object(&self, store: StoreId, bucket: BucketId, op: ObjectOp) -> ObjectDone {
         match self.ask(|cx, token| cx.object(store, bucket, token, op)).await {
-            Input::Object(done) => done,
+            Input::Object(done) => *done,
             other => unreachable!("an object store answered {other:?}"),
         }
     }
@@ -179,7 +179,7 @@ impl Guest {
     /// Asks an express store.
     pub async fn express(&self, store: ExpressId, bucket: BucketId, op: ObjectOp) -> ObjectDone {
         match self.ask(|cx, token| cx.express(store, bucket, token, op)).await {
-            Input::Express(done) => done,
+            Input::Express(done) => *done,
             other => unreachable!("an express store answered {other:?}"),
         }
     }
@@ -187,7 +187,7 @@ impl Guest {
     /// Asks a file share.
     pub async fn nfs(&self, share: ShareId, op: NfsOp) -> NfsDone {
         match self.ask(|cx, token| cx.nfs(share, token, op)).await {
-            Input::Nfs(done) => done,
+            Input::Nfs(done) => *done,
             other => unreachable!("a file share answered {other:?}"),
         }
     }

@@ -84,13 +84,13 @@ pub enum Input {
         why: ResetReason,
     },
     /// A volume answers.
-    Volume(VolumeDone),
+    Volume(Box<VolumeDone>),
     /// An object store answers.
-    Object(ObjectDone),
+    Object(Box<ObjectDone>),
     /// An express store answers.
-    Express(ObjectDone),
+    Express(Box<ObjectDone>),
     /// A file share answers.
-    Nfs(NfsDone),
+    Nfs(Box<NfsDone>),
     /// CPU work that this process asked for is done.
     Worked {
         /// The number the process gave it.
@@ -173,20 +173,25 @@ pub enum Effect {
     Connect { conn: ConnId, to: NodeId },
     Send { conn: ConnId, message: Message },
     Close { conn: ConnId },
-    Volume { volume: VolumeId, token: u64, op: VolumeOp },
+    Volume { volume: VolumeId, token: u64, op: Box<VolumeOp> },
     Attach { volume: VolumeId, token: u64 },
     Detach { volume: VolumeId, token: u64 },
     ForceDetach { volume: VolumeId, token: u64, victim: HostId },
     CallOffForceDetach { volume: VolumeId, victim: HostId },
-    Object { store: StoreId, bucket: BucketId, token: u64, op: ObjectOp },
-    Express { store: ExpressId, bucket: BucketId, token: u64, op: ObjectOp },
-    Nfs { share: ShareId, token: u64, op: NfsOp },
+    Object { store: StoreId, bucket: BucketId, token: u64, op: Box<ObjectOp> },
+    Express { store: ExpressId, bucket: BucketId, token: u64, op: Box<ObjectOp> },
+    Nfs { share: ShareId, token: u64, op: Box<NfsOp> },
     Work { token: u64, service: Nanos },
     Exit { why: String },
     Mark { name: &'static str },
     Fail { why: String },
     Probe(Probe),
     Stop { why: String },
+}
+
+impl Effect {
+    /// What is left of a wish that is carried out.
+    pub(super) const DONE: Effect = Effect::Mark { name: "" };
 }
 
 /// A process.
@@ -321,7 +326,7 @@ impl<'a> Cx<'a> {
 
     /// Asks a volume for something; [`Input::Volume`] with this token answers.
     pub fn volume(&mut self, volume: VolumeId, token: u64, op: VolumeOp) {
-        self.effects.push(Effect::Volume { volume, token, op });
+        self.effects.push(Effect::Volume { volume, token, op: Box::new(op) });
     }
 
     /// Asks the cloud's control plane to attach a volume to this process's host; [`Input::Volume`] with this token answers
@@ -349,17 +354,17 @@ impl<'a> Cx<'a> {
 
     /// Asks an object store for something; [`Input::Object`] with this token answers.
     pub fn object(&mut self, store: StoreId, bucket: BucketId, token: u64, op: ObjectOp) {
-        self.effects.push(Effect::Object { store, bucket, token, op });
+        self.effects.push(Effect::Object { store, bucket, token, op: Box::new(op) });
     }
 
     /// Asks an express store for something; [`Input::Express`] with this token answers.
     pub fn express(&mut self, store: ExpressId, bucket: BucketId, token: u64, op: ObjectOp) {
-        self.effects.push(Effect::Express { store, bucket, token, op });
+        self.effects.push(Effect::Express { store, bucket, token, op: Box::new(op) });
     }
 
     /// Asks a file share for something; [`Input::Nfs`] with this token answers.
     pub fn nfs(&mut self, share: ShareId, token: u64, op: NfsOp) {
-        self.effects.push(Effect::Nfs { share, token, op });
+        self.effects.push(Effect::Nfs { share, token, op: Box::new(op) });
     }
 
     /// Asks for CPU time on a background thread of the host; [`Input::Worked`] with this token says that it is done.

@@ -39,7 +39,7 @@ impl Process for Spender {
         cx.object(StoreId(0), BucketId(0), 3, ObjectOp::Delete { key });
         cx.express(ExpressId(0), BucketId(0), 4, put(GIB / 2));
         let conn = cx.connect(self.peer);
-        let frame = Frame { kind: 1, correlation: 0, value: 0, body: Blob::named(2, GIB - HEADER) };
+        let frame = Frame { kind: 1, correlation: 0, value: 0, body: Some(Box::new(Blob::named(2, GIB - HEADER))) };
         cx.send(conn, Message::Frame(frame));
         cx.set_timer(Nanos::secs(3_600), 0);
     }

@@ -31,7 +31,7 @@ impl Process for Client {
                 if done.token == 1 {
                     cx.object(StoreId(0), BucketId(0), 2, ObjectOp::Get { key, range: None });
                 }
-                self.answers.lock().unwrap().push((cx.monotonic(), done));
+                self.answers.lock().unwrap().push((cx.monotonic(), *done));
             }
             other => panic!("{other:?}"),
         }

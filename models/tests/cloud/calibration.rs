@@ -111,7 +111,7 @@ impl Process for ClosedLoop {
     fn step(&mut self, cx: &mut Cx<'_>, input: Input) {
         match input {
             Input::Boot => self.ask(cx, SETUP, true),
-            Input::Object(done) => self.answered(cx, done),
+            Input::Object(done) => self.answered(cx, *done),
             other => panic!("{other:?}"),
         }
     }

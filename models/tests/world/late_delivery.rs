@@ -37,8 +37,8 @@ impl Busy {
             }
             2..5 if !self.conns.is_empty() => {
                 let conn = *cx.random().clone().pick(&self.conns);
-                let frame =
-                    Frame { kind: 1, correlation: 0, value: bytes, body: wavetank_models::blob::Blob::named(1, bytes) };
+                let body = Some(Box::new(wavetank_models::blob::Blob::named(1, bytes)));
+                let frame = Frame { kind: 1, correlation: 0, value: bytes, body };
                 (0..3).for_each(|_| cx.send(conn, Message::Frame(frame.clone())));
             }
             5 if self.conns.len() > 3 => {

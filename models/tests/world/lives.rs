@@ -519,7 +519,7 @@ fn a_power_loss_takes_what_the_kernel_still_had_of_dead_processes_and_silences_t
         let sends = actor(&log, |cx, input| {
             if let Input::Boot = input {
                 let conn = cx.connect(B);
-                let body = Blob::named(1, 1_000_000);
+                let body = Some(Box::new(Blob::named(1, 1_000_000)));
                 let frame = wavetank_models::message::Frame { value: 5, body, ..Default::default() };
                 cx.send(conn, wavetank_models::message::Message::Frame(frame));
             }

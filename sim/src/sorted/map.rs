@@ -1,107 +1,128 @@
 //! A map in the order of its keys.
 
-use super::{find, places};
+use super::{find, places, seat};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use std::borrow::Borrow;
 use std::collections::{VecDeque, vec_deque};
 use std::fmt;
-use std::iter::Map;
+use std::iter::Zip;
 use std::marker::PhantomData;
 use std::mem;
 use std::ops::{Index, RangeBounds};
 
 /// A map in the order of its keys, whose methods mean what those of [`BTreeMap`](std::collections::BTreeMap) mean. See the
 /// [module](super).
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SortedMap<K, V> {
-    entries: VecDeque<(K, V)>,
+    // Side by side, so that a search reads keys alone. Invariant: as many of the one as of the other.
+    keys: VecDeque<K>,
+    values: VecDeque<V>,
 }
 
 impl<K, V> SortedMap<K, V> {
     /// A map with nothing in it, which takes no memory.
     pub const fn new() -> Self {
-        Self { entries: VecDeque::new() }
+        Self { keys: VecDeque::new(), values: VecDeque::new() }
     }
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.keys.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.keys.is_empty()
     }
 
     /// Takes all entries out.
     pub fn clear(&mut self) {
-        self.entries.clear();
+        self.keys.clear();
+        self.values.clear();
     }
 
     /// The entries, in order.
     pub fn iter(&self) -> Iter<'_, K, V> {
-        self.entries.iter().map(pair)
+        self.keys.iter().zip(&self.values)
     }
 
     /// The entries, in order, their values to be changed.
     pub fn iter_mut(&mut self) -> IterMut<'_, K, V> {
-        self.entries.iter_mut().map(pair_mut)
+        self.keys.iter().zip(&mut self.values)
     }
 
     /// The keys, in order.
-    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &K> + ExactSizeIterator + Clone {
-        self.entries.iter().map(|(key, _)| key)
+    pub fn keys(&self) -> vec_deque::Iter<'_, K> {
+        self.keys.iter()
     }
 
     /// The values, in order of their keys.
-    pub fn values(&self) -> impl DoubleEndedIterator<Item = &V> + ExactSizeIterator + Clone {
-        self.entries.iter().map(|(_, value)| value)
+    pub fn values(&self) -> vec_deque::Iter<'_, V> {
+        self.values.iter()
     }
 
     /// The values, in order of their keys, to be changed.
-    pub fn values_mut(&mut self) -> ValuesMut<'_, K, V> {
-        self.entries.iter_mut().map(value_mut)
+    pub fn values_mut(&mut self) -> vec_deque::IterMut<'_, V> {
+        self.values.iter_mut()
     }
 
     /// The keys, in order.
-    pub fn into_keys(self) -> impl DoubleEndedIterator<Item = K> + ExactSizeIterator {
-        self.entries.into_iter().map(|(key, _)| key)
+    pub fn into_keys(self) -> vec_deque::IntoIter<K> {
+        self.keys.into_iter()
     }
 
     /// The values, in order of their keys.
-    pub fn into_values(self) -> impl DoubleEndedIterator<Item = V> + ExactSizeIterator {
-        self.entries.into_iter().map(|(_, value)| value)
+    pub fn into_values(self) -> vec_deque::IntoIter<V> {
+        self.values.into_iter()
     }
 
     /// The entry of the least key.
     pub fn first_key_value(&self) -> Option<(&K, &V)> {
-        self.entries.front().map(pair)
+        self.keys.front().zip(self.values.front())
     }
 
     /// The entry of the greatest key.
     pub fn last_key_value(&self) -> Option<(&K, &V)> {
-        self.entries.back().map(pair)
+        self.keys.back().zip(self.values.back())
     }
 
     /// Takes the entry of the least key out.
     pub fn pop_first(&mut self) -> Option<(K, V)> {
-        self.entries.pop_front()
+        self.keys.pop_front().zip(self.values.pop_front())
     }
 
     /// Takes the entry of the greatest key out.
     pub fn pop_last(&mut self) -> Option<(K, V)> {
-        self.entries.pop_back()
+        self.keys.pop_back().zip(self.values.pop_back())
     }
 
     /// The entry of the least key, to be changed or taken out.
     pub fn first_entry(&mut self) -> Option<OccupiedEntry<'_, K, V>> {
-        (!self.is_empty()).then_some(OccupiedEntry { entries: &mut self.entries, at: 0 })
+        (!self.is_empty()).then_some(OccupiedEntry { map: self, at: 0 })
     }
 
     /// Keeps the entries of which `keep` says so.
     pub fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
-        self.entries.retain_mut(|(key, value)| keep(key, value));
+        let mut kept = 0;
+        for at in 0..self.len() {
+            if keep(&self.keys[at], &mut self.values[at]) {
+                self.keys.swap(kept, at);
+                self.values.swap(kept, at);
+                kept += 1;
+            }
+        }
+        self.keys.truncate(kept);
+        self.values.truncate(kept);
+    }
+
+    fn insert_at(&mut self, at: usize, key: K, value: V) {
+        self.keys.insert(at, key);
+        self.values.insert(at, value);
+    }
+
+    fn remove_at(&mut self, at: usize) -> Option<(K, V)> {
+        self.keys.remove(at).zip(self.values.remove(at))
     }
 }
 
@@ -111,15 +132,12 @@ impl<K: Ord, V> SortedMap<K, V> {
         K: Borrow<Q>,
         Q: Ord + ?Sized,
     {
-        find(&self.entries, key, |(key, _)| key)
+        find(&self.keys, key)
     }
 
     /// Where a key that is to go in is, or would be. Most often it is the greatest.
     fn seat(&self, key: &K) -> Result<usize, usize> {
-        match self.entries.back() {
-            Some((last, _)) if last >= key => self.find(key),
-            _ => Err(self.len()),
-        }
+        seat(&self.keys, key)
     }
 
     /// The value of a key.
@@ -128,7 +146,7 @@ impl<K: Ord, V> SortedMap<K, V> {
         K: Borrow<Q>,
         Q: Ord + ?Sized,
     {
-        self.find(key).ok().map(|at| &self.entries[at].1)
+        self.find(key).ok().map(|at| &self.values[at])
     }
 
     /// The value of a key, to be changed.
@@ -137,7 +155,7 @@ impl<K: Ord, V> SortedMap<K, V> {
         K: Borrow<Q>,
         Q: Ord + ?Sized,
     {
-        self.find(key).ok().map(|at| &mut self.entries[at].1)
+        self.find(key).ok().map(|at| &mut self.values[at])
     }
 
     /// The entry of a key.
@@ -146,7 +164,7 @@ impl<K: Ord, V> SortedMap<K, V> {
         K: Borrow<Q>,
         Q: Ord + ?Sized,
     {
-        self.find(key).ok().map(|at| pair(&self.entries[at]))
+        self.find(key).ok().map(|at| (&self.keys[at], &self.values[at]))
     }
 
     /// Whether there is an entry of a key.
@@ -161,9 +179,9 @@ impl<K: Ord, V> SortedMap<K, V> {
     /// Gives a key a value, and returns the one that it had.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         match self.seat(&key) {
-            Ok(at) => Some(mem::replace(&mut self.entries[at].1, value)),
+            Ok(at) => Some(mem::replace(&mut self.values[at], value)),
             Err(at) => {
-                self.entries.insert(at, (key, value));
+                self.insert_at(at, key, value);
                 None
             }
         }
@@ -184,14 +202,14 @@ impl<K: Ord, V> SortedMap<K, V> {
         K: Borrow<Q>,
         Q: Ord + ?Sized,
     {
-        self.find(key).ok().and_then(|at| self.entries.remove(at))
+        self.find(key).ok().and_then(|at| self.remove_at(at))
     }
 
     /// A key's place, with or without an entry in it.
     pub fn entry(&mut self, key: K) -> Entry<'_, K, V> {
         match self.seat(&key) {
-            Ok(at) => Entry::Occupied(OccupiedEntry { entries: &mut self.entries, at }),
-            Err(at) => Entry::Vacant(VacantEntry { entries: &mut self.entries, at, key }),
+            Ok(at) => Entry::Occupied(OccupiedEntry { map: self, at }),
+            Err(at) => Entry::Vacant(VacantEntry { map: self, at, key }),
         }
     }
 
@@ -206,8 +224,8 @@ impl<K: Ord, V> SortedMap<K, V> {
         R: RangeBounds<Q>,
         Q: Ord + ?Sized,
     {
-        let places = places(&self.entries, &range, |(key, _)| key);
-        self.entries.range(places).map(pair)
+        let places = places(&self.keys, &range);
+        self.keys.range(places.clone()).zip(self.values.range(places))
     }
 
     /// The entries of the keys within bounds, in order, their values to be changed.
@@ -221,8 +239,8 @@ impl<K: Ord, V> SortedMap<K, V> {
         R: RangeBounds<Q>,
         Q: Ord + ?Sized,
     {
-        let places = places(&self.entries, &range, |(key, _)| key);
-        self.entries.range_mut(places).map(pair_mut)
+        let places = places(&self.keys, &range);
+        self.keys.range(places.clone()).zip(self.values.range_mut(places))
     }
 
     /// Takes the entries of the keys from `key` on out.
@@ -232,7 +250,7 @@ impl<K: Ord, V> SortedMap<K, V> {
         Q: Ord + ?Sized,
     {
         let at = self.find(key).unwrap_or_else(|at| at);
-        Self { entries: self.entries.split_off(at) }
+        Self { keys: self.keys.split_off(at), values: self.values.split_off(at) }
     }
 
     /// Takes the entries of the keys within bounds of which `take` says so out, before anything is done with the first of them.
@@ -240,23 +258,23 @@ impl<K: Ord, V> SortedMap<K, V> {
         &mut self,
         range: impl RangeBounds<Q>,
         mut take: impl FnMut(&K, &mut V) -> bool,
-    ) -> vec_deque::IntoIter<(K, V)>
+    ) -> IntoIter<K, V>
     where
         K: Borrow<Q>,
         Q: Ord + ?Sized,
     {
-        let places = places(&self.entries, &range, |(key, _)| key);
-        let mut taken = VecDeque::new();
+        let places = places(&self.keys, &range);
+        let (mut keys, mut values) = (VecDeque::new(), VecDeque::new());
         let mut at = places.start;
         for _ in places {
-            let (key, value) = &mut self.entries[at];
-            if take(key, value) {
-                taken.extend(self.entries.remove(at));
+            if take(&self.keys[at], &mut self.values[at]) {
+                keys.extend(self.keys.remove(at));
+                values.extend(self.values.remove(at));
             } else {
                 at += 1;
             }
         }
-        taken.into_iter()
+        Self { keys, values }.into_iter()
     }
 
     /// Takes all entries of another map over.
@@ -265,25 +283,11 @@ impl<K: Ord, V> SortedMap<K, V> {
     }
 }
 
-fn pair<K, V>((key, value): &(K, V)) -> (&K, &V) {
-    (key, value)
-}
-
-fn pair_mut<K, V>((key, value): &mut (K, V)) -> (&K, &mut V) {
-    (key, value)
-}
-
-fn value_mut<K, V>((_, value): &mut (K, V)) -> &mut V {
-    value
-}
-
-type Iter<'a, K, V> = Map<vec_deque::Iter<'a, (K, V)>, fn(&(K, V)) -> (&K, &V)>;
-type IterMut<'a, K, V> = Map<vec_deque::IterMut<'a, (K, V)>, fn(&mut (K, V)) -> (&K, &mut V)>;
-
-type ValuesMut<'a, K, V> = Map<vec_deque::IterMut<'a, (K, V)>, fn(&mut (K, V)) -> &mut V>;
+type Iter<'a, K, V> = Zip<vec_deque::Iter<'a, K>, vec_deque::Iter<'a, V>>;
+type IterMut<'a, K, V> = Zip<vec_deque::Iter<'a, K>, vec_deque::IterMut<'a, V>>;
+type IntoIter<K, V> = Zip<vec_deque::IntoIter<K>, vec_deque::IntoIter<V>>;
 
 /// A key's place in a map.
-#[derive(Debug)]
 pub enum Entry<'a, K, V> {
     /// The key has a value.
     Occupied(OccupiedEntry<'a, K, V>),
@@ -292,16 +296,14 @@ pub enum Entry<'a, K, V> {
 }
 
 /// The place of a key that has a value.
-#[derive(Debug)]
 pub struct OccupiedEntry<'a, K, V> {
-    entries: &'a mut VecDeque<(K, V)>,
+    map: &'a mut SortedMap<K, V>,
     at: usize,
 }
 
 /// The place of a key that has no value.
-#[derive(Debug)]
 pub struct VacantEntry<'a, K, V> {
-    entries: &'a mut VecDeque<(K, V)>,
+    map: &'a mut SortedMap<K, V>,
     at: usize,
     key: K,
 }
@@ -341,22 +343,22 @@ impl<'a, K, V> Entry<'a, K, V> {
 impl<'a, K, V> OccupiedEntry<'a, K, V> {
     /// The key.
     pub fn key(&self) -> &K {
-        &self.entries[self.at].0
+        &self.map.keys[self.at]
     }
 
     /// Its value.
     pub fn get(&self) -> &V {
-        &self.entries[self.at].1
+        &self.map.values[self.at]
     }
 
     /// Its value, to be changed.
     pub fn get_mut(&mut self) -> &mut V {
-        &mut self.entries[self.at].1
+        &mut self.map.values[self.at]
     }
 
     /// Its value, to be changed for as long as the map is borrowed.
     pub fn into_mut(self) -> &'a mut V {
-        &mut self.entries[self.at].1
+        &mut self.map.values[self.at]
     }
 
     /// Gives the key another value, and returns the one that it had.
@@ -371,7 +373,7 @@ impl<'a, K, V> OccupiedEntry<'a, K, V> {
 
     /// Takes the entry out.
     pub fn remove_entry(self) -> (K, V) {
-        self.entries.remove(self.at).expect("it is occupied")
+        self.map.remove_at(self.at).expect("it is occupied")
     }
 }
 
@@ -383,8 +385,8 @@ impl<'a, K, V> VacantEntry<'a, K, V> {
 
     /// Gives the key a value.
     pub fn insert(self, value: V) -> &'a mut V {
-        self.entries.insert(self.at, (self.key, value));
-        &mut self.entries[self.at].1
+        self.map.insert_at(self.at, self.key, value);
+        &mut self.map.values[self.at]
     }
 }
 
@@ -436,10 +438,10 @@ impl<K: Ord, V, const N: usize> From<[(K, V); N]> for SortedMap<K, V> {
 
 impl<K, V> IntoIterator for SortedMap<K, V> {
     type Item = (K, V);
-    type IntoIter = vec_deque::IntoIter<(K, V)>;
+    type IntoIter = IntoIter<K, V>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.entries.into_iter()
+        self.keys.into_iter().zip(self.values)
     }
 }
 

@@ -20,22 +20,45 @@ use std::borrow::Borrow;
 use std::collections::VecDeque;
 use std::ops::{Bound, Range, RangeBounds};
 
-/// Where a key is, or where it would be. `key_of` says by what an entry is found.
-fn find<T, K, Q>(entries: &VecDeque<T>, key: &Q, key_of: impl Fn(&T) -> &K) -> Result<usize, usize>
+/// So few keys are looked through from the first to the last: a processor guesses the turns of a short loop, and does not wait.
+const FEW: usize = 16;
+
+/// Where a key is, or where it would be.
+fn find<K, Q>(keys: &VecDeque<K>, key: &Q) -> Result<usize, usize>
 where
     K: Borrow<Q>,
     Q: Ord + ?Sized,
 {
-    entries.binary_search_by(|entry| key_of(entry).borrow().cmp(key))
+    let (front, back) = keys.as_slices();
+    let (keys, before) = match back.first() {
+        Some(first) if first.borrow() <= key => (back, front.len()),
+        _ => (front, 0),
+    };
+    let found = match keys.len() {
+        0..=FEW => {
+            let at = keys.iter().position(|other| other.borrow() >= key).unwrap_or(keys.len());
+            if keys.get(at).is_some_and(|other| other.borrow() == key) { Ok(at) } else { Err(at) }
+        }
+        _ => keys.binary_search_by(|other| other.borrow().cmp(key)),
+    };
+    found.map(|at| before + at).map_err(|at| before + at)
 }
 
-/// The places of the entries within bounds.
-fn places<T, K, Q>(entries: &VecDeque<T>, range: &impl RangeBounds<Q>, key_of: impl Fn(&T) -> &K) -> Range<usize>
+/// Where a key that is to go in is, or would be. Most often it is the greatest.
+fn seat<K: Ord>(keys: &VecDeque<K>, key: &K) -> Result<usize, usize> {
+    match keys.back() {
+        Some(last) if last >= key => find(keys, key),
+        _ => Err(keys.len()),
+    }
+}
+
+/// The places of the keys within bounds.
+fn places<K, Q>(keys: &VecDeque<K>, range: &impl RangeBounds<Q>) -> Range<usize>
 where
     K: Borrow<Q>,
     Q: Ord + ?Sized,
 {
-    let below = |key: &Q, or_at: bool| match find(entries, key, &key_of) {
+    let below = |key: &Q, or_at: bool| match find(keys, key) {
         Ok(at) => at + usize::from(or_at),
         Err(at) => at,
     };
@@ -47,7 +70,7 @@ where
     let end = match range.end_bound() {
         Bound::Included(key) => below(key, true),
         Bound::Excluded(key) => below(key, false),
-        Bound::Unbounded => entries.len(),
+        Bound::Unbounded => keys.len(),
     };
     start..end
 }

@@ -1,6 +1,6 @@
 //! A set in the order of its members.
 
-use super::{find, places};
+use super::{find, places, seat};
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 use std::borrow::Borrow;
@@ -11,7 +11,7 @@ use std::ops::RangeBounds;
 
 /// A set in the order of its members, whose methods mean what those of [`BTreeSet`](std::collections::BTreeSet) mean. See the
 /// [module](super).
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SortedSet<T> {
     members: VecDeque<T>,
 }
@@ -74,7 +74,7 @@ impl<T: Ord> SortedSet<T> {
         T: Borrow<Q>,
         Q: Ord + ?Sized,
     {
-        find(&self.members, member, |member| member)
+        find(&self.members, member)
     }
 
     /// Whether this is a member.
@@ -88,10 +88,7 @@ impl<T: Ord> SortedSet<T> {
 
     /// Makes this a member, and says whether it was none.
     pub fn insert(&mut self, member: T) -> bool {
-        let seat = match self.members.back() {
-            Some(last) if *last >= member => self.find(&member),
-            _ => Err(self.len()),
-        };
+        let seat = seat(&self.members, &member);
         if let Err(at) = seat {
             self.members.insert(at, member);
         }
@@ -126,7 +123,7 @@ impl<T: Ord> SortedSet<T> {
         T: Borrow<Q>,
         Q: Ord + ?Sized,
     {
-        let places = places(&self.members, &range, |member| member);
+        let places = places(&self.members, &range);
         self.members.range(places)
     }
 

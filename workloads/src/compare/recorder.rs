@@ -179,15 +179,15 @@ impl Recorder {
         }
         let histogram = &mut self.in_second[of.index()];
         let points = records.min(POINTS);
-        for point in 0..points {
-            // Record numbers [from, to) go to this point, at the middle of its stretch.
-            let (from, to) = (records * point / points, records * (point + 1) / points);
-            let (num, den) = if points == 1 { (1, 2) } else { (point, points - 1) };
-            let latency = match first >= last {
-                true => first - (first - last).scale(num, den),
-                false => first + (last - first).scale(num, den),
-            };
-            histogram.saturating_record_n(latency.0.min(LONGEST.0), to - from);
+        let between = match points {
+            1 => multiples(first.0.abs_diff(last.0), 2).skip(1),
+            _ => multiples(first.0.abs_diff(last.0), points - 1).skip(0),
+        };
+        // Record numbers from one multiple to the next go to one point.
+        let counts = multiples(records, points).zip(multiples(records, points).skip(1)).map(|(from, to)| to - from);
+        for (between, count) in between.zip(counts).take(points as usize) {
+            let latency = if first >= last { first.0 - between } else { first.0 + between };
+            histogram.saturating_record_n(latency.min(LONGEST.0), count);
         }
     }
 
@@ -306,6 +306,17 @@ impl Recorder {
         }
         available
     }
+}
+
+/// `total * k / parts`, rounded down, for every `k` from 0, with one division for all of them.
+fn multiples(total: u64, parts: u64) -> impl Iterator<Item = u64> {
+    let (whole, rest) = (total / parts, total % parts);
+    let next = move |(multiple, over): &(u64, u64)| {
+        let over = over + rest;
+        let carry = u64::from(over >= parts);
+        Some((multiple + whole + carry, over - carry * parts))
+    };
+    std::iter::successors(Some((0, 0)), next).map(|(multiple, _)| multiple)
 }
 
 /// Adds one histogram to another and clears it.

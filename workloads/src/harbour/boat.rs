@@ -187,7 +187,7 @@ impl Boat {
     fn read(&mut self, cx: &mut Cx<'_>, frame: &Frame) {
         let Some(poll) = self.polling.take() else { return };
         let (log, from) = (self.log, frame.value);
-        let cargo = pier::cargo_of(&frame.body);
+        let cargo = frame.body.as_deref().map(pier::cargo_of).unwrap_or_default();
         cx.complete(poll, Ended::Ok, |draft| {
             draft.poll();
             for ((boat, number), offset) in cargo.iter().zip(from as i64..) {

@@ -354,7 +354,8 @@ impl Pier {
             body.extend_from_slice(&boat.to_le_bytes());
             body.extend_from_slice(&number.to_le_bytes());
         }
-        cx.send(conn, Message::Frame(Frame { kind: CARGO, correlation: 0, value: from, body: Blob::real(body) }));
+        let body = Some(Box::new(Blob::real(body)));
+        cx.send(conn, Message::Frame(Frame { kind: CARGO, correlation: 0, value: from, body }));
     }
 
     // ---- uploading ----
@@ -439,8 +440,8 @@ impl Process for Pier {
             Input::Reset { conn, .. } => {
                 self.conns.remove(&conn);
             }
-            Input::Volume(done) => self.volume_answered(cx, done),
-            Input::Object(done) => self.store_answered(cx, done),
+            Input::Volume(done) => self.volume_answered(cx, *done),
+            Input::Object(done) => self.store_answered(cx, *done),
             // Nobody shuts a pier down.
             Input::Signal(_) => {}
             Input::Connected { .. } | Input::Express(_) | Input::Nfs(_) | Input::Worked { .. } => {

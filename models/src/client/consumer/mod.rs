@@ -198,18 +198,17 @@ impl Consumer {
     /// Hands out consecutive records of one batch, at most so many, and moves the position beyond them. Call
     /// [`run`](Consumer::run) when the application has had enough.
     pub fn poll(&mut self, max_records: u32) -> Option<Polled> {
-        loop {
-            let is_free = |tp: &TopicIdPartition| self.partitions.get(tp).is_some_and(|assigned| !assigned.is_paused);
-            let place = self.ready.iter().position(is_free)?;
-            let tp = self.ready[place];
-            let assigned = self.partitions.get_mut(&tp).expect("it is assigned");
-            match assigned.take(tp, max_records) {
-                Some(polled) => return Some(polled),
-                None => {
-                    self.ready.remove(place);
-                }
+        let mut place = 0;
+        while let Some(tp) = self.ready.get(place).copied() {
+            match self.partitions.get_mut(&tp) {
+                Some(assigned) if !assigned.is_paused => match assigned.take(tp, max_records) {
+                    Some(polled) => return Some(polled),
+                    None => drop(self.ready.remove(place)),
+                },
+                _ => place += 1,
             }
         }
+        None
     }
 
     /// Closes its connections. It is of no use afterwards.

@@ -24,6 +24,16 @@ impl Polled {
         self.offset + u64::from(self.count)
     }
 
+    /// Takes over those that follow on these in the same batch; `false`, and nothing is taken, if others do.
+    pub fn extend(&mut self, next: &Polled) -> bool {
+        let follows = self.tp == next.tp && self.next_offset() == next.offset;
+        let follows = follows && self.batch.base_offset == next.batch.base_offset;
+        if follows {
+            self.count += next.count;
+        }
+        follows
+    }
+
     /// Identity of the first one; `None` for records that are not of the load.
     pub fn first(&self) -> Option<(WriterId, u64)> {
         match self.batch.records {

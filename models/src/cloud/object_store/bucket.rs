@@ -8,8 +8,9 @@ use super::api::{
 use super::listing::{ListOrder, list};
 use super::multipart::{Upload, Uploads};
 use crate::blob::Blob;
+use std::collections::BTreeMap;
 use std::ops::Range;
-use wavetank_sim::{Nanos, SortedMap};
+use wavetank_sim::Nanos;
 
 /// Which kind of bucket: what differs in effect between the storage classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub(crate) struct Instant {
 /// One bucket.
 pub(crate) struct Bucket {
     pub flavour: Flavour,
-    pub objects: SortedMap<Key, Object>,
+    pub objects: BTreeMap<Key, Object>,
     pub order: ListOrder,
     pub uploads: Uploads,
     pub accounting: Accounting,
@@ -55,7 +56,7 @@ impl Bucket {
     pub fn new(flavour: Flavour, order: ListOrder, now: Nanos) -> Bucket {
         Bucket {
             flavour,
-            objects: SortedMap::new(),
+            objects: BTreeMap::new(),
             order,
             uploads: Uploads::default(),
             accounting: Accounting { at: now, ..Accounting::default() },

@@ -7,20 +7,20 @@
 use super::api::{Continuation, Key, ListEntry, ListFrom, ListPage};
 use super::bucket::Object;
 use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
-use wavetank_sim::{SortedMap, SortedSet};
 
 /// A bucket's order of keys.
 pub(crate) enum ListOrder {
     /// By bytes: the object map's own.
     Sorted,
     /// By the hash of the path's segments.
-    Scrambled { seed: u64, keys: SortedSet<ScrambledKey> },
+    Scrambled { seed: u64, keys: BTreeSet<ScrambledKey> },
 }
 
 impl ListOrder {
     pub fn scrambled(seed: u64) -> ListOrder {
-        ListOrder::Scrambled { seed, keys: SortedSet::new() }
+        ListOrder::Scrambled { seed, keys: BTreeSet::new() }
     }
 
     pub fn added(&mut self, key: &Key) {
@@ -102,7 +102,7 @@ impl Eq for ScrambledKey {}
 
 /// One page.
 pub(crate) fn list(
-    objects: &SortedMap<Key, Object>,
+    objects: &BTreeMap<Key, Object>,
     order: &ListOrder,
     prefix: &str,
     from: &ListFrom,

@@ -1,11 +1,11 @@
 //! A set of byte ranges that merges neighbours: which bytes are dirty, resident, allocated.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
-use wavetank_sim::SortedMap;
 
 /// Disjoint, non-empty, non-touching ranges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ranges(SortedMap<u64, u64>);
+pub(super) struct Ranges(BTreeMap<u64, u64>);
 
 impl Ranges {
     /// Adds `range`; answers how many of its bytes were not there before.

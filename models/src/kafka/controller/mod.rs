@@ -431,7 +431,7 @@ impl Process for Controller {
                     self.asked(cx, Caller { conn, correlation }, *request);
                 }
             }
-            Input::Volume(done) => self.volume_answered(cx, done),
+            Input::Volume(done) => self.volume_answered(cx, *done),
             Input::Object(done) => self.store_answered(cx, &done),
             Input::Message { .. }
             | Input::Connected { .. }

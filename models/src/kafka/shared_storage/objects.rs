@@ -190,7 +190,7 @@ impl Objects {
     pub fn input(&mut self, cx: &mut Cx<'_>, input: Input) -> Option<Input> {
         match input {
             Input::Object(done) if TokenSpace::split(done.token).0 == self.space => {
-                self.done(cx, done);
+                self.done(cx, *done);
                 None
             }
             Input::Timer { token, .. } if TokenSpace::split(token).0 == self.space => {

@@ -269,7 +269,7 @@ impl Wal for BlockWal {
         }
         let Some((_, local)) = token_of(&input).map(TokenSpace::split) else { return };
         match input {
-            Input::Volume(done) => self.volume(cx, local, done),
+            Input::Volume(done) => self.volume(cx, local, *done),
             Input::Timer { .. } if self.is_given_up => {}
             Input::Timer { .. } if local == POLL => self.ring.poll_blocks(cx, &mut self.device),
             Input::Timer { .. } if local == RETRY_TIMER => self.attach(cx),

@@ -323,7 +323,8 @@ fn a_dropped_object_is_deleted_after_the_retention_and_tried_again_when_that_fai
     };
     assert!(scan(&mut deletions, desk.now + Nanos::millis(59_999)).is_empty());
     let effects = scan(&mut deletions, desk.now + Nanos::secs(60));
-    let [Effect::Object { token, op: ObjectOp::DeleteMany { keys }, .. }] = &effects[..] else { panic!("{effects:?}") };
+    let [Effect::Object { token, op, .. }] = &effects[..] else { panic!("{effects:?}") };
+    let ObjectOp::DeleteMany { keys } = &**op else { panic!("{op:?}") };
     assert_eq!(**keys, [object_key("ns", ObjectId(0)), object_key("ns", ObjectId(1))]);
     assert_eq!(&*object_key("ns", ObjectId(0x1a2b)), "b2a10000/ns/6699");
     let later = desk.now + Nanos::secs(61);
@@ -332,6 +333,7 @@ fn a_dropped_object_is_deleted_after_the_retention_and_tried_again_when_that_fai
     let done = ObjectDone { token: *token, owner: Detached::new(1).me, result, body_takes: Nanos::ZERO };
     assert_eq!(deletions.answered(&done), [ObjectId(1)]);
     let effects = scan(&mut deletions, later);
-    let [Effect::Object { op: ObjectOp::DeleteMany { keys }, .. }] = &effects[..] else { panic!("{effects:?}") };
+    let [Effect::Object { op, .. }] = &effects[..] else { panic!("{effects:?}") };
+    let ObjectOp::DeleteMany { keys } = &**op else { panic!("{op:?}") };
     assert_eq!(**keys, [object_key("ns", ObjectId(0))]);
 }
