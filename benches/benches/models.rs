@@ -17,6 +17,10 @@ use wavetank_workloads::scenario::{Listeners, RunOptions, Scenario};
 use wavetank_workloads::spec::scenario::{Platform, Scenario as Described, builtin};
 use wavetank_workloads::spec::{Folder, Source};
 
+/// The command's own allocator: what is measured is what its users get.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const SEED: u64 = 1;
 /// What smokes.
 const SMOKE: &str = "broker-failover";

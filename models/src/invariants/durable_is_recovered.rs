@@ -5,14 +5,14 @@ use crate::kafka::ids::{BrokerEpoch, BrokerId, StreamId};
 use crate::kafka::metadata::StreamRange;
 use crate::kafka::wal::WalOffset;
 use crate::probe::Probe;
-use wavetank_sim::{SortedMap, SortedSet};
+use std::collections::{BTreeMap, BTreeSet};
 use wavetank_traces::Concern;
 
 #[derive(Default)]
 struct Log {
     /// Reported durable and not trimmed.
-    held: SortedMap<(StreamId, u64), (u64, WalOffset)>,
-    recovered: SortedSet<(StreamId, u64)>,
+    held: BTreeMap<(StreamId, u64), (u64, WalOffset)>,
+    recovered: BTreeSet<(StreamId, u64)>,
     owner: BrokerEpoch,
     /// The newest owner that has recovered all of it.
     ended: Option<BrokerEpoch>,
@@ -25,7 +25,7 @@ struct Log {
 /// See the [module](self).
 #[derive(Default)]
 pub(super) struct DurableIsRecovered {
-    logs: SortedMap<BrokerId, Log>,
+    logs: BTreeMap<BrokerId, Log>,
 }
 
 fn key(range: &StreamRange) -> (StreamId, u64) {

@@ -8,30 +8,30 @@ use super::{Broken, Invariant, named};
 use crate::kafka::ids::{BrokerEpoch, BrokerId, StreamId};
 use crate::kafka::metadata::StreamRange;
 use crate::probe::Probe;
-use wavetank_sim::{SortedMap, SortedSet};
+use std::collections::{BTreeMap, BTreeSet};
 use wavetank_traces::Concern;
 
 #[derive(Default)]
 struct Log {
     owner: BrokerEpoch,
     /// What the present owner has recovered.
-    recovered: SortedSet<(StreamId, u64)>,
+    recovered: BTreeSet<(StreamId, u64)>,
     has_ended: bool,
     /// Acknowledged late, while the owner was still recovering.
-    owed: SortedSet<(StreamId, u64)>,
+    owed: BTreeSet<(StreamId, u64)>,
     /// The newest owner when what it is kept on had lost everything: what it or an earlier one says durable late was so, and
     /// nobody can find it.
     lost_under: Option<BrokerEpoch>,
     /// Nobody has claimed it since: on what is empty nobody sees which epochs there were, and the next owner may have any.
     is_unclaimed: bool,
     /// What earlier owners had recovered, each all of the log: it is in their hands, and they may have emptied the log.
-    handed_on: SortedSet<(StreamId, u64)>,
+    handed_on: BTreeSet<(StreamId, u64)>,
 }
 
 /// See the [module](self).
 #[derive(Default)]
 pub(super) struct FencedIsSilent {
-    logs: SortedMap<BrokerId, Log>,
+    logs: BTreeMap<BrokerId, Log>,
 }
 
 fn lost(wal: BrokerId, owner: BrokerEpoch, (stream, start): (StreamId, u64)) -> Broken {

@@ -1,6 +1,6 @@
 //! A map in the order of its keys.
 
-use super::{find, places, seat};
+use super::{find, insert, places, remove, seat};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use std::borrow::Borrow;
@@ -117,12 +117,12 @@ impl<K, V> SortedMap<K, V> {
     }
 
     fn insert_at(&mut self, at: usize, key: K, value: V) {
-        self.keys.insert(at, key);
-        self.values.insert(at, value);
+        insert(&mut self.keys, at, key);
+        insert(&mut self.values, at, value);
     }
 
     fn remove_at(&mut self, at: usize) -> Option<(K, V)> {
-        self.keys.remove(at).zip(self.values.remove(at))
+        remove(&mut self.keys, at).zip(remove(&mut self.values, at))
     }
 }
 

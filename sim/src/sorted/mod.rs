@@ -20,9 +20,6 @@ use std::borrow::Borrow;
 use std::collections::VecDeque;
 use std::ops::{Bound, Range, RangeBounds};
 
-/// So few keys are looked through from the first to the last: a processor guesses the turns of a short loop, and does not wait.
-const FEW: usize = 16;
-
 /// Where a key is, or where it would be.
 fn find<K, Q>(keys: &VecDeque<K>, key: &Q) -> Result<usize, usize>
 where
@@ -34,13 +31,7 @@ where
         Some(first) if first.borrow() <= key => (back, front.len()),
         _ => (front, 0),
     };
-    let found = match keys.len() {
-        0..=FEW => {
-            let at = keys.iter().position(|other| other.borrow() >= key).unwrap_or(keys.len());
-            if keys.get(at).is_some_and(|other| other.borrow() == key) { Ok(at) } else { Err(at) }
-        }
-        _ => keys.binary_search_by(|other| other.borrow().cmp(key)),
-    };
+    let found = keys.binary_search_by(|other| other.borrow().cmp(key));
     found.map(|at| before + at).map_err(|at| before + at)
 }
 
@@ -50,6 +41,20 @@ fn seat<K: Ord>(keys: &VecDeque<K>, key: &K) -> Result<usize, usize> {
         Some(last) if last >= key => find(keys, key),
         _ => Err(keys.len()),
     }
+}
+
+/// Puts an item in its place: most often the last, for which there is a shorter way.
+fn insert<T>(items: &mut VecDeque<T>, at: usize, item: T) {
+    if at == items.len() {
+        items.push_back(item);
+    } else {
+        items.insert(at, item);
+    }
+}
+
+/// Takes an item from its place: most often the first, for which there is a shorter way.
+fn remove<T>(items: &mut VecDeque<T>, at: usize) -> Option<T> {
+    if at == 0 { items.pop_front() } else { items.remove(at) }
 }
 
 /// The places of the keys within bounds.

@@ -1,6 +1,6 @@
 //! A set in the order of its members.
 
-use super::{find, places, seat};
+use super::{find, insert, places, remove, seat};
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 use std::borrow::Borrow;
@@ -90,7 +90,7 @@ impl<T: Ord> SortedSet<T> {
     pub fn insert(&mut self, member: T) -> bool {
         let seat = seat(&self.members, &member);
         if let Err(at) = seat {
-            self.members.insert(at, member);
+            insert(&mut self.members, at, member);
         }
         seat.is_err()
     }
@@ -110,7 +110,7 @@ impl<T: Ord> SortedSet<T> {
         T: Borrow<Q>,
         Q: Ord + ?Sized,
     {
-        self.find(member).ok().and_then(|at| self.members.remove(at))
+        self.find(member).ok().and_then(|at| remove(&mut self.members, at))
     }
 
     /// The members within bounds, in order.

@@ -4,16 +4,17 @@
 //! emptied comes back; both in the log's order; and nobody hears of a log after its end. What is recovered is looked at when
 //! the run is over: only then is it known what everybody had.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wavetank_models::kafka::ids::StreamId;
 use wavetank_models::kafka::wal::{WalOffset, WalRecord};
-use wavetank_sim::{Nanos, SortedMap, SortedSet};
+use wavetank_sim::Nanos;
 
 /// What one owner of the log did and saw, in order of time: `at` is the place in that order.
 #[derive(Default)]
 struct Term {
     acquired: bool,
-    appended: SortedMap<(StreamId, u64), WalRecord>,
+    appended: BTreeMap<(StreamId, u64), WalRecord>,
     durable: Vec<(WalOffset, WalRecord)>,
     trims: Vec<(u64, WalOffset)>,
     recovered: Vec<(WalOffset, WalRecord)>,
@@ -29,7 +30,7 @@ struct State {
     clock: u64,
     now: Nanos,
     last_durable: Nanos,
-    terms: SortedMap<i64, Term>,
+    terms: BTreeMap<i64, Term>,
     broken: Vec<Breach>,
 }
 
@@ -208,7 +209,7 @@ impl Judge {
     }
 }
 
-fn check_recovery(terms: &SortedMap<i64, Term>, epoch: i64, term: &Term, broken: &mut Broken<'_>) {
+fn check_recovery(terms: &BTreeMap<i64, Term>, epoch: i64, term: &Term, broken: &mut Broken<'_>) {
     let ended = term.recovery_ended.expect("looked for by the caller");
     // Whoever emptied the log last: nothing from before may come, ...
     let emptied = terms.range(..epoch).rev().find(|(_, t)| t.empty.is_some_and(|at| at < ended)).map(|(e, _)| *e);
@@ -239,7 +240,7 @@ fn check_recovery(terms: &SortedMap<i64, Term>, epoch: i64, term: &Term, broken:
             );
         }
     }
-    let recovered: SortedSet<_> = term.recovered.iter().map(|(_, r)| (r.epoch, r.stream, r.base_offset)).collect();
+    let recovered: BTreeSet<_> = term.recovered.iter().map(|(_, r)| (r.epoch, r.stream, r.base_offset)).collect();
     for (from, owner) in terms.range(emptying.unwrap_or(i64::MIN)..epoch) {
         let trimmed = owner.trims.iter().filter(|(at, _)| *at < ended).map(|(_, upto)| *upto).max();
         let needed = owner.durable.iter().filter(|(at, _)| trimmed.is_none_or(|upto| *at > upto));

@@ -174,7 +174,7 @@ impl Recorder {
         if first == last {
             return self.latency(at, of, first, records);
         }
-        if !self.advance(at) {
+        if !self.advance(at) || records == 0 {
             return;
         }
         let histogram = &mut self.in_second[of.index()];
@@ -420,6 +420,25 @@ mod tests {
             assert!((all.mean() / 1e6 - 30.0).abs() < 0.1, "{}", all.mean());
             assert!(all.min() / 1_000_000 == 9 || all.min() / 1_000_000 == 10, "{}", all.min());
             assert!(all.max() >= 50_000_000);
+        }
+    }
+
+    #[test]
+    fn a_batch_of_nothing_has_no_latency() {
+        let mut recorder = recorder(1);
+        recorder.latencies(at(0), Distribution::Freshness, Nanos::millis(1), Nanos::millis(2), 0);
+        assert_eq!(recorder.finish(at(1), Digest::default(), 1).latencies(Distribution::Freshness).len(), 0);
+    }
+
+    #[test]
+    fn multiples_are_rounded_down_one_by_one() {
+        for (total, parts) in [(0, 1), (7, 1), (7, 15), (1_000, 15), (15, 15), (u64::from(u32::MAX), 16)] {
+            let expected: Vec<u64> = (0..=parts).map(|k| total * k / parts).collect();
+            assert_eq!(
+                multiples(total, parts).take(parts as usize + 1).collect::<Vec<_>>(),
+                expected,
+                "{total} / {parts}"
+            );
         }
     }
 

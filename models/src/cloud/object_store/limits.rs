@@ -11,7 +11,8 @@
 //! scaled long ago and has gone cold.
 
 use super::api::Key;
-use wavetank_sim::{Nanos, SortedMap};
+use std::collections::BTreeMap;
+use wavetank_sim::Nanos;
 
 /// A token bucket without rounding: `rate` tokens a second, at most `burst` saved up.
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +93,7 @@ struct Partition {
 /// make a partition each.
 #[derive(Clone, Debug)]
 pub struct Partitions {
-    by_prefix: SortedMap<Key, Partition>,
+    by_prefix: BTreeMap<Key, Partition>,
     /// At how many the idle ones are swept out: twice as many as were left after the last sweep.
     sweep_at: usize,
 }
@@ -102,7 +103,7 @@ const SWEEP_MIN: usize = 1024;
 
 impl Default for Partitions {
     fn default() -> Partitions {
-        Partitions { by_prefix: SortedMap::new(), sweep_at: SWEEP_MIN }
+        Partitions { by_prefix: BTreeMap::new(), sweep_at: SWEEP_MIN }
     }
 }
 
