@@ -179,10 +179,9 @@ impl Recorder {
         }
         let histogram = &mut self.in_second[of.index()];
         let points = records.min(POINTS);
-        let between = match points {
-            1 => multiples(first.0.abs_diff(last.0), 2).skip(1),
-            _ => multiples(first.0.abs_diff(last.0), points - 1).skip(0),
-        };
+        // One point lies in the middle; several lie from the first's latency to the last's.
+        let (parts, from) = if points == 1 { (2, 1) } else { (points - 1, 0) };
+        let between = multiples(first.0.abs_diff(last.0), parts).skip(from);
         // Record numbers from one multiple to the next go to one point.
         let counts = multiples(records, points).zip(multiples(records, points).skip(1)).map(|(from, to)| to - from);
         for (between, count) in between.zip(counts).take(points as usize) {
