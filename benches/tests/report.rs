@@ -348,6 +348,8 @@ fn a_clear_winner_is_named_and_a_close_one_is_not() {
 fn losses_and_violations_are_said_first() {
     let mut runs = RUNS.clone();
     runs[0].acked_lost = 12;
+    let until = "Every invariant held until records were lost, in";
+    assert!(report(&runs).terminal().contains(until));
     runs[4].invariants.insert("leader completeness".into(), Evaluations { evaluated: 10, violated: 3 });
     let report = report(&runs);
     let page = html::page(&report.summary);

@@ -163,7 +163,8 @@ fn held(summary: &Summary) -> Vec<Sentence> {
     if kept.len() == summary.platforms.len() {
         out.push(plain(format!("Nothing that was acknowledged was lost, by any platform, in {runs} each.")));
     } else if !kept.is_empty() {
-        out.push(plain(format!("Nothing that was acknowledged was lost by {}, in {runs} each.", list(&kept))));
+        let each = if kept.len() == 1 { "" } else { " each" };
+        out.push(plain(format!("Nothing that was acknowledged was lost by {}, in {runs}{each}.", list(&kept))));
     }
     for platform in summary.platforms.iter().filter(|platform| platform.acked_lost > 0) {
         let (name, lost) = (clean(&platform.platform.name), number::count(platform.acked_lost));
@@ -172,7 +173,9 @@ fn held(summary: &Summary) -> Vec<Sentence> {
     let evaluated: u64 = summary.platforms.iter().flat_map(|p| p.invariants.values()).map(|e| e.evaluated).sum();
     let violators = names(&|platform| platform.violations() > 0);
     if evaluated > 0 && violators.is_empty() {
-        out.push(plain(format!("Every invariant held, in {} evaluations.", number::count(evaluated))));
+        // What a promise that has ended allows is not judged any more.
+        let until = if kept.len() == summary.platforms.len() { "" } else { " until records were lost" };
+        out.push(plain(format!("Every invariant held{until}, in {} evaluations.", number::count(evaluated))));
     }
     if !violators.is_empty() {
         out.push(alarm(format!("Invariants were violated by {}: see below.", list(&violators))));
