@@ -26,6 +26,9 @@ const HOUR: u64 = 3_600;
 
 /// A small load whose records are kept for ten minutes, in segments of 1 MiB: of 200 s each. Group offsets are compacted a
 /// few times an hour.
+///
+/// What a ring holds stays in it until it is written over, trimmed or not: one of the default's 2 GiB would fill for days, 6 MiB of
+/// the model's memory an hour. These of 32 MiB have gone around before the sixth hour.
 const SCENARIO: &str = r#"
 platforms = ["s3-wal", "ebs-wal", "nfs-wal"]
 [scenario]
@@ -51,6 +54,10 @@ name = "readers"
 members = 2
 [group.settings]
 "fetch.min.bytes" = 4096
+[platform.ebs-wal]
+"s3.wal.path" = "0@file:///dev/wal?capacity=33554432"
+[platform.nfs-wal]
+"s3.wal.path" = "0@file:///nfs/wal?capacity=33554432"
 [measure]
 warm_up = "60 s"
 duration = "DURATION"
