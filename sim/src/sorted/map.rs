@@ -6,6 +6,7 @@ use serde::ser::{Serialize, Serializer};
 use std::borrow::Borrow;
 use std::collections::{VecDeque, vec_deque};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::iter::Zip;
 use std::marker::PhantomData;
 use std::mem;
@@ -13,7 +14,7 @@ use std::ops::{Index, RangeBounds};
 
 /// A map in the order of its keys, whose methods mean what those of [`BTreeMap`](std::collections::BTreeMap) mean. See the
 /// [module](super).
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SortedMap<K, V> {
     // Side by side, so that a search reads keys alone. Invariant: as many of the one as of the other.
     keys: VecDeque<K>,
@@ -393,6 +394,14 @@ impl<'a, K, V> VacantEntry<'a, K, V> {
 impl<K, V> Default for SortedMap<K, V> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// As a B-tree's: what is hashed in digests does not tell what a table is made of.
+impl<K: Hash, V: Hash> Hash for SortedMap<K, V> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_usize(self.len());
+        self.iter().for_each(|entry| entry.hash(state));
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Entry, SortedMap, SortedSet};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 #[derive(Clone, Debug)]
 enum Deed {
@@ -38,7 +39,13 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
     prop::collection::vec(deed, 0..120)
 }
 
-/// The entries that both have, if they have the same.
+fn hashed(of: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Both have the same, and say so in every way.
 fn same(ours: &SortedMap<u8, u16>, theirs: &BTreeMap<u8, u16>) {
     assert!(ours.iter().eq(theirs));
     assert!(ours.iter().rev().eq(theirs.iter().rev()));
@@ -47,6 +54,7 @@ fn same(ours: &SortedMap<u8, u16>, theirs: &BTreeMap<u8, u16>) {
     assert_eq!(ours.first_key_value(), theirs.first_key_value());
     assert_eq!(ours.last_key_value(), theirs.last_key_value());
     assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
+    assert_eq!(hashed(ours), hashed(theirs));
 }
 
 fn do_to_both(deed: Deed, ours: &mut SortedMap<u8, u16>, theirs: &mut BTreeMap<u8, u16>) {
@@ -131,6 +139,7 @@ proptest! {
         prop_assert_eq!(ours.is_disjoint(&our_others), theirs.is_disjoint(&their_others));
         prop_assert!(ours.range(at..).eq(theirs.range(at..)));
         prop_assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
+        prop_assert_eq!(hashed(&ours), hashed(&theirs));
         prop_assert_eq!((ours.contains(&at), ours.take(&at)), (theirs.contains(&at), theirs.take(&at)));
         prop_assert!(ours.split_off(&at).iter().eq(&theirs.split_off(&at)));
         ours.retain(|member| member % 3 != 0);
