@@ -38,6 +38,27 @@ fn the_more_particular_setting_counts() {
 }
 
 #[test]
+fn what_is_run_otherwise_than_asked_for_is_said() {
+    let group = |name, assignor| {
+        format!(
+            "[[group]]\nname = \"{name}\"\nmembers = 1\nsettings = {{ \"partition.assignment.strategy\" = \"{assignor}\" }}\n"
+        )
+    };
+    let plain = group("a", "RangeAssignor") + &group("b", "CooperativeStickyAssignor");
+    assert_eq!(scenario(&plain).simulated_otherwise(), [""; 0]);
+    let forgets = "[platform.ebs-wal]\n\"producer.id.expiration.ms\" = 5000\n";
+    let other = format!("{forgets}{plain}{}{}", group("c", "StickyAssignor"), group("d", "RoundRobinAssignor"));
+    assert_eq!(
+        scenario(&other).simulated_otherwise(),
+        [
+            "group c: StickyAssignor is not simulated: partitions are given out as by RangeAssignor",
+            "group d: RoundRobinAssignor is not simulated: partitions are given out as by RangeAssignor",
+            "brokers: producer.id.expiration.ms is not simulated: producers are not forgotten",
+        ]
+    );
+}
+
+#[test]
 fn a_driver_file_counts_less_than_the_scenario() {
     let text = format!(
         "{HEAD}[workload]\nomb = \"omb/1-topic-100-partitions-1kb-4p-4c.yaml\"\ndriver = \"omb/kafka-latency.yaml\"\n\

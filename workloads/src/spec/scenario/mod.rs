@@ -51,7 +51,7 @@ use crate::spec::document::section::Section;
 use crate::spec::document::value::{name, text};
 use crate::spec::document::{Log, Severity, parse_toml};
 use crate::spec::problem::{Parsed, Problems, Source};
-use crate::spec::settings::{CleanupPolicy, GroupProtocol};
+use crate::spec::settings::{Assignor, BrokerSettings, CleanupPolicy, Given, GroupProtocol};
 
 /// A scenario.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,6 +123,18 @@ impl Scenario {
         let groups = self.groups.iter().filter(is_kip_848);
         let mut otherwise: Vec<String> =
             groups.map(|group| format!("group {}: {}", group.name, group::KIP_848)).collect();
+        let is_taken_for_range = |group: &&Group| {
+            let assignor = group.settings.assignor;
+            !is_kip_848(group) && !assignor.is_cooperative() && assignor != Assignor::Range
+        };
+        otherwise.extend(self.groups.iter().filter(is_taken_for_range).map(|group| {
+            let assignor = group.settings.assignor.class();
+            format!("group {}: {assignor} is not simulated: partitions are given out as by RangeAssignor", group.name)
+        }));
+        let default = BrokerSettings::of(&Given::default()).producer_id_expiration;
+        if self.platforms.iter().any(|platform| platform.broker.producer_id_expiration != default) {
+            otherwise.push("brokers: producer.id.expiration.ms is not simulated: producers are not forgotten".into());
+        }
         if self.storm.over_budget {
             otherwise.push("storm: over_budget is not simulated: exploring runs stay within the budget".into());
         }
