@@ -179,9 +179,17 @@ impl ConsumerProcess {
         self.note_rebalances(cx);
     }
 
+    fn next_event(&mut self) -> Option<GroupEvent> {
+        match &mut self.reader {
+            Reader::Alone(_) => None,
+            Reader::Member(group) => group.next_event(),
+        }
+    }
+
     fn note_rebalances(&mut self, cx: &mut Cx<'_>) {
-        let Reader::Member(group) = &mut self.reader else { return };
-        while let Some(event) = group.next_event() {
+        while let Some(event) = self.next_event() {
+            // What it was handed comes before what was moved afterwards.
+            self.tell(cx);
             let is_about_partitions = !matches!(event, GroupEvent::CommitFailed(_));
             match event {
                 GroupEvent::Assigned { partitions, .. } => {

@@ -165,6 +165,9 @@ pub enum InputKind {
 }
 
 /// A wish of a process.
+///
+/// Operations on devices are boxed, as their answers are in [`Input`]: an allocation for each, which costs less than copying every
+/// wish and every input at the size of the largest. Messages, timers and work allocate nothing.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub enum Effect {

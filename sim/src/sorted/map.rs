@@ -136,11 +136,6 @@ impl<K: Ord, V> SortedMap<K, V> {
         find(&self.keys, key)
     }
 
-    /// Where a key that is to go in is, or would be. Most often it is the greatest.
-    fn seat(&self, key: &K) -> Result<usize, usize> {
-        seat(&self.keys, key)
-    }
-
     /// The value of a key.
     pub fn get<Q>(&self, key: &Q) -> Option<&V>
     where
@@ -179,7 +174,7 @@ impl<K: Ord, V> SortedMap<K, V> {
 
     /// Gives a key a value, and returns the one that it had.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        match self.seat(&key) {
+        match seat(&self.keys, &key) {
             Ok(at) => Some(mem::replace(&mut self.values[at], value)),
             Err(at) => {
                 self.insert_at(at, key, value);
@@ -208,7 +203,7 @@ impl<K: Ord, V> SortedMap<K, V> {
 
     /// A key's place, with or without an entry in it.
     pub fn entry(&mut self, key: K) -> Entry<'_, K, V> {
-        match self.seat(&key) {
+        match seat(&self.keys, &key) {
             Ok(at) => Entry::Occupied(OccupiedEntry { map: self, at }),
             Err(at) => Entry::Vacant(VacantEntry { map: self, at, key }),
         }
@@ -269,8 +264,9 @@ impl<K: Ord, V> SortedMap<K, V> {
         let mut at = places.start;
         for _ in places {
             if take(&self.keys[at], &mut self.values[at]) {
-                keys.extend(self.keys.remove(at));
-                values.extend(self.values.remove(at));
+                let (key, value) = self.remove_at(at).expect("it was just looked at");
+                keys.push_back(key);
+                values.push_back(value);
             } else {
                 at += 1;
             }

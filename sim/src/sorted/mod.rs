@@ -1,8 +1,9 @@
 //! Ordered maps and sets for the many small tables of the models: [`SortedMap`] and [`SortedSet`].
 //!
 //! Most tables of a broker, a device or an invariant hold a handful of entries, and those that hold more are mostly queues: a
-//! new key (an offset, an id, a moment) is the greatest, and what goes is the least. So the entries lie in order in a ring: what
-//! comes at an end costs nothing, a search halves, and anything in the middle moves the shorter side of the entries.
+//! new key (an offset, an id, a moment) is the greatest, and what goes is the least. So keys lie in order in a
+//! ring, and values in another: what comes at an end costs nothing, a search halves and reads keys alone, and anything in the
+//! middle moves the shorter side of both.
 //!
 //! They have the names and the answers of the standard library's maps and sets, and are checked against them. What they are for
 //! beside: the models know some two hundred such tables, and the B-trees of all of them were more than half of the code
